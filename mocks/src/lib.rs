@@ -1,0 +1,14 @@
+//! Redis and Kafka servers on the real wire protocols, for tests and for simulation.
+//!
+//! In the vocabulary of test doubles these are *fakes*: working servers, not stubs. They run on tokio's
+//! clock (or a clock handed in), so TTLs, retention and session timeouts work in virtual time and in real
+//! time alike, and they speak over any byte stream: a TCP socket, a simulated link, a pipe in memory.
+//!
+//! This crate knows nothing of the event platform or of the harness and is usable alone.
+
+pub mod clock;
+pub mod net;
+pub mod observe;
+pub mod rule;
+
+pub use clock::Clock;

@@ -1,0 +1,1 @@
+//! Tests live in the `tests` folder of this package.
