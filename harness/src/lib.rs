@@ -1,1 +1,4 @@
 //! The harness.
+
+pub mod seed;
+pub mod sim;
