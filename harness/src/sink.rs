@@ -1,0 +1,197 @@
+//! The sink: an HTTP service outside the system under test that carries effects out and writes down what it
+//! did. Checkers believe it, and nothing the system says about itself.
+//!
+//! It behaves as a payment provider does: a request under an idempotency key it has seen is answered with the
+//! first answer and not carried out again; without a key every request is carried out. What it has carried out
+//! outlives its process. It knows nothing of orders: which field names the business key is configuration.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use squall_mocks::net::Listener;
+use squall_mocks::rule::{Act, Matcher, Rules};
+use tokio::time::sleep;
+
+use crate::history::{Effect, Record, Recorder, Text};
+
+/// The largest request read.
+const BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// What a sink does, from its `config` in the scenario.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SinkConfig {
+    /// The effect's name in the history, like `card.charged`.
+    pub effect: String,
+    /// The field of the request's body that names what the effect is about, like `order_id`.
+    pub key: String,
+    /// A field of the body that must be a positive number; a request without it is refused with 422.
+    #[serde(default)]
+    pub positive: Option<String>,
+    /// How long carrying an effect out takes.
+    #[serde(default, with = "crate::fault::unit::duration")]
+    pub latency: Duration,
+}
+
+/// An HTTP sink. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct HttpSink {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    name: Text,
+    config: SinkConfig,
+    effect: Text,
+    recorder: Recorder,
+    rules: Rules<EveryRequest>,
+    carried_out: Mutex<CarriedOut>,
+}
+
+#[derive(Default)]
+struct CarriedOut {
+    answers: BTreeMap<String, Bytes>,
+    count: u64,
+}
+
+/// Rules of a sink concern every request to it.
+#[derive(Clone, Copy, Debug)]
+pub struct EveryRequest;
+
+impl Matcher for EveryRequest {
+    type Request<'a> = ();
+
+    fn matches(&self, (): &Self::Request<'_>) -> bool {
+        true
+    }
+}
+
+impl HttpSink {
+    /// A sink on the host `name` that has carried nothing out yet. `seed` decides its rules' draws.
+    #[must_use]
+    pub fn new(name: &str, config: SinkConfig, recorder: Recorder, seed: u64) -> Self {
+        let effect = config.effect.as_str().into();
+        let rules = Rules::new(seed);
+        let carried_out = Mutex::default();
+        Self { shared: Arc::new(Shared { name: name.into(), config, effect, recorder, rules, carried_out }) }
+    }
+
+    /// The fault rules. `Act::Error` takes a status, like `503`.
+    #[must_use]
+    pub fn rules(&self) -> &Rules<EveryRequest> {
+        &self.shared.rules
+    }
+
+    /// Serves until the listener fails or the future is dropped.
+    pub async fn serve(&self, mut listener: impl Listener) {
+        while let Ok((stream, _)) = listener.accept().await {
+            let sink = self.clone();
+            tokio::spawn(async move {
+                let service = service_fn(|request| sink.clone().answer(request));
+                let server = hyper::server::conn::http1::Builder::new()
+                    .auto_date_header(false)
+                    .serve_connection(TokioIo::new(stream), service);
+                // A connection that breaks is the client's to notice.
+                let _ = server.await;
+            });
+        }
+    }
+
+    /// Answers a request as the rules say. An error makes hyper close the connection without an answer.
+    async fn answer(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Dropped> {
+        let Some((name, act)) = self.shared.rules.decide(&()) else { return Ok(self.handle(request).await) };
+        self.shared.recorder.saw(&name);
+        match act {
+            Act::Error(status) => {
+                let status = status.parse().unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+                Ok(respond(status, &json!({ "error": "injected by a fault rule" })))
+            }
+            Act::Delay(by) => {
+                sleep(by).await;
+                Ok(self.handle(request).await)
+            }
+            Act::DropAfter => {
+                self.handle(request).await;
+                Err(Dropped)
+            }
+            _ => Err(Dropped),
+        }
+    }
+
+    async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        if request.method() != Method::POST {
+            return respond(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "expected POST" }));
+        }
+        let token = request.headers().get("idempotency-key").and_then(|value| value.to_str().ok());
+        let token = token.unwrap_or_default().to_owned();
+        let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await;
+        let body = body.ok().and_then(|body| serde_json::from_slice::<Value>(&body.to_bytes()).ok());
+        let config = &self.shared.config;
+        let Some(key) = body.as_ref().and_then(|body| body.get(&config.key)).and_then(Value::as_str) else {
+            let text = format!("expected a JSON object with the text {:?}", config.key);
+            return respond(StatusCode::BAD_REQUEST, &json!({ "error": text }));
+        };
+        let amount = |field: &String| body.as_ref().and_then(|body| body.get(field)).and_then(Value::as_f64);
+        if let Some(field) = config.positive.as_ref().filter(|field| amount(field).is_none_or(|n| n <= 0.0)) {
+            let text = format!("expected {field:?} to be a number above 0");
+            return respond(StatusCode::UNPROCESSABLE_ENTITY, &json!({ "error": text }));
+        }
+        sleep(config.latency).await;
+        self.carry_out(key, token)
+    }
+
+    fn carry_out(&self, key: &str, token: String) -> Response<Full<Bytes>> {
+        let mut carried_out = self.lock();
+        let known = carried_out.answers.get(&token).cloned();
+        let committed = known.is_none();
+        let answer = known.unwrap_or_else(|| {
+            carried_out.count += 1;
+            Bytes::from(json!({ "id": format!("effect-{}", carried_out.count), "key": key }).to_string())
+        });
+        if committed && !token.is_empty() {
+            carried_out.answers.insert(token.clone(), answer.clone());
+        }
+        drop(carried_out);
+        let shared = &self.shared;
+        shared.recorder.saw(if committed { "effect" } else { "effect-repeated" });
+        let effect = Effect {
+            name: Arc::clone(&shared.effect),
+            business_key: key.into(),
+            token: token.into(),
+            committed,
+        };
+        shared.recorder.record(Arc::clone(&shared.name), Record::Effect(effect));
+        json_response(StatusCode::OK, answer)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, CarriedOut> {
+        self.shared.carried_out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The connection is closed instead of an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("closed by a fault rule")]
+struct Dropped;
+
+
+fn respond(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
+    json_response(status, Bytes::from(body.to_string()))
+}
+
+fn json_response(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    let json = http::HeaderValue::from_static("application/json");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+    response
+}

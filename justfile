@@ -1,0 +1,34 @@
+# Everyday commands; `just` lists them. CI runs `ci/test`, not this file.
+
+default:
+    @just --list
+
+# The main job: every shipped scenario, in simulation.
+run *ARGS:
+    cargo run --release -- run scenarios/ {{ARGS}}
+
+# What a plain machine can test: no server, no Docker.
+test:
+    cargo test --workspace
+
+# Everything, with real servers. What CI runs.
+ci:
+    bash ci/test
+
+fmt:
+    cargo fmt --all
+
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# The planted bugs, and which checker kills each.
+mutants:
+    cargo run --release -- mutants
+
+# Seeds per second, idle speed, profile input.
+bench:
+    cargo bench -p squall
+
+deny:
+    cargo deny check
