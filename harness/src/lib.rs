@@ -1,1 +1,6 @@
 //! The harness.
+
+pub mod fault;
+pub mod plan;
+pub mod scenario;
+pub mod seed;
