@@ -1,0 +1,91 @@
+//! Faults inside a Kafka cluster: what its brokers answer, who leads and who coordinates.
+//!
+//! Types only: the world injects them.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use squall_mocks::rule::Rule;
+
+use super::unit;
+use super::{Needs, World};
+
+/// A fault of the Kafka cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum KafkaFault {
+    /// Requests that match are answered wrongly, late or not at all.
+    Rule(Rule<KafkaSelector>),
+    /// The coordinator of a consumer group moves to the next broker.
+    MoveCoordinator {
+        /// The group.
+        group: String,
+    },
+    /// A partition gets another leader.
+    MoveLeader {
+        /// The topic.
+        topic: String,
+        /// The partition, from 0.
+        partition: i32,
+        /// The new leader's node number; the next broker if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<i32>,
+    },
+    /// One broker answers with metadata that is this old.
+    MetadataLag {
+        /// The broker's node number, from 1.
+        node: i32,
+        /// How old.
+        #[serde(with = "unit::duration")]
+        by: Duration,
+    },
+}
+
+/// Which requests to a Kafka cluster a rule is about: all those that agree with every key given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct KafkaSelector {
+    /// The API's name: `Produce`, `Fetch`, `OffsetCommit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<String>,
+    /// The broker's node number, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<i32>,
+    /// The topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// The partition, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<i32>,
+    /// The consumer group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The client's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+}
+
+impl KafkaFault {
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Rule(_) => "kafka.rule",
+            Self::MoveCoordinator { .. } => "kafka.move-coordinator",
+            Self::MoveLeader { .. } => "kafka.move-leader",
+            Self::MetadataLag { .. } => "kafka.metadata-lag",
+        }
+    }
+
+    pub(super) fn needs(&self) -> Needs {
+        match self {
+            Self::Rule(_) => Needs::Either,
+            Self::MoveCoordinator { .. } | Self::MoveLeader { .. } => Needs::Instant,
+            Self::MetadataLag { .. } => Needs::Window,
+        }
+    }
+
+    /// Real brokers take no orders of this kind.
+    pub(super) fn worlds(&self) -> &'static [World] {
+        &[World::Sim, World::Local]
+    }
+}
