@@ -1,1 +1,5 @@
 //! The harness.
+
+pub mod history;
+pub mod trace;
+pub mod verdict;
