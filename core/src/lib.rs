@@ -11,3 +11,4 @@ pub mod event_id;
 pub mod mutant;
 pub mod net;
 pub mod point;
+pub mod store;
