@@ -4,6 +4,11 @@
 //! in its environment, so the same service function runs in production and in every world of the harness.
 
 pub mod bus;
+pub mod canonical;
+pub mod clock;
+pub mod envelope;
+pub mod event_id;
 pub mod mutant;
 pub mod net;
 pub mod point;
+pub mod store;
