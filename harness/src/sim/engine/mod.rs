@@ -4,6 +4,7 @@
 //! no network: messages between hosts are `net`'s, so every engine has the same one.
 
 mod turmoil;
+mod watch;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use super::HostId;
 
 pub use self::turmoil::TurmoilEngine;
+pub use self::watch::HostWatch;
 
 /// A host's software: called once per start, so a restart begins anew.
 pub type Software = Rc<dyn Fn() -> Pin<Box<dyn Future<Output = ()>>>>;

@@ -1,0 +1,140 @@
+//! Reads the topics that results and dead letters go to, and tells whether the system is done.
+//!
+//! It reads the brokers' logs directly, not through a client, so no fault can blind it, and sees a record in the
+//! step in which it becomes visible. Which topics these are, the topology says by their role.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use squall_core::envelope::EventEnvelope;
+use squall_core::processor::dead_letter_headers as header;
+use squall_mocks::kafka::{KafkaCluster, LogRecord};
+
+use crate::history::{DeadLetter, Digest, Observed, Record, Recorder, Text};
+use crate::scenario::schema::Role;
+use crate::sim::now;
+
+/// The system is quiet once nothing was recorded for this long.
+const QUIET: Duration = Duration::from_secs(1);
+
+pub(super) struct Observer {
+    watched: Vec<Watched>,
+    recorder: Recorder,
+    /// Accepted events that have neither a result nor a dead letter, by id.
+    open: BTreeSet<String>,
+    /// Events that have one, should their acknowledgement come later.
+    closed: BTreeSet<String>,
+    last_news: Duration,
+}
+
+struct Watched {
+    cluster: KafkaCluster,
+    host: Text,
+    topic: Text,
+    role: Role,
+    /// The next offset to read, per partition.
+    next: BTreeMap<i32, i64>,
+}
+
+impl Observer {
+    pub(super) fn new(recorder: Recorder) -> Self {
+        let (watched, open, closed) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        Self { watched, recorder, open, closed, last_news: Duration::ZERO }
+    }
+
+    pub(super) fn watch(&mut self, cluster: &KafkaCluster, name: &str, topic: &str, partitions: i32, role: Role) {
+        self.watched.push(Watched {
+            cluster: cluster.clone(),
+            host: name.into(),
+            topic: topic.into(),
+            role,
+            next: (0..partitions).map(|partition| (partition, 0)).collect(),
+        });
+    }
+
+    /// The workload's event was accepted.
+    pub(super) fn accepted(&mut self, event: &str) {
+        self.last_news = now();
+        if !self.closed.contains(event) {
+            self.open.insert(event.to_owned());
+        }
+    }
+
+    /// Reads what is new.
+    pub(super) fn read(&mut self) {
+        let mut news = Vec::new();
+        for watched in &mut self.watched {
+            let Watched { cluster, topic, next, .. } = &mut *watched;
+            for (partition, next) in next {
+                if cluster.end_offset(topic, *partition).is_none_or(|end| end <= *next) {
+                    continue;
+                }
+                // The topic was there a line ago.
+                for record in cluster.log_from(topic, *partition, *next).unwrap_or_default() {
+                    *next = record.offset + 1;
+                    let what = match watched.role {
+                        Role::Results => observed(topic, *partition, &record),
+                        Role::DeadLetters => dead_letter(&record),
+                        Role::Plain => continue,
+                    };
+                    news.push((Arc::clone(&watched.host), what));
+                }
+            }
+        }
+        for (host, what) in news {
+            self.last_news = now();
+            if let Some(event) = settled_event(&what) {
+                self.open.remove(event);
+                self.closed.insert(event.to_owned());
+            }
+            self.recorder.record(host, what);
+        }
+    }
+
+    /// Whether every accepted event has its result or is a dead letter, and nothing has come for a while.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.open.is_empty() && now() >= self.last_news + QUIET
+    }
+}
+
+/// The id of the workload's event that a record settles.
+fn settled_event(what: &Record) -> Option<&str> {
+    match what {
+        Record::Observe(observed) => observed.cause.as_deref(),
+        Record::DeadLetter(letter) => letter.event.as_deref(),
+        _ => None,
+    }
+}
+
+fn observed(topic: &Text, partition: i32, record: &LogRecord) -> Record {
+    let envelope = record.value.as_deref().and_then(|value| EventEnvelope::from_bytes(value).ok());
+    let text = |id: Option<String>| id.unwrap_or_default().into();
+    Record::Observe(Observed {
+        topic: Arc::clone(topic),
+        partition,
+        offset: record.offset,
+        event: text(envelope.as_ref().map(|it| it.id().to_string())),
+        cause: envelope.as_ref().and_then(|it| it.causation_id()).map(|id| id.to_string().into()),
+        business_key: text(envelope.as_ref().and_then(|it| it.subject()).map(str::to_owned)),
+    })
+}
+
+fn dead_letter(record: &LogRecord) -> Record {
+    let header = |name: &str| {
+        let found = record.headers.iter().find(|(other, _)| other == name);
+        found.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
+    };
+    let value = record.value.as_deref().unwrap_or_default();
+    let event = EventEnvelope::from_bytes(value).ok().map(|envelope| envelope.id().to_string().into());
+    Record::DeadLetter(DeadLetter {
+        topic: header(header::TOPIC).into(),
+        partition: header(header::PARTITION).parse().unwrap_or(-1),
+        offset: header(header::OFFSET).parse().unwrap_or(-1),
+        event,
+        key: record.key.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into(),
+        value: Digest::of(value),
+        attempts: header(header::ATTEMPTS).parse().unwrap_or(0),
+        reason: header(header::REASON).into(),
+    })
+}
