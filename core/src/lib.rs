@@ -7,7 +7,9 @@ pub mod backoff;
 pub mod bus;
 pub mod canonical;
 pub mod clock;
+pub mod emitter;
 pub mod entropy;
+pub mod env;
 pub mod envelope;
 pub mod event_id;
 #[cfg(feature = "http")]
@@ -15,7 +17,9 @@ pub mod http;
 pub mod keys;
 pub mod mutant;
 pub mod net;
+pub mod outbox;
 pub mod point;
+pub mod processor;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod store;
