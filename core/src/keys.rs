@@ -4,9 +4,13 @@
 //! atomic, and everything may be forgotten at any time (expiry, eviction, failover). Whoever needs more keeps it
 //! in the event store.
 
+mod memory;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
+
+pub use memory::MemoryKeys;
 
 /// A shared store of texts under keys, each with a time to live.
 #[async_trait]

@@ -227,7 +227,7 @@ impl Worker {
         transaction.outbox = rows.collect();
         if mutant::enabled("publish-before-append") {
             // Mutant 9: the world learns of the result before it is recorded.
-            self.publish_directly(std::mem::take(&mut transaction.outbox)).await;
+            self.publish_directly(transaction.outbox.clone()).await;
         }
         if mutant::enabled("dedup-not-cleared") {
             // Mutant 3 has finished the row already.
