@@ -6,6 +6,51 @@
 #[cfg(feature = "points")]
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
+/// A name that this crate passes or sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// The name.
+    pub name: &'static str,
+    /// Whether a harness may stop the service there; if not, the name is only counted.
+    pub stops: bool,
+    /// What the service has just done or is about to do.
+    pub about: &'static str,
+}
+
+/// Every name of this crate.
+pub const ALL: &[Point] = &[
+    place("processor.received", "An event was delivered; nothing is done about it yet."),
+    place("processor.before-claim", "The event is about to be claimed."),
+    place("processor.claimed", "The event is claimed, its effect key is durable."),
+    place("processor.before-effect", "The handler is about to run."),
+    place("processor.after-effect", "The handler has returned, its outcome is not committed yet."),
+    place("processor.committed", "The outcome is committed, Redis has not been told yet."),
+    place("processor.before-offset-commit", "Offsets are about to be committed."),
+    place("processor.after-offset-commit", "Offsets are committed."),
+    place("outbox.before-publish", "An outbox record is about to be published."),
+    place("outbox.published", "An outbox record is acknowledged, and not yet marked as sent."),
+    place("outbox.marked", "An outbox record is marked as sent."),
+    sighting("duplicate-suppressed", "An event was known as finished and was not handled again."),
+    sighting("claim-resumed", "An event was claimed that an earlier delivery had claimed and not finished."),
+    sighting("retry", "An attempt failed and another follows."),
+    sighting("dead-lettered", "An event went to the dead letters."),
+    sighting("parked", "An event follows an earlier one of its key to the dead letters."),
+    sighting("lease-contended", "Another worker holds the lease on an event."),
+    sighting("lease-lost", "A lease had passed on when it was to be renewed."),
+    sighting("redis-unavailable", "Deduplication could not ask Redis."),
+    sighting("revoked", "Partitions were revoked."),
+    sighting("lost", "Partitions were lost without a chance to commit."),
+    sighting("offset-commit-failed", "A commit of offsets failed."),
+];
+
+const fn place(name: &'static str, about: &'static str) -> Point {
+    Point { name, stops: true, about }
+}
+
+const fn sighting(name: &'static str, about: &'static str) -> Point {
+    Point { name, stops: false, about }
+}
+
 /// Passes a named place, in async code. A harness may stop the service here, as `kill -9` would.
 #[macro_export]
 macro_rules! point {

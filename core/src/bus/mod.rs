@@ -4,6 +4,8 @@
 //! partition arrive in offset order, at least once; nothing is promised across partitions. They know nothing
 //! of envelopes: a record is bytes.
 
+pub mod memory;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -28,6 +28,5 @@ fn is_safe_integer(integer: i128) -> bool {
 /// Whether a double keeps its kind. From 2^53 up to 10^21 its canonical text is that of an integer that is
 /// not safe, so a round trip through another writer would come back as something we refuse.
 fn is_stable_double(number: f64) -> bool {
-    let magnitude = number.abs();
-    magnitude < 9_007_199_254_740_992.0 || magnitude >= 1e21
+    !(9_007_199_254_740_992.0..1e21).contains(&number.abs())
 }

@@ -1,6 +1,6 @@
 //! The event store: streams of events, and the tables that must change in the same transaction with them.
 //!
-//! Every engine implements [`EventStore`] and passes one conformance suite. What the port promises:
+//! Every engine implements [`EventStore`] and passes the one suite in [`conformance`]. What the port promises:
 //!
 //! * **Streams**: versions of a stream are 1, 2, 3…; an append is all or nothing, and says what it expected.
 //! * **Global order**: positions are 1, 2, 3… without gaps, and a reader that has seen a position never later
@@ -10,6 +10,7 @@
 //!
 //! The store never makes ids, never retries and never calls anyone.
 
+pub mod conformance;
 mod memory;
 mod types;
 

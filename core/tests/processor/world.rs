@@ -1,0 +1,435 @@
+//! A small world for tests: bus, store and keys in memory, a shop's handler, a sink that counts effects, crashes
+//! at code points, and the properties every run must keep.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::json;
+use squall_core::bus::memory::MemoryBus;
+use squall_core::bus::{
+    Bus, BusError, Consumer, ConsumerOptions, OutgoingRecord, Publisher, PublisherOptions, TopicPartition,
+};
+use squall_core::clock::Clock;
+use squall_core::emitter::{Emitter, EmitterOptions};
+use squall_core::entropy::Entropy;
+use squall_core::env::Env;
+use squall_core::envelope::{EnvelopeBuilder, EventEnvelope};
+use squall_core::event_id::{EventId, Occurrence};
+use squall_core::keys::MemoryKeys;
+use squall_core::outbox::OutboxRelay;
+use squall_core::point::{self, Passage};
+use squall_core::processor::{
+    Handler, HandlerContext, HandlerError, Outcome, Processor, ProcessorOptions, RetryOptions,
+};
+use squall_core::store::{EventStore, MemoryStore};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+pub const ORDERS: &str = "orders";
+pub const RESULTS: &str = "results";
+pub const DEAD: &str = "orders.dlq";
+pub const GROUP: &str = "billing";
+
+/// What the handler does with one attempt at an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    FailBeforeEffect,
+    FailAfterEffect,
+    Panic,
+    Hang,
+    Reject,
+}
+
+/// Everything seen from outside the processor.
+#[derive(Default)]
+pub struct Seen {
+    /// Every effect asked for: order, key, effect key. In order.
+    pub effects: Vec<(String, String, String)>,
+    /// Most handlers at work at the same time, in all and for one key.
+    pub concurrent: usize,
+    pub concurrent_in_key: usize,
+    at_work: Vec<String>,
+    /// Results in the log that no transaction had recorded when they came.
+    pub phantoms: Vec<EventId>,
+    recorded: BTreeSet<EventId>,
+    /// Names of points and sightings, and how often.
+    pub points: BTreeMap<&'static str, usize>,
+}
+
+pub type SharedSeen = Arc<Mutex<Seen>>;
+
+/// The shop: charges each order at the sink, and tells of it.
+struct Shop {
+    seen: SharedSeen,
+    script: Arc<Mutex<BTreeMap<String, VecDeque<Step>>>>,
+    /// Orders that fail for ever.
+    poison: Arc<Mutex<BTreeSet<String>>>,
+    effort: Duration,
+}
+
+#[async_trait]
+impl Handler for Shop {
+    fn name(&self) -> &str {
+        "charge"
+    }
+
+    async fn handle(&self, event: &EventEnvelope, cx: &HandlerContext) -> Result<Outcome, HandlerError> {
+        let order = event.subject().expect("an order").to_owned();
+        let key = event.partition_key().unwrap_or_default().to_owned();
+        let _busy = Busy::enter(&self.seen, &key);
+        tokio::time::sleep(self.effort).await;
+        let step = self.script.lock().unwrap().get_mut(&order).and_then(VecDeque::pop_front);
+        if self.poison.lock().unwrap().contains(&order) {
+            return Err(HandlerError::retry("poison", "as always"));
+        }
+        match step {
+            Some(Step::FailBeforeEffect) => return Err(HandlerError::retry("busy", "before")),
+            Some(Step::Panic) => panic!("as the test asked"),
+            Some(Step::Hang) => std::future::pending().await,
+            Some(Step::Reject) => return Err(HandlerError::reject("declined", "by the test")),
+            Some(Step::FailAfterEffect) | None => {}
+        }
+        self.seen.lock().unwrap().effects.push((order.clone(), key, cx.effect_key.clone()));
+        if step == Some(Step::FailAfterEffect) {
+            return Err(HandlerError::retry("busy", "after"));
+        }
+        let occurrence =
+            Occurrence::Caused { causation: event.id(), handler: self.name().to_owned(), ordinal: 0 };
+        let result = EventEnvelope::builder("order.charged", 1, "squall://billing")
+            .subject(order)
+            .occurrence(occurrence)
+            .caused_by(event)
+            .build()
+            .expect("a result");
+        Ok(Outcome::none().publish(RESULTS, result))
+    }
+}
+
+/// Counts handlers at work, also when their futures are dropped.
+struct Busy {
+    seen: SharedSeen,
+    key: String,
+}
+
+impl Busy {
+    fn enter(seen: &SharedSeen, key: &str) -> Self {
+        let mut state = seen.lock().unwrap();
+        state.at_work.push(key.to_owned());
+        let (all, same) = (state.at_work.len(), state.at_work.iter().filter(|other| *other == key).count());
+        state.concurrent = state.concurrent.max(all);
+        state.concurrent_in_key = state.concurrent_in_key.max(same);
+        Self { seen: Arc::clone(seen), key: key.to_owned() }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let mut state = self.seen.lock().unwrap();
+        let index = state.at_work.iter().position(|key| *key == self.key).expect("entered before");
+        state.at_work.remove(index);
+    }
+}
+
+/// The bus, watched: a result must have been recorded before it is published.
+struct WatchedBus {
+    inner: MemoryBus,
+    seen: SharedSeen,
+    store: Arc<MemoryStore>,
+}
+
+#[async_trait]
+impl Bus for WatchedBus {
+    async fn publisher(&self, options: PublisherOptions) -> Result<Arc<dyn Publisher>, BusError> {
+        let inner = self.inner.publisher(options).await?;
+        Ok(Arc::new(WatchedPublisher { inner, seen: Arc::clone(&self.seen), store: Arc::clone(&self.store) }))
+    }
+
+    async fn consumer(&self, options: ConsumerOptions) -> Result<Box<dyn Consumer>, BusError> {
+        self.inner.consumer(options).await
+    }
+}
+
+struct WatchedPublisher {
+    inner: Arc<dyn Publisher>,
+    seen: SharedSeen,
+    store: Arc<MemoryStore>,
+}
+
+#[async_trait]
+impl Publisher for WatchedPublisher {
+    async fn publish(&self, record: OutgoingRecord) -> Result<(TopicPartition, i64), BusError> {
+        if record.topic == RESULTS {
+            let id = EventEnvelope::from_bytes(&record.value).expect("a result").id();
+            // A row of the outbox is proof that the transaction was committed.
+            let pending = self.store.outbox_pending(10_000).await.expect("the outbox");
+            let mut seen = self.seen.lock().unwrap();
+            seen.recorded.extend(pending.iter().filter_map(|row| row.row.event));
+            if !seen.recorded.contains(&id) {
+                seen.phantoms.push(id);
+            }
+        }
+        self.inner.publish(record).await
+    }
+}
+
+/// A world under test.
+pub struct World {
+    pub bus: MemoryBus,
+    pub store: Arc<MemoryStore>,
+    pub keys: Option<MemoryKeys>,
+    pub seen: SharedSeen,
+    pub script: Arc<Mutex<BTreeMap<String, VecDeque<Step>>>>,
+    pub poison: Arc<Mutex<BTreeSet<String>>>,
+    pub options: ProcessorOptions,
+    pub groups: Vec<String>,
+    pub workers: usize,
+    pub effort: Duration,
+    crashes: Rc<RefCell<VecDeque<(&'static str, usize)>>>,
+    crashed: Rc<Notify>,
+    clock: Clock,
+    incarnation: u64,
+    tasks: JoinSet<()>,
+    pub stop: tokio_util::sync::CancellationToken,
+    /// Orders in the order they were emitted, with key.
+    pub emitted: Vec<(String, String)>,
+    _hook: point::Installed,
+}
+
+impl World {
+    /// One worker, four partitions, no Redis.
+    pub fn new() -> Self {
+        let clock = Clock::default();
+        let bus =
+            MemoryBus::new(clock.clone()).with_topic(ORDERS, 4).with_topic(RESULTS, 1).with_topic(DEAD, 1);
+        let store = Arc::new(MemoryStore::new(clock.clone()).latency(Duration::from_millis(2)));
+        let seen = SharedSeen::default();
+        let (crashes, crashed) = (Rc::new(RefCell::new(VecDeque::new())), Rc::new(Notify::new()));
+        let hook = hook(Arc::clone(&seen), Rc::clone(&crashes), Rc::clone(&crashed));
+        let retry = RetryOptions { base: Duration::from_millis(20), ..RetryOptions::default() };
+        Self {
+            bus,
+            store,
+            keys: None,
+            seen,
+            script: Arc::default(),
+            poison: Arc::default(),
+            options: ProcessorOptions { retry, ..ProcessorOptions::new(GROUP, [ORDERS]) },
+            groups: vec![GROUP.to_owned()],
+            workers: 1,
+            effort: Duration::from_millis(5),
+            crashes,
+            crashed,
+            clock,
+            incarnation: 0,
+            tasks: JoinSet::new(),
+            stop: tokio_util::sync::CancellationToken::new(),
+            emitted: Vec::new(),
+            _hook: point::install(hook),
+        }
+    }
+
+    /// Takes every worker down when the point is passed for the nth time, counted from 1 and from the crash
+    /// before.
+    pub fn crash_at(&mut self, point: &'static str, nth: usize) {
+        self.crashes.borrow_mut().push_back((point, nth));
+    }
+
+    pub fn env(&mut self, name: &str) -> Env {
+        self.incarnation += 1;
+        let bus = WatchedBus {
+            inner: self.bus.clone(),
+            seen: Arc::clone(&self.seen),
+            store: Arc::clone(&self.store),
+        };
+        let store: Arc<dyn EventStore> = self.store.clone();
+        let entropy = Entropy::from_seed(self.incarnation);
+        let env =
+            Env::new(name, Arc::new(bus), store, entropy, self.clock.clone()).with_stop(self.stop.clone());
+        match &self.keys {
+            Some(keys) => env.with_keys(Arc::new(keys.clone())),
+            None => env,
+        }
+    }
+
+    /// An order, not yet emitted.
+    pub fn order(name: &str, key: &str) -> EnvelopeBuilder {
+        EventEnvelope::builder("order.placed", 1, "squall://shop")
+            .subject(name)
+            .occurrence(Occurrence::Business(name.to_owned()))
+            .partition_key(key)
+            .data(json!({ "order": name, "cents": 100 }))
+    }
+
+    pub async fn emit(&mut self, name: &str, key: &str) -> EventEnvelope {
+        let env = self.env("shop");
+        let emitter = Emitter::new(env, EmitterOptions::default()).await.expect("an emitter");
+        let emitted = emitter.emit(ORDERS, Self::order(name, key)).await.expect("emitted");
+        self.emitted.push((name.to_owned(), key.to_owned()));
+        emitted.event
+    }
+
+    /// Publishes bytes as they are.
+    pub async fn publish_raw(&self, key: Option<&str>, value: &[u8]) {
+        let publisher = self.bus.publisher(PublisherOptions::default()).await.expect("a publisher");
+        let record = OutgoingRecord {
+            topic: ORDERS.to_owned(),
+            key: key.map(|key| key.as_bytes().to_vec().into()),
+            headers: vec![("trace".to_owned(), "t-1".into())],
+            value: value.to_vec().into(),
+        };
+        publisher.publish(record).await.expect("published");
+    }
+
+    pub fn script(&self, order: &str, steps: impl IntoIterator<Item = Step>) {
+        self.script.lock().unwrap().insert(order.to_owned(), steps.into_iter().collect());
+    }
+
+    /// Starts all workers, each a processor and a relay.
+    pub fn start(&mut self) {
+        for group in self.groups.clone() {
+            for number in 1..=self.workers {
+                let env = self.env(&format!("{group}-{number}"));
+                let shop = Shop {
+                    seen: Arc::clone(&self.seen),
+                    script: Arc::clone(&self.script),
+                    poison: Arc::clone(&self.poison),
+                    effort: self.effort,
+                };
+                let options = ProcessorOptions { group: group.clone(), ..self.options.clone() };
+                let processor = Processor::new(env.clone(), Arc::new(shop), options).expect("a processor");
+                self.tasks.spawn(async move { processor.run().await.expect("a good end") });
+                self.tasks.spawn(async move { OutboxRelay::new(env).run().await.expect("a good end") });
+            }
+        }
+    }
+
+    /// Takes every worker down, without a word.
+    pub async fn kill(&mut self) {
+        self.tasks.shutdown().await;
+    }
+
+    /// Starts the workers, restarts them after every crash, and waits until everything emitted is consumed and
+    /// every promise of the outbox is kept; `false` if that does not happen within ten virtual minutes.
+    pub async fn run(&mut self) -> bool {
+        self.start();
+        let patience = tokio::time::sleep(Duration::from_secs(600));
+        tokio::pin!(patience);
+        let crashed = Rc::clone(&self.crashed);
+        loop {
+            if self.is_settled().await {
+                return true;
+            }
+            tokio::select! {
+                biased;
+                () = crashed.notified() => {
+                    self.kill().await;
+                    self.start();
+                }
+                () = &mut patience => return false,
+                () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            }
+        }
+    }
+
+    /// Ends the workers gracefully.
+    pub async fn stop(&mut self) {
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.expect("no panic");
+        }
+    }
+
+    async fn is_settled(&self) -> bool {
+        let mut ends = BTreeMap::<i32, i64>::new();
+        for record in self.bus.records(ORDERS) {
+            ends.insert(record.partition.partition, record.offset + 1);
+        }
+        let consumed = |group: &String| {
+            ends.iter().all(|(partition, end)| self.bus.committed(group, ORDERS, *partition) == Some(*end))
+        };
+        self.groups.iter().all(consumed) && self.store.outbox_pending(1).await.expect("the outbox").is_empty()
+    }
+
+    pub fn saw(&self, name: &str) -> usize {
+        self.seen.lock().unwrap().points.get(name).copied().unwrap_or(0)
+    }
+
+    /// Orders among the dead letters, in order.
+    pub fn dead(&self) -> Vec<String> {
+        let subject = |value: &[u8]| Some(EventEnvelope::from_bytes(value).ok()?.subject()?.to_owned());
+        self.bus.records(DEAD).iter().filter_map(|record| subject(&record.value)).collect()
+    }
+
+    /// Distinct effect keys an order was charged under: what a sink that honours them has committed.
+    pub fn charges(&self, order: &str) -> usize {
+        let seen = self.seen.lock().unwrap();
+        let keys = seen.effects.iter().filter(|(of, _, _)| of == order).map(|(_, _, effect)| effect);
+        keys.collect::<BTreeSet<_>>().len()
+    }
+
+    /// Every broken property, by its name.
+    pub fn violations(&self) -> BTreeSet<&'static str> {
+        let mut broken = BTreeSet::new();
+        let dead: BTreeSet<String> = self.dead().into_iter().collect();
+        let mut broken_if = |condition: bool, name| {
+            if condition {
+                broken.insert(name);
+            }
+        };
+        for (order, _) in &self.emitted {
+            let charges = self.charges(order);
+            broken_if(charges > 1, "idempotent");
+            broken_if(charges == 0 && !dead.contains(order), "no-acked-loss");
+            let told = self.bus.records(RESULTS).iter().any(|record| {
+                EventEnvelope::from_bytes(&record.value).expect("a result").subject() == Some(order)
+            });
+            broken_if(!told && !dead.contains(order), "no-acked-loss");
+        }
+        let seen = self.seen.lock().unwrap();
+        broken_if(!seen.phantoms.is_empty(), "no-phantom");
+        let mut first = Vec::<(&String, &String)>::new();
+        for (order, key, _) in &seen.effects {
+            if !first.contains(&(order, key)) {
+                first.push((order, key));
+            }
+        }
+        for (_, key) in &self.emitted {
+            let of_key = |(_, other): &&(String, String)| other == key;
+            let emitted = self.emitted.iter().filter(of_key).map(|(order, _)| order);
+            let charged: Vec<&String> =
+                first.iter().filter(|(_, other)| *other == key).map(|(order, _)| *order).collect();
+            let expected: Vec<&String> = emitted.filter(|order| charged.contains(order)).collect();
+            broken_if(charged != expected, "key-order");
+        }
+        for name in seen.points.keys() {
+            broken_if(!point::ALL.iter().any(|point| point.name == *name), "undeclared-point");
+        }
+        broken
+    }
+}
+
+fn hook(
+    seen: SharedSeen,
+    crashes: Rc<RefCell<VecDeque<(&'static str, usize)>>>,
+    crashed: Rc<Notify>,
+) -> impl Fn(&'static str) -> Passage {
+    move |name| {
+        *seen.lock().unwrap().points.entry(name).or_default() += 1;
+        let mut crashes = crashes.borrow_mut();
+        let Some((point, left)) = crashes.front_mut().filter(|(point, _)| *point == name) else {
+            return Passage::Go;
+        };
+        let _ = point;
+        *left -= 1;
+        if *left > 0 {
+            return Passage::Go;
+        }
+        crashes.pop_front();
+        crashed.notify_one();
+        Passage::Stop
+    }
+}
