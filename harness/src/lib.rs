@@ -1,5 +1,6 @@
 //! The harness.
 
+pub mod checker;
 pub mod history;
 pub mod trace;
 pub mod verdict;
