@@ -1,6 +1,7 @@
 //! The harness.
 
 pub mod checker;
+pub mod expect;
 pub mod history;
 pub mod trace;
 pub mod verdict;

@@ -82,6 +82,8 @@ fn lines(history: &History, keys: &[&Text], mut chosen: Vec<usize>) -> Vec<Strin
     let is_fault = |at: &usize| {
         history.entries().get(*at).is_some_and(|entry| matches!(entry.what, Record::Fault { .. }))
     };
+    chosen.sort_unstable();
+    chosen.dedup();
     let mut left_out = 0;
     for at in related.into_iter().chain((first..=last).filter(is_fault)) {
         if chosen.contains(&at) {
@@ -92,7 +94,6 @@ fn lines(history: &History, keys: &[&Text], mut chosen: Vec<usize>) -> Vec<Strin
         }
     }
     chosen.sort_unstable();
-    chosen.dedup();
     let mut lines: Vec<String> =
         chosen.iter().filter_map(|at| history.entries().get(*at)).map(ToString::to_string).collect();
     if left_out > 0 {

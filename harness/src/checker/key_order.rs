@@ -3,7 +3,8 @@
 //! The order of the log is known for certain from outside where one event was acknowledged before another was
 //! attempted; such a pair must have its first effects in that order. Events that were on their way at the
 //! same time may lie in the log either way, since a retry can leave an earlier copy nobody was told of, so
-//! they are not judged. Later duplicates are `idempotent`'s matter.
+//! they are not judged; nor are events that never came into the log, which are `no-phantom`'s matter. Later
+//! duplicates are `idempotent`'s.
 
 use std::collections::HashMap;
 
@@ -80,7 +81,7 @@ fn first_effects<'a>(
         let Record::Effect(effect) = &entry.what else { return None };
         let facts = index.keys.get(&effect.business_key)?;
         let (_, event) = index.events.get_index(*facts.events.first()?)?;
-        (facts.first_effect(name) == Some(at)).then_some((at, event))
+        (event.open > 0 && facts.first_effect(name) == Some(at)).then_some((at, event))
     })
 }
 
