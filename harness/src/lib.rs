@@ -1,11 +1,19 @@
 //! The harness.
 
+pub mod bus;
+pub mod checker;
+pub mod expect;
 pub mod fault;
 pub mod history;
 pub mod plan;
+pub mod run;
 pub mod scenario;
 pub mod seed;
+pub mod service;
 pub mod sim;
 pub mod sink;
+pub mod store;
+pub mod system;
 pub mod trace;
 pub mod verdict;
+pub mod world;

@@ -28,10 +28,10 @@ pub(crate) struct EventFacts {
     pub resolved: Option<usize>,
 }
 
-/// What is known of one business key the workload attempted.
+/// What is known of one business key, attempted by the workload or only seen at the sink.
 #[derive(Debug, Default)]
 pub(crate) struct KeyFacts {
-    /// Its events, as positions in [`Index::events`].
+    /// Its events, as positions in [`Index::events`]; empty if the workload never attempted one.
     pub events: Vec<usize>,
     /// Committed effects by name, oldest first.
     pub effects: BTreeMap<Text, Vec<usize>>,
@@ -40,9 +40,10 @@ pub(crate) struct KeyFacts {
 }
 
 impl KeyFacts {
-    /// The first committed effect, whatever its name.
-    pub fn first_effect(&self) -> Option<usize> {
-        self.effects.values().filter_map(|commits| commits.first().copied()).min()
+    /// The first committed effect of this name, or of any.
+    pub fn first_effect(&self, name: Option<&str>) -> Option<usize> {
+        let wanted = self.effects.iter().filter(|(effect, _)| name.is_none_or(|name| name == &***effect));
+        wanted.filter_map(|(_, commits)| commits.first().copied()).min()
     }
 }
 
@@ -51,7 +52,7 @@ impl KeyFacts {
 pub(crate) struct Index {
     /// By event id, in the order of first invocation.
     pub events: IndexMap<Text, EventFacts>,
-    /// By business key, in the order of first invocation.
+    /// By business key, in the order of first invocation, keys without one last.
     pub keys: IndexMap<Text, KeyFacts>,
     /// The first commit of each outbox event, and its cause.
     pub commits: HashMap<Text, (usize, Text)>,
@@ -101,6 +102,11 @@ impl Index {
             Some(id) => self.events.get_index_of(id),
             None => self.event_at(dead).or_else(|| self.values.get(&dead.value).copied()),
         }
+    }
+
+    /// Whether the workload produced an event with this value.
+    pub fn produced(&self, event: usize, value: Digest) -> bool {
+        self.values.get(&value) == Some(&event)
     }
 
     /// The event acknowledged at the position the dead letter states.
@@ -182,9 +188,8 @@ impl Index {
     fn attribute(&mut self, at: usize, what: &Record) {
         match what {
             Record::Effect(effect) if effect.committed => {
-                if let Some(key) = self.keys.get_mut(&effect.business_key) {
-                    key.effects.entry(effect.name.clone()).or_default().push(at);
-                }
+                let key = self.keys.entry(effect.business_key.clone()).or_default();
+                key.effects.entry(effect.name.clone()).or_default().push(at);
             }
             Record::Observe(seen) => match self.cause_of(seen) {
                 Some(event) => self.set(event, |facts| &mut facts.result, at),
@@ -212,7 +217,7 @@ impl Index {
     fn resolve(&mut self) {
         for facts in self.events.values_mut() {
             let key = self.keys.get(&facts.operation.business_key);
-            let effect = key.and_then(KeyFacts::first_effect);
+            let effect = key.and_then(|key| key.first_effect(None));
             facts.result = [facts.result, key.and_then(|key| key.result)].into_iter().flatten().min();
             facts.resolved = [facts.result, facts.dead, effect].into_iter().flatten().min();
         }

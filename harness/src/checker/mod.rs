@@ -1,0 +1,66 @@
+//! Checkers: each judges one promise by the history alone.
+//!
+//! A judgement is three-valued. A checker that saw nothing to judge says so instead of passing, and what must
+//! be there in the end is judged only if the run reached its end. Every checker here is linear in the length
+//! of the history. Which checkers a scenario wants, and what its expectations make of a judgement, is
+//! [`crate::expect`]'s.
+//!
+//! | class | means |
+//! |---|---|
+//! | safety | something is there that must not be, or an acknowledged event is gone |
+//! | liveness | something that is due did not come by the end, or in time |
+
+mod dlq_complete;
+mod finding;
+mod idempotent;
+mod key_order;
+mod no_acked_loss;
+mod no_phantom;
+mod params;
+mod recovered;
+mod registry;
+
+use crate::history::History;
+use crate::verdict::Violation;
+
+pub use self::dlq_complete::DlqComplete;
+pub use self::idempotent::Idempotent;
+pub use self::key_order::KeyOrder;
+pub use self::no_acked_loss::NoAckedLoss;
+pub use self::no_phantom::NoPhantom;
+pub use self::params::{Parameter, Params};
+pub use self::recovered::{Drained, Recovered};
+pub use self::registry::{Registry, RegistryError};
+
+/// Judges one promise.
+pub trait Checker: Send + Sync {
+    /// The name scenarios use.
+    fn name(&self) -> &str;
+
+    /// The promise, in one sentence.
+    fn about(&self) -> &str;
+
+    /// What may be set in `with`.
+    fn parameters(&self) -> &[Parameter] {
+        &[]
+    }
+
+    /// Judges a history.
+    fn judge(&self, history: &History, with: &Params) -> Judgement;
+}
+
+/// What a checker found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// The promise was kept; the text says over how much.
+    Holds(String),
+    /// The promise was broken.
+    Violated(Violation),
+    /// Too little was observed to tell; the text says what was missing.
+    Unknown(String),
+}
+
+/// Why the end of a run that was cut short is not judged.
+const NOT_SETTLED: &str = "the run did not reach the end of its time to settle";
+/// Why nothing can be said about a workload of which nothing was accepted.
+const NOTHING_ACCEPTED: &str = "no event was acknowledged";
