@@ -7,6 +7,7 @@ use crate::net::Listener;
 use crate::observe::Observer;
 use crate::rule::Rules;
 
+pub mod client;
 mod matcher;
 mod options;
 mod snapshot;
