@@ -7,6 +7,8 @@
 //! This crate knows nothing of the event platform or of the harness and is usable alone.
 
 pub mod clock;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod net;
 pub mod observe;
 pub mod rule;

@@ -1,0 +1,96 @@
+//! Reading one partition without a group: for observers that want everything there is.
+//!
+//! It commits nothing and is nobody's member; what it has read is its own to remember.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::KafkaClient;
+use super::admin::OffsetSpec;
+use super::error::ClientError;
+use super::fetch::FetchOptions;
+use super::fetcher::{Fetcher, Position};
+use super::types::{Record, TopicPartition};
+
+/// Where a reader begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartAt {
+    /// At the first record there is.
+    Earliest,
+    /// Behind the last record there is.
+    Latest,
+    /// At this offset.
+    Offset(i64),
+}
+
+/// Reads one partition.
+pub struct Reader {
+    fetcher: Fetcher,
+    partition: TopicPartition,
+}
+
+/// Most records [`Reader::next`] gives at once.
+const RECORDS_MAX: usize = 10_000;
+
+impl KafkaClient {
+    /// A reader. It begins to fetch in the background, as soon as it is made.
+    #[must_use]
+    pub fn reader(&self, partition: TopicPartition, start: StartAt) -> Reader {
+        let position = match start {
+            StartAt::Earliest => Position::Ask(OffsetSpec::Earliest),
+            StartAt::Latest => Position::Ask(OffsetSpec::Latest),
+            StartAt::Offset(offset) => Position::Offset(offset),
+        };
+        let options = FetchOptions { max_wait: Duration::from_millis(500), partition_bytes: 1024 * 1024 };
+        // An offset that is gone is an error: an observer must not miss records without a word.
+        let fetcher = Fetcher::start(self, options, None);
+        fetcher.assign(BTreeMap::from([(partition.clone(), position)]));
+        Reader { fetcher, partition }
+    }
+
+    /// Every record of a partition up to its end as it is now, compacted and deleted ones excepted.
+    ///
+    /// # Errors
+    /// [`ClientError`], if the end cannot be asked for, or as for [`Reader::next`].
+    pub async fn read_all(&self, partition: &TopicPartition) -> Result<Vec<Record>, ClientError> {
+        let end = self.list_offset(partition, OffsetSpec::Latest).await?;
+        let mut reader = self.reader(partition.clone(), StartAt::Earliest);
+        let mut records = Vec::new();
+        while reader.position().is_none_or(|position| position < end) {
+            records.append(&mut reader.next_or_moved().await?);
+        }
+        records.retain(|record| record.offset < end);
+        Ok(records)
+    }
+}
+
+impl Reader {
+    /// Waits for the next records, in offset order. Transient failures are retried inside, so an error is
+    /// final. Cancel safe.
+    ///
+    /// # Errors
+    /// [`ClientError`], if the partition cannot be read on, for instance because the offset is gone.
+    pub async fn next(&mut self) -> Result<Vec<Record>, ClientError> {
+        loop {
+            let records = self.next_or_moved().await?;
+            if !records.is_empty() {
+                return Ok(records);
+            }
+        }
+    }
+
+    /// The offset of the next record; none while it is still asked for.
+    #[must_use]
+    pub fn position(&self) -> Option<i64> {
+        self.fetcher.position(&self.partition)
+    }
+
+    /// Like [`next`](Self::next), but also returns, without records, when the position may have moved.
+    async fn next_or_moved(&mut self) -> Result<Vec<Record>, ClientError> {
+        if let Some((_, records)) = self.fetcher.take(RECORDS_MAX)? {
+            return Ok(records);
+        }
+        self.fetcher.ready().await;
+        Ok(self.fetcher.take(RECORDS_MAX)?.map_or_else(Vec::new, |(_, records)| records))
+    }
+}
