@@ -150,12 +150,33 @@ fn sensitive_fields_do_not_reach_the_id_unless_keyed() {
 }
 
 #[test]
+fn equal_values_of_two_keyed_fields_cannot_be_told_to_be_equal() {
+    let policy = ["/mail", "/reply_to"].iter().fold(IdPolicy::default(), |policy, pointer| {
+        policy.classify_keyed(pointer, Class::Confidential).expect("a pointer")
+    });
+    let policy = policy.key(IdKey::new("k1", [1; 32]).expect("a key"));
+    let content = Content { data: json!({ "mail": "a@b", "reply_to": "a@b" }), ..Content::sample() };
+    let written = content.preimage().to_canonical(&policy).expect("a preimage");
+    let preimage = canonical::parse(&written).expect("JSON");
+    let mac = |pointer: &str| preimage["sensitive"][pointer]["mac"][pointer].as_str().map(str::to_owned);
+    assert!(mac("/mail").is_some() && mac("/mail") != mac("/reply_to"), "{preimage}");
+    assert_eq!(preimage["sensitive"]["/mail"]["key"], "k1");
+    assert_eq!(policy.class(), Some(Class::Confidential));
+}
+
+#[test]
 fn sensitive_fields_that_cannot_be_taken_out_are_refused() {
     for pointer in ["", "card", "/lines/*"] {
         assert!(IdPolicy::default().classify(pointer, Class::Restricted).is_err(), "{pointer:?}");
     }
     let element = IdPolicy::default().classify("/lines/0", Class::Restricted).expect("could be an object");
     assert!(Content::sample().under(&element).is_err(), "it is an element of an array");
+    let card = || IdPolicy::default().classify("/card", Class::Confidential).expect("a pointer");
+    for inner in ["/card", "/card/number", "/card/*/number"] {
+        assert!(card().classify_keyed(inner, Class::Restricted).is_err(), "{inner} is declared already");
+    }
+    assert!(card().classify("/card-holder", Class::Restricted).is_ok(), "only its name begins alike");
+    assert!(card().classify("/card/brand", Class::Public).is_ok(), "it is taken out with the card");
     assert!(IdKey::new("k1", [0; 31]).is_err());
     assert!(IdKey::new("", [0; 32]).is_err());
 }
