@@ -174,3 +174,49 @@ impl fmt::Debug for Env {
         f.debug_struct("Env").field("name", &self.name).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+    use crate::bus::memory::MemoryBus;
+    use crate::store::MemoryStore;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Config {
+        #[expect(dead_code, reason = "only read")]
+        bank: Bank,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Bank {
+        #[expect(dead_code, reason = "only read")]
+        port: u16,
+    }
+
+    fn env() -> Env {
+        let clock = Clock::default();
+        let bus = Arc::new(MemoryBus::new(clock.clone()));
+        let store = Arc::new(MemoryStore::new(clock.clone()));
+        Env::new("worker-1", bus, store, Entropy::from_seed(0), clock)
+    }
+
+    #[tokio::test]
+    async fn a_configuration_error_names_the_field() {
+        let wrong = |config| env().with_config(config).config::<Config>().expect_err("wrong").to_string();
+        assert!(wrong(json!({ "bank": { "port": "http" } })).contains("field bank.port"));
+        assert!(wrong(json!({ "bank": {} })).contains("missing field `port`"));
+        assert!(wrong(json!({ "bank": { "port": 1 }, "bnak": 1 })).contains("bnak"));
+        assert!(env().with_config(json!({ "bank": { "port": 80 } })).config::<Config>().is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_is_named_with_how_to_hand_it_in() {
+        let error = env().keys().err().expect("no keys").to_string();
+        assert!(error.contains("worker-1") && error.contains("Env::with_redis"), "{error}");
+    }
+}

@@ -20,6 +20,14 @@ pub enum CanonicalError {
         /// The number.
         found: String,
     },
+    /// A single-precision number: widened, 0.1 reads 0.10000000149011612, so one value has two texts.
+    #[error("{}: {found} is a single-precision number; make it a double or a string", place(.at))]
+    SinglePrecision {
+        /// A JSON pointer, empty for the whole value.
+        at: String,
+        /// The number.
+        found: String,
+    },
     /// Arrays and objects inside each other, deeper than [`MAX_DEPTH`](super::MAX_DEPTH).
     #[error("{}: nested deeper than {} levels; flatten the value", place(.at), super::MAX_DEPTH)]
     TooDeep {
@@ -38,7 +46,10 @@ impl CanonicalError {
     /// The same error, seen from one level further out.
     pub(super) fn inside(mut self, segment: impl std::fmt::Display) -> Self {
         match &mut self {
-            Self::UnsafeInteger { at, .. } | Self::NotFinite { at, .. } | Self::TooDeep { at } => {
+            Self::UnsafeInteger { at, .. }
+            | Self::NotFinite { at, .. }
+            | Self::SinglePrecision { at, .. }
+            | Self::TooDeep { at } => {
                 let escaped = segment.to_string().replace('~', "~0").replace('/', "~1");
                 at.insert_str(0, &format!("/{escaped}"));
             }

@@ -7,10 +7,12 @@
 
 mod error;
 mod strict;
+mod typed;
 mod writer;
 
 pub use error::CanonicalError;
 pub use strict::{Strict, parse};
+pub use typed::value_of;
 pub(crate) use writer::write_within;
 pub use writer::{to_vec, write, write_number, write_string};
 

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::attribute::{self, ExtensionValue};
 use super::{EnvelopeError, EventEnvelope, MAX_BYTES};
-use crate::event_id::{Digest, EventId, IdPolicy, Occurrence};
+use crate::canonical;
+use crate::event_id::{Digest, EventId, IdPolicy, IdentityError, Occurrence};
 
 /// An event in the making; see [`EventEnvelope::builder`].
 #[derive(Clone, Debug)]
@@ -60,6 +62,14 @@ impl EnvelopeBuilder {
     pub fn data(mut self, data: Value) -> Self {
         self.event.data = data;
         self
+    }
+
+    /// The business data from a typed value, in which nothing may be left to a codec's taste.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Identity`] if a field has no canonical form, a single-precision number for instance.
+    pub fn data_of<T: Serialize + ?Sized>(self, typed: &T) -> Result<Self, EnvelopeError> {
+        Ok(self.data(canonical::value_of(typed).map_err(IdentityError::from)?))
     }
 
     /// Which fields of the data are sensitive; also sets the event's `dataclassification`.

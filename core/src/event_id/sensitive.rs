@@ -120,7 +120,8 @@ impl IdPolicy {
     /// From [`Class::Confidential`] on, ids do not depend on the field.
     ///
     /// # Errors
-    /// [`IdentityError::Sensitive`] if the pointer cannot name a member of an object.
+    /// [`IdentityError::Sensitive`] if the pointer cannot name a member of an object, is declared twice, or lies
+    /// inside or around another sensitive field.
     pub fn classify(self, pointer: &str, class: Class) -> Result<Self, IdentityError> {
         self.with(pointer, Field { class, keyed: false })
     }
@@ -155,11 +156,26 @@ impl IdPolicy {
             }
             // Taking an element out of an array would move its neighbours.
             Some("*") => Err(sensitive(pointer, "names elements of an array; classify the whole array")),
+            Some(_) if self.fields.contains_key(pointer) => Err(sensitive(pointer, "is declared twice")),
+            Some(_) if self.overlaps(pointer, field) => {
+                Err(sensitive(pointer, "lies inside or around another sensitive field; declare one of them"))
+            }
             Some(_) => {
                 self.fields.insert(pointer.to_owned(), field);
                 Ok(self)
             }
         }
+    }
+
+    /// Whether a field and one inside it would both be taken out: the inner one's declaration would be void.
+    fn overlaps(&self, pointer: &str, field: Field) -> bool {
+        let is_inside =
+            |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
+        let is_sensitive = |field: Field| field.class >= Class::Confidential;
+        is_sensitive(field)
+            && self.fields.iter().any(|(other, known)| {
+                is_sensitive(*known) && (is_inside(pointer, other) || is_inside(other, pointer))
+            })
     }
 
     /// Takes the sensitive fields out of a copy of `data`; `None` if the policy has none.
@@ -169,7 +185,6 @@ impl IdPolicy {
         }
         let mut record = Map::new();
         let mut data = data.clone();
-        // Sorted, so a field comes after the object that holds it; if that one is out, the field is too.
         for (pointer, field) in self.fields.iter().filter(|(_, field)| field.class >= Class::Confidential) {
             let mut taken = Vec::new();
             let path: Vec<String> = pointer.split('/').skip(1).map(unescape).collect();

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
+use serde::Serialize;
 use serde_json::{Value, json};
-use squall_core::canonical::{CanonicalError, MAX_DEPTH, Strict, parse, to_vec};
+use squall_core::canonical::{CanonicalError, MAX_DEPTH, Strict, parse, to_vec, value_of};
 
 use crate::values::any_value;
 
@@ -152,7 +153,71 @@ fn single_precision_numbers_are_refused_where_the_codec_tells() {
     assert!(rmp_serde::from_slice::<Strict>(&rmp_serde::to_vec(&u64::MAX).expect("MessagePack")).is_err());
 }
 
+#[derive(Serialize)]
+struct Order {
+    id: u32,
+    note: Option<&'static str>,
+    state: State,
+    price: (f64, char),
+    lines: Vec<State>,
+    by_number: std::collections::BTreeMap<i16, ()>,
+}
+
+#[derive(Serialize)]
+enum State {
+    Open,
+    Paid(u64),
+    Sent { on: &'static str },
+    Split(u8, bool),
+}
+
+#[test]
+fn typed_values_become_the_same_json_as_elsewhere() {
+    let order = Order {
+        id: 7,
+        note: None,
+        state: State::Sent { on: "monday" },
+        price: (19.9, '€'),
+        lines: vec![State::Open, State::Paid(3), State::Split(1, true)],
+        by_number: [(-1, ())].into(),
+    };
+    let elsewhere = serde_json::to_value(&order).expect("JSON");
+    assert_eq!(value_of(&order), Ok(elsewhere));
+}
+
+#[test]
+fn typed_values_with_two_spellings_are_refused_by_their_place() {
+    #[derive(Serialize)]
+    struct Twice {
+        a: u8,
+        #[serde(flatten)]
+        rest: std::collections::BTreeMap<&'static str, u8>,
+    }
+    let problem = |result: Result<Value, CanonicalError>| result.expect_err("no canonical form").to_string();
+    let nested = std::collections::BTreeMap::from([("prices", vec![0.1_f32])]);
+    assert!(
+        problem(value_of(&nested)).starts_with("the value at /prices/0: 0.1 is a single-precision number")
+    );
+    assert!(problem(value_of(&[1.0, f64::NAN])).starts_with("the value at /1: NaN"));
+    assert!(problem(value_of(&[u128::MAX])).contains("340282366920938463463374607431768211455"));
+    assert!(
+        problem(value_of(&State::Paid(1 << 53)))
+            .starts_with("the value at /Paid: the number 9007199254740992")
+    );
+    assert!(problem(value_of(&1e17)).contains("100000000000000000"));
+    assert!(problem(value_of(&Twice { a: 1, rest: [("a", 2)].into() })).contains("twice"));
+    assert!(problem(value_of(&std::collections::BTreeMap::from([(true, 1)]))).contains("name of a member"));
+    assert!(problem(value_of(&bytes::Bytes::from_static(b"x"))).contains("base64"));
+    let deep = (0..=MAX_DEPTH).fold(Value::Null, |inner, _| json!([inner]));
+    assert!(matches!(value_of(&deep), Err(CanonicalError::TooDeep { .. })));
+}
+
 proptest! {
+    #[test]
+    fn json_values_are_taken_as_they_are(value in any_value()) {
+        prop_assert_eq!(value_of(&value), Ok(value));
+    }
+
     #[test]
     fn other_implementations_agree(value in any_value()) {
         let ours = to_vec(&value).expect("a canonical form");

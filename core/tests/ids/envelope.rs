@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use squall_core::canonical::MAX_DEPTH;
 use squall_core::envelope::{
     EnvelopeBuilder, EnvelopeError, EventEnvelope, MAX_BYTES, format_rfc3339, parse_rfc3339,
 };
@@ -190,6 +191,21 @@ fn envelopes_are_bounded_when_built_and_when_read() {
     assert!(EventEnvelope::from_bytes(&padded).is_ok());
     padded.push(b' ');
     assert!(matches!(EventEnvelope::from_bytes(&padded), Err(EnvelopeError::TooLarge { .. })));
+}
+
+#[test]
+fn data_as_deep_as_can_be_built_can_be_read() {
+    let nested = |levels: usize| (0..levels).fold(Value::Null, |inner, _| json!([inner]));
+    let deepest = order().data(nested(MAX_DEPTH - 1)).build().expect("within the limit");
+    assert_eq!(EventEnvelope::from_bytes(&deepest.to_bytes()), Ok(deepest));
+    assert!(order().data(nested(MAX_DEPTH)).build().is_err());
+}
+
+#[test]
+fn typed_data_is_taken_strictly() {
+    let event = order().data_of(&std::collections::BTreeMap::from([("total", 19.9)])).expect("JSON");
+    assert_eq!(event.build(), order().build());
+    assert!(matches!(order().data_of(&[0.1_f32]), Err(EnvelopeError::Identity(_))));
 }
 
 #[test]

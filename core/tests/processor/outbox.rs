@@ -7,7 +7,7 @@ use squall_core::event_id::Occurrence;
 use squall_core::outbox::{OutboxRelay, outbox_row};
 use squall_core::store::{EventStore as _, Transaction};
 
-use crate::world::{ORDERS, World};
+use crate::world::{ORDERS, RESULTS, World};
 
 async fn promise(world: &World, n: usize) -> Vec<EventEnvelope> {
     let events: Vec<EventEnvelope> = (0..n)
@@ -90,6 +90,17 @@ async fn a_relay_that_dies_is_replaced_when_its_lease_ends() {
     promise(&world, 2).await;
     drain(&mut world, 1).await;
     assert_eq!(world.bus.records(ORDERS).len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_of_the_same_process_wakes_the_relay() {
+    let mut world = World::new();
+    world.relay.poll_interval = std::time::Duration::from_secs(3600);
+    world.start();
+    tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+    world.emit("o-1", "k").await;
+    tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+    assert_eq!(world.bus.records(RESULTS).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

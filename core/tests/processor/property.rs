@@ -21,6 +21,24 @@ struct Scenario {
     workers: usize,
     redis: Option<Authority>,
     expire_after_ms: Option<u64>,
+    redis_down_ms: Option<(u64, u64)>,
+}
+
+impl Scenario {
+    /// Orders that may die: those that fail for good, and what follows them under their key.
+    fn may_die(&self) -> BTreeSet<String> {
+        let mut keys = BTreeSet::new();
+        let mut orders = BTreeSet::new();
+        for (n, (key, steps)) in self.orders.iter().enumerate() {
+            if self.poison[n] || steps.contains(&Step::Reject) {
+                keys.insert(key);
+            }
+            if keys.contains(key) {
+                orders.insert(format!("o-{n}"));
+            }
+        }
+        orders
+    }
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -51,19 +69,15 @@ fn scenario() -> impl Strategy<Value = Scenario> {
         1_usize..3,
         authority,
         prop::option::of(0_u64..2000),
+        prop::option::of((0_u64..500, 0_u64..20_000)),
     )
-        .prop_map(|(orders, poison, crashes, lost, workers, redis, expire_after_ms)| Scenario {
-            orders,
-            poison,
-            crashes,
-            lost,
-            workers,
-            redis,
-            expire_after_ms,
+        .prop_map(|(orders, poison, crashes, lost, workers, redis, expire_after_ms, redis_down_ms)| {
+            Scenario { orders, poison, crashes, lost, workers, redis, expire_after_ms, redis_down_ms }
         })
 }
 
 async fn play(scenario: Scenario) -> (bool, BTreeSet<&'static str>) {
+    let may_die = scenario.may_die();
     let mut world = World::new();
     world.workers = scenario.workers;
     if let Some(authority) = scenario.redis {
@@ -89,9 +103,25 @@ async fn play(scenario: Scenario) -> (bool, BTreeSet<&'static str>) {
             bus.expire_members(crate::world::GROUP);
         });
     }
+    if let (Some(keys), Some((after, outage))) = (world.keys.clone(), scenario.redis_down_ms) {
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(after)).await;
+            keys.set_down(true);
+            tokio::time::sleep(Duration::from_millis(outage)).await;
+            if scenario.redis == Some(Authority::Inbox) {
+                // What Redis knew is no loss: the inbox is the authority.
+                keys.forget();
+            }
+            keys.set_down(false);
+        });
+    }
     let settled = world.run().await;
     world.kill().await;
-    (settled, world.violations())
+    let mut violations = world.violations();
+    if !world.dead().iter().all(|order| may_die.contains(order)) {
+        violations.insert("needless-dead-letter");
+    }
+    (settled, violations)
 }
 
 proptest! {

@@ -20,7 +20,7 @@ use squall_core::env::Env;
 use squall_core::envelope::{EnvelopeBuilder, EventEnvelope};
 use squall_core::event_id::{EventId, Occurrence};
 use squall_core::keys::MemoryKeys;
-use squall_core::outbox::OutboxRelay;
+use squall_core::outbox::{OutboxRelay, RelayOptions};
 use squall_core::point::{self, Passage};
 use squall_core::processor::{
     Handler, HandlerContext, HandlerError, Outcome, Processor, ProcessorOptions, RetryOptions,
@@ -185,6 +185,7 @@ pub struct World {
     pub script: Arc<Mutex<BTreeMap<String, VecDeque<Step>>>>,
     pub poison: Arc<Mutex<BTreeSet<String>>>,
     pub options: ProcessorOptions,
+    pub relay: RelayOptions,
     pub groups: Vec<String>,
     pub workers: usize,
     pub effort: Duration,
@@ -218,6 +219,7 @@ impl World {
             script: Arc::default(),
             poison: Arc::default(),
             options: ProcessorOptions { retry, ..ProcessorOptions::new(GROUP, [ORDERS]) },
+            relay: RelayOptions::default(),
             groups: vec![GROUP.to_owned()],
             workers: 1,
             effort: Duration::from_millis(5),
@@ -302,7 +304,8 @@ impl World {
                 let options = ProcessorOptions { group: group.clone(), ..self.options.clone() };
                 let processor = Processor::new(env.clone(), Arc::new(shop), options).expect("a processor");
                 self.tasks.spawn(async move { processor.run().await.expect("a good end") });
-                self.tasks.spawn(async move { OutboxRelay::new(env).run().await.expect("a good end") });
+                let relay = OutboxRelay::with_options(env, self.relay.clone());
+                self.tasks.spawn(async move { relay.run().await.expect("a good end") });
             }
         }
     }
