@@ -97,6 +97,14 @@ pub enum KafkaError {
         /// How many nodes there are.
         brokers: usize,
     },
+    /// The node's listener ended.
+    #[error("expected the listener of node {node} to go on accepting, found {found}")]
+    Listener {
+        /// The node.
+        node: i32,
+        /// The listener's error.
+        found: String,
+    },
     /// There is no such partition.
     #[error("expected an existing partition, found {topic}-{partition}: create the topic first")]
     UnknownPartition {

@@ -2,7 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
+use kafka_protocol::messages::ConsumerProtocolAssignment;
+use kafka_protocol::protocol::Decodable;
+
+use super::cluster::{Cluster, Ticket};
+use super::group::{Committed, Group, Member};
+use super::log::Log;
 
 /// A record of a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,4 +100,67 @@ pub struct CommittedOffset {
     pub committed_at_ms: i64,
     /// Records between it and the end of the partition; none if the partition is gone.
     pub lag: Option<i64>,
+}
+
+impl Cluster {
+    /// The log of a partition that exists.
+    pub(crate) fn log_of(&self, topic: &str, partition: i32) -> Option<&Log> {
+        self.logs.get(&(self.truth.topics.get(topic)?.id, partition))
+    }
+
+    /// The next offset of a partition.
+    pub(crate) fn end_offset(&self, topic: &str, partition: i32) -> Option<i64> {
+        self.log_of(topic, partition).map(Log::end)
+    }
+
+    /// A group with its offsets and their lag.
+    pub(crate) fn group_snapshot(&self, id: &str) -> Option<GroupSnapshot> {
+        let group: &Group<Ticket> = self.groups.get(id)?;
+        let partition = self.truth.partition(super::cluster::OFFSETS_TOPIC, self.offsets_partition(id));
+        let offset = |((topic, number), kept): (&(String, i32), &Committed)| {
+            let end = self.end_offset(topic, *number);
+            let committed = CommittedOffset {
+                offset: kept.offset,
+                leader_epoch: kept.leader_epoch,
+                metadata: kept.metadata.clone(),
+                committed_at_ms: kept.at_ms,
+                lag: end.map(|end| end - kept.offset),
+            };
+            ((topic.clone(), *number), committed)
+        };
+        Some(GroupSnapshot {
+            state: group.state,
+            generation: group.generation,
+            coordinator: partition.and_then(|partition| partition.leader).unwrap_or(-1),
+            protocol: group.protocol.clone(),
+            leader: group.leader.clone(),
+            members: group.members.iter().map(|(id, member)| (id.clone(), told(member))).collect(),
+            offsets: group.offsets.iter().map(offset).collect(),
+        })
+    }
+}
+
+fn told(member: &Member<Ticket>) -> MemberSnapshot {
+    MemberSnapshot {
+        client_id: member.client_id.clone(),
+        client_host: member.client_host.clone(),
+        instance_id: member.instance_id.clone(),
+        assigned: assigned(member.assignment.clone()).unwrap_or_default(),
+    }
+}
+
+/// Reads an assignment as consumers write it: a version, then topics and partitions.
+fn assigned(mut bytes: Bytes) -> Option<BTreeMap<String, Vec<i32>>> {
+    let version = bytes.first_chunk::<2>().map(|version| i16::from_be_bytes(*version))?;
+    bytes.advance(2);
+    // Versions only ever added fields at the end. The count is checked before the codec makes room for it.
+    let count = bytes.first_chunk::<4>().map(|count| u32::from_be_bytes(*count))?;
+    if usize::try_from(count).ok()? > bytes.len() {
+        return None;
+    }
+    let read = ConsumerProtocolAssignment::decode(&mut bytes, version.clamp(0, 3)).ok()?;
+    let topic = |topic: kafka_protocol::messages::consumer_protocol_assignment::TopicPartition| {
+        (topic.topic.to_string(), topic.partitions)
+    };
+    Some(read.assigned_partitions.into_iter().map(topic).collect())
 }

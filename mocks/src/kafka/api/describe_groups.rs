@@ -1,0 +1,72 @@
+//! DescribeGroups (15): state, members and assignments of classic groups.
+//!
+//! Behaviour: an unknown group is Dead, with GROUP_ID_NOT_FOUND since version 6.
+//! Versions: 0-6.
+//! Not supported: authorised operations.
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
+use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId};
+
+use super::{Answer, Described, first_error};
+use crate::kafka::cluster::{Call, Cluster, Ticket};
+use crate::kafka::group::{Group, Member};
+use crate::kafka::wire::text;
+
+pub(super) fn describe(request: &DescribeGroupsRequest, _: &Cluster, _: i32) -> Described {
+    let groups = request.groups.iter().map(|group| group.to_string()).collect();
+    Described { groups, targets: Vec::new() }
+}
+
+pub(super) fn handle(
+    cluster: &mut Cluster,
+    call: &Call<'_>,
+    request: DescribeGroupsRequest,
+) -> Answer<DescribeGroupsResponse> {
+    let groups = request.groups.into_iter().map(|id| described(cluster, call, id)).collect();
+    Answer::Now(DescribeGroupsResponse::default().with_groups(groups))
+}
+
+pub(super) fn outcome(answer: &DescribeGroupsResponse) -> i16 {
+    first_error(answer.groups.iter().map(|group| group.error_code))
+}
+
+fn described(cluster: &Cluster, call: &Call<'_>, id: GroupId) -> DescribedGroup {
+    let name = id.to_string();
+    let answer = DescribedGroup::default().with_group_id(id);
+    let refused = call
+        .faults
+        .either("", None)
+        .or_else(|| cluster.coordinates_valid(call.node, &name).err().map(|error| error.code()));
+    if let Some(code) = refused {
+        return answer.with_error_code(code);
+    }
+    let Some(group) = cluster.groups.get(&name) else {
+        let answer = answer.with_group_state(text("Dead"));
+        return if call.version() >= 6 {
+            answer.with_error_code(ResponseError::GroupIdNotFound.code())
+        } else {
+            answer
+        };
+    };
+    answer
+        .with_group_state(text(group.state.name()))
+        .with_protocol_type(text(group.protocol_type.as_deref().unwrap_or_default()))
+        .with_protocol_data(text(group.protocol.as_deref().unwrap_or_default()))
+        .with_members(members(call, group))
+}
+
+fn members(call: &Call<'_>, group: &Group<Ticket>) -> Vec<DescribedGroupMember> {
+    let protocol = group.protocol.clone().unwrap_or_default();
+    let one = |(id, member): (&String, &Member<Ticket>)| {
+        let instance = member.instance_id.as_deref().map(text).filter(|_| call.version() >= 4);
+        DescribedGroupMember::default()
+            .with_member_id(text(id))
+            .with_group_instance_id(instance)
+            .with_client_id(text(&member.client_id))
+            .with_client_host(text(&member.client_host))
+            .with_member_metadata(member.metadata(&protocol))
+            .with_member_assignment(member.assignment.clone())
+    };
+    group.members.iter().map(one).collect()
+}

@@ -1,0 +1,222 @@
+//! The answer to Fetch, encoded by hand: record batches are passed on as chunks and never copied.
+//!
+//! Layout of versions 4-17: <https://kafka.apache.org/protocol#The_Messages_Fetch>. Versions from 12 on are
+//! flexible (compact lengths, tagged fields).
+
+use std::collections::VecDeque;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use uuid::Uuid;
+
+use crate::kafka::cluster::Ticket;
+use crate::kafka::wire::frame::{Frame, FrameError};
+
+/// A topic of the answer.
+#[derive(Debug)]
+pub(super) struct TopicAnswer {
+    pub name: String,
+    pub id: Uuid,
+    pub partitions: Vec<PartitionAnswer>,
+}
+
+/// A partition of the answer.
+#[derive(Debug)]
+pub(super) struct PartitionAnswer {
+    pub number: i32,
+    pub error: i16,
+    /// Leader and epoch, if the client should hear of them.
+    pub leader: Option<(i32, i32)>,
+    pub data: Data,
+}
+
+/// What there is to read.
+#[derive(Debug)]
+pub(super) struct Data {
+    pub chunks: VecDeque<Bytes>,
+    pub high_watermark: i64,
+    pub diverging: Option<Diverging>,
+}
+
+/// Where the client's log and this one part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Diverging {
+    pub epoch: i32,
+    pub end_offset: i64,
+}
+
+impl PartitionAnswer {
+    /// An error, without records.
+    pub fn error(number: i32, error: i16) -> Self {
+        let data = Data { chunks: VecDeque::new(), high_watermark: -1, diverging: None };
+        Self { number, error, leader: None, data }
+    }
+}
+
+/// Encodes the answer to `ticket`.
+pub(super) fn encode(ticket: Ticket, topics: Vec<TopicAnswer>) -> Result<Frame, FrameError> {
+    let version = ticket.version;
+    let start = Frame::begin(ticket.api, version, ticket.correlation)?;
+    let mut out = Writer { buffer: start, chunks: VecDeque::new(), flexible: version >= 12 };
+    out.buffer.put_i32(0); // throttle time
+    if version >= 7 {
+        out.buffer.put_i16(0);
+        out.buffer.put_i32(0); // session: none
+    }
+    out.length(topics.len());
+    for topic in topics {
+        if version >= 13 {
+            out.buffer.put_slice(topic.id.as_bytes());
+        } else {
+            out.text(&topic.name);
+        }
+        out.length(topic.partitions.len());
+        for partition in topic.partitions {
+            out.partition(version, partition);
+        }
+        out.no_tags();
+    }
+    out.no_tags();
+    out.flush();
+    Ok(Frame::finish(out.chunks))
+}
+
+struct Writer {
+    buffer: BytesMut,
+    chunks: VecDeque<Bytes>,
+    flexible: bool,
+}
+
+impl Writer {
+    fn partition(&mut self, version: i16, partition: PartitionAnswer) {
+        let data = partition.data;
+        self.buffer.put_i32(partition.number);
+        self.buffer.put_i16(partition.error);
+        self.buffer.put_i64(data.high_watermark);
+        self.buffer.put_i64(data.high_watermark); // last stable offset
+        if version >= 5 {
+            self.buffer.put_i64(if partition.error == 0 { 0 } else { -1 }); // log start
+        }
+        self.no_aborted();
+        if version >= 11 {
+            self.buffer.put_i32(-1); // preferred replica
+        }
+        self.length(data.chunks.iter().map(Bytes::len).sum());
+        if !data.chunks.is_empty() {
+            self.flush();
+            self.chunks.extend(data.chunks);
+        }
+        if version >= 12 {
+            self.tags(data.diverging, partition.leader);
+        }
+    }
+
+    /// Tag 0: diverging epoch and end offset. Tag 1: leader and epoch.
+    fn tags(&mut self, diverging: Option<Diverging>, leader: Option<(i32, i32)>) {
+        self.varint(u32::from(diverging.is_some()) + u32::from(leader.is_some()));
+        if let Some(diverging) = diverging {
+            self.varint(0);
+            self.varint(13);
+            self.buffer.put_i32(diverging.epoch);
+            self.buffer.put_i64(diverging.end_offset);
+            self.varint(0);
+        }
+        if let Some((node, epoch)) = leader {
+            self.varint(1);
+            self.varint(9);
+            self.buffer.put_i32(node);
+            self.buffer.put_i32(epoch);
+            self.varint(0);
+        }
+    }
+
+    /// The list of aborted transactions: null.
+    fn no_aborted(&mut self) {
+        if self.flexible {
+            self.varint(0);
+        } else {
+            self.buffer.put_i32(-1);
+        }
+    }
+
+    fn no_tags(&mut self) {
+        if self.flexible {
+            self.varint(0);
+        }
+    }
+
+    fn length(&mut self, length: usize) {
+        let length = u32::try_from(length).unwrap_or(u32::MAX - 1);
+        if self.flexible {
+            self.varint(length + 1);
+        } else {
+            self.buffer.put_u32(length);
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        if self.flexible {
+            self.length(text.len());
+        } else {
+            self.buffer.put_u16(u16::try_from(text.len()).unwrap_or(0));
+        }
+        self.buffer.put_slice(text.as_bytes());
+    }
+
+    fn varint(&mut self, mut value: u32) {
+        while value >= 0x80 {
+            self.buffer.put_u8((value & 0x7f) as u8 | 0x80);
+            value >>= 7;
+        }
+        self.buffer.put_u8(value as u8);
+    }
+
+    fn flush(&mut self) {
+        let chunk = self.buffer.split().freeze();
+        if !chunk.is_empty() {
+            self.chunks.push_back(chunk);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::wire::keys;
+    use bytes::Buf;
+    use kafka_protocol::messages::{ApiKey, FetchResponse, ResponseHeader};
+    use kafka_protocol::protocol::Decodable;
+
+    #[test]
+    fn the_codec_reads_every_version_of_what_is_written_by_hand() {
+        let api = keys::find(1).expect("fetch");
+        for version in api.min..=api.max {
+            let ticket = Ticket { conn: 1, api, version, correlation: 77, error_after: None };
+            let chunks = VecDeque::from([Bytes::from_static(b"abc"), Bytes::from_static(b"defg")]);
+            let data = Data { chunks, high_watermark: 9, diverging: None };
+            let good = PartitionAnswer { number: 3, error: 0, leader: None, data };
+            let mut moved = PartitionAnswer::error(4, 6);
+            moved.leader = Some((2, 8));
+            moved.data.diverging = Some(Diverging { epoch: 5, end_offset: 70 });
+            let id = Uuid::from_u128(5);
+            let topic = TopicAnswer { name: "orders".to_owned(), id, partitions: vec![good, moved] };
+            let mut frame = encode(ticket, vec![topic]).expect("encodes");
+            let mut bytes = frame.copy_to_bytes(frame.remaining());
+            assert_eq!(bytes.get_i32(), i32::try_from(bytes.len()).expect("short"));
+            let header_version = ApiKey::Fetch.response_header_version(version);
+            let header = ResponseHeader::decode(&mut bytes, header_version).expect("a header");
+            assert_eq!(header.correlation_id, 77);
+            let answer = FetchResponse::decode(&mut bytes, version).expect("an answer");
+            assert!(!bytes.has_remaining(), "version {version}: bytes are left over");
+            let topic = &answer.responses[0];
+            let named = if version >= 13 { topic.topic_id == id } else { topic.topic.as_str() == "orders" };
+            assert!(named);
+            assert_eq!(topic.partitions[0].records.as_deref(), Some(&b"abcdefg"[..]));
+            assert_eq!(topic.partitions[0].high_watermark, 9);
+            assert_eq!(topic.partitions[1].error_code, 6);
+            if version >= 12 {
+                assert_eq!(topic.partitions[1].current_leader.leader_id.0, 2);
+                assert_eq!(topic.partitions[1].diverging_epoch.end_offset, 70);
+            }
+        }
+    }
+}

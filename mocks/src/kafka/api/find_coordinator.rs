@@ -1,0 +1,89 @@
+//! FindCoordinator (10): which broker coordinates a group.
+//!
+//! Behaviour: the leader, by the asked broker's image, of the group's partition of the offsets topic. If that
+//! topic does not exist it is created and the answer is COORDINATOR_NOT_AVAILABLE; the same without a leader.
+//! Versions: 0-6; several groups at once since version 4.
+//! Not supported: coordinators of transactions and share groups (INVALID_REQUEST).
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::find_coordinator_response::Coordinator;
+use kafka_protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
+
+use super::{Answer, Described, first_error};
+use crate::kafka::cluster::{Call, Cluster, OFFSETS_TOPIC};
+use crate::kafka::view::BrokerView;
+use crate::kafka::wire::text;
+
+const GROUP: i8 = 0;
+
+pub(super) fn describe(request: &FindCoordinatorRequest, _: &Cluster, _: i32) -> Described {
+    let keys = request.coordinator_keys.iter().chain(std::iter::once(&request.key));
+    let groups = keys.filter(|key| !key.is_empty()).map(|key| key.to_string()).collect();
+    Described { groups, targets: Vec::new() }
+}
+
+pub(super) fn handle(
+    cluster: &mut Cluster,
+    call: &Call<'_>,
+    request: FindCoordinatorRequest,
+) -> Answer<FindCoordinatorResponse> {
+    let answer = FindCoordinatorResponse::default();
+    if call.version() >= 4 {
+        let one = |key: kafka_protocol::protocol::StrBytes| {
+            let (node, broker, error) = search(cluster, call, &key, request.key_type);
+            Coordinator::default()
+                .with_key(key)
+                .with_node_id(BrokerId(node))
+                .with_host(text(&broker.host))
+                .with_port(broker.port)
+                .with_error_code(error)
+        };
+        return Answer::Now(
+            answer.with_coordinators(request.coordinator_keys.into_iter().map(one).collect()),
+        );
+    }
+    let (node, broker, error) = search(cluster, call, &request.key, request.key_type);
+    Answer::Now(
+        answer
+            .with_node_id(BrokerId(node))
+            .with_host(text(&broker.host))
+            .with_port(broker.port)
+            .with_error_code(error),
+    )
+}
+
+pub(super) fn outcome(answer: &FindCoordinatorResponse) -> i16 {
+    first_error(answer.coordinators.iter().map(|c| c.error_code).chain([answer.error_code]))
+}
+
+fn search(cluster: &mut Cluster, call: &Call<'_>, key: &str, kind: i8) -> (i32, BrokerView, i16) {
+    let found = match call.faults.either("", None) {
+        Some(code) => Err(code),
+        None => find(cluster, call, key, kind).map_err(|error| error.code()),
+    };
+    match found {
+        Ok((node, broker)) => (node, broker, 0),
+        Err(code) => (-1, BrokerView { host: String::new(), port: -1 }, code),
+    }
+}
+
+fn find(
+    cluster: &mut Cluster,
+    call: &Call<'_>,
+    key: &str,
+    kind: i8,
+) -> Result<(i32, BrokerView), ResponseError> {
+    if kind != GROUP {
+        tracing::warn!(key, kind, "coordinators of transactions and share groups are not supported");
+        return Err(ResponseError::InvalidRequest);
+    }
+    if !cluster.truth.topics.contains_key(OFFSETS_TOPIC) {
+        cluster.create_offsets_topic();
+        return Err(ResponseError::CoordinatorNotAvailable);
+    }
+    let unavailable = ResponseError::CoordinatorNotAvailable;
+    let node = cluster.coordinator_by(call.node, key).ok_or(unavailable)?;
+    let view = cluster.view_of(call.node);
+    let broker = view.brokers.get(&node).cloned().ok_or(unavailable)?;
+    Ok((node, broker))
+}

@@ -1,0 +1,159 @@
+//! OffsetFetch (9): a group's committed positions.
+//!
+//! Behaviour: an unknown group or partition has offset -1 and no error; no list of topics means all that were
+//! committed. Several groups at once since version 8.
+//! Versions: 1-9.
+//! Not supported: unstable offsets of transactions, member epochs of the consumer protocol.
+
+use kafka_protocol::messages::offset_fetch_response::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+};
+use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse, TopicName};
+
+use super::{Answer, Described, first_error};
+use crate::kafka::cluster::{Call, Cluster};
+use crate::kafka::group::Committed;
+use crate::kafka::matcher::Target;
+use crate::kafka::wire::text;
+
+/// Partitions asked for, by topic; none means all.
+type Wanted = Option<Vec<(String, Vec<i32>)>>;
+/// What is known of each: partition, offset or error.
+type Known = Vec<(String, Vec<(i32, Result<Option<Committed>, i16>)>)>;
+
+pub(super) fn describe(request: &OffsetFetchRequest, _: &Cluster, _: i32) -> Described {
+    let mut described = Described::default();
+    for (group, wanted) in asked(request) {
+        described.groups.push(group);
+        for (topic, partitions) in wanted.into_iter().flatten() {
+            let target = |number| Target { topic: topic.clone(), partition: Some(number) };
+            described.targets.extend(partitions.into_iter().map(target));
+        }
+    }
+    described
+}
+
+pub(super) fn handle(
+    cluster: &mut Cluster,
+    call: &Call<'_>,
+    request: OffsetFetchRequest,
+) -> Answer<OffsetFetchResponse> {
+    let several = call.version() >= 8;
+    let mut answer = OffsetFetchResponse::default();
+    for (group, wanted) in asked(&request) {
+        let whole = match call.faults.targets.is_empty() {
+            true => call.faults.either("", None),
+            false => None,
+        };
+        let refused =
+            whole.or_else(|| cluster.coordinates_valid(call.node, &group).err().map(|error| error.code()));
+        let known = match refused {
+            Some(_) if several || call.version() < 2 => Vec::new(),
+            _ => known(cluster, call, &group, wanted),
+        };
+        let code = refused.unwrap_or(0);
+        if several {
+            let topics = known.into_iter().map(topics_of_group).collect();
+            let one = OffsetFetchResponseGroup::default().with_error_code(code).with_topics(topics);
+            answer.groups.push(one.with_group_id(text(&group).into()));
+        } else {
+            answer.error_code = code;
+            // Before version 2 there was no error for the whole answer.
+            let each = if call.version() < 2 { code } else { 0 };
+            answer.topics = known.into_iter().map(|topic| topic_alone(topic, each)).collect();
+        }
+    }
+    Answer::Now(answer)
+}
+
+pub(super) fn outcome(answer: &OffsetFetchResponse) -> i16 {
+    first_error(answer.groups.iter().map(|group| group.error_code).chain([answer.error_code]))
+}
+
+fn asked(request: &OffsetFetchRequest) -> Vec<(String, Wanted)> {
+    if request.groups.is_empty() {
+        let topic = |t: &kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic| {
+            (t.name.to_string(), t.partition_indexes.clone())
+        };
+        let wanted = request.topics.as_ref().map(|topics| topics.iter().map(topic).collect());
+        return vec![(request.group_id.to_string(), wanted)];
+    }
+    let topic = |t: &kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopics| {
+        (t.name.to_string(), t.partition_indexes.clone())
+    };
+    let group = |g: &kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup| {
+        (g.group_id.to_string(), g.topics.as_ref().map(|topics| topics.iter().map(topic).collect()))
+    };
+    request.groups.iter().map(group).collect()
+}
+
+fn known(cluster: &Cluster, call: &Call<'_>, group: &str, wanted: Wanted) -> Known {
+    let offsets = cluster.groups.get(group).map(|group| &group.offsets);
+    let wanted = wanted.unwrap_or_else(|| {
+        let mut all: Vec<(String, Vec<i32>)> = Vec::new();
+        for (topic, number) in offsets.into_iter().flat_map(|offsets| offsets.keys()) {
+            match all.last_mut() {
+                Some((last, numbers)) if last == topic => numbers.push(*number),
+                _ => all.push((topic.clone(), vec![*number])),
+            }
+        }
+        all
+    });
+    let one = |topic: &String, number: i32| match call.faults.either(topic, Some(number)) {
+        Some(code) => (number, Err(code)),
+        None => {
+            let key = (topic.clone(), number);
+            (number, Ok(offsets.and_then(|offsets| offsets.get(&key)).cloned()))
+        }
+    };
+    let topic = |(topic, numbers): (String, Vec<i32>)| {
+        let known = numbers.into_iter().map(|number| one(&topic, number)).collect();
+        (topic, known)
+    };
+    wanted.into_iter().map(topic).collect()
+}
+
+/// Offset, leader epoch, note and error of one partition.
+fn flat(known: Result<Option<Committed>, i16>) -> (i64, i32, String, i16) {
+    match known {
+        Ok(Some(committed)) => (committed.offset, committed.leader_epoch, committed.metadata, 0),
+        Ok(None) => (-1, -1, String::new(), 0),
+        Err(code) => (-1, -1, String::new(), code),
+    }
+}
+
+fn topics_of_group(
+    (topic, partitions): (String, Vec<(i32, Result<Option<Committed>, i16>)>),
+) -> OffsetFetchResponseTopics {
+    let one = |(number, known)| {
+        let (offset, epoch, metadata, code) = flat(known);
+        OffsetFetchResponsePartitions::default()
+            .with_partition_index(number)
+            .with_committed_offset(offset)
+            .with_committed_leader_epoch(epoch)
+            .with_metadata(Some(text(&metadata)))
+            .with_error_code(code)
+    };
+    OffsetFetchResponseTopics::default()
+        .with_name(TopicName(text(&topic)))
+        .with_partitions(partitions.into_iter().map(one).collect())
+}
+
+fn topic_alone(
+    (topic, partitions): (String, Vec<(i32, Result<Option<Committed>, i16>)>),
+    each: i16,
+) -> OffsetFetchResponseTopic {
+    let one = |(number, known)| {
+        let (offset, epoch, metadata, code) = flat(known);
+        OffsetFetchResponsePartition::default()
+            .with_partition_index(number)
+            .with_committed_offset(offset)
+            .with_committed_leader_epoch(epoch)
+            .with_metadata(Some(text(&metadata)))
+            .with_error_code(if code == 0 { each } else { code })
+    };
+    OffsetFetchResponseTopic::default()
+        .with_name(TopicName(text(&topic)))
+        .with_partitions(partitions.into_iter().map(one).collect())
+}

@@ -1,0 +1,144 @@
+//! Which broker coordinates which group, and what happens to groups when that changes.
+//!
+//! A group lives in the partition of the offsets topic its id hashes to, as in Kafka; the leader of that
+//! partition is its coordinator. When the leader changes, the old one answers whoever waits with
+//! NOT_COORDINATOR and the new one loads what was written (see `group/store.rs`). Loading takes no time, so
+//! COORDINATOR_LOAD_IN_PROGRESS comes from fault rules only.
+
+use std::sync::Arc;
+
+use kafka_protocol::error::ResponseError;
+
+use super::cluster::{Cluster, OFFSETS_TOPIC, Ticket};
+use super::group::{Env, Group, Reply};
+use super::image::Image;
+
+impl Cluster {
+    /// The partition of the offsets topic that holds `group`.
+    pub fn offsets_partition(&self, group: &str) -> i32 {
+        let partitions = self.truth.topics.get(OFFSETS_TOPIC).map_or(1, |topic| topic.partitions.len());
+        let hash = java_hash(group).checked_abs().unwrap_or(0);
+        hash % i32::try_from(partitions.max(1)).unwrap_or(i32::MAX)
+    }
+
+    /// The coordinator of `group` by the image of `node`.
+    pub fn coordinator_by(&self, node: i32, group: &str) -> Option<i32> {
+        self.image_of(node).partition(OFFSETS_TOPIC, self.offsets_partition(group))?.leader
+    }
+
+    /// Whether `node` may act as coordinator of `group`.
+    pub fn coordinates(&self, node: i32, group: &str) -> Result<(), ResponseError> {
+        if !self.truth.topics.contains_key(OFFSETS_TOPIC) {
+            return Err(ResponseError::NotCoordinator);
+        }
+        match self.led_by(node, OFFSETS_TOPIC, self.offsets_partition(group)) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(ResponseError::NotCoordinator),
+        }
+    }
+
+    /// As [`coordinates`](Self::coordinates), for requests that name the group they are about.
+    pub fn coordinates_valid(&self, node: i32, group: &str) -> Result<(), ResponseError> {
+        if group.is_empty() {
+            return Err(ResponseError::InvalidGroupId);
+        }
+        self.coordinates(node, group)
+    }
+
+    /// Moves the coordinator of `group` to the next live replica of its partition.
+    pub fn move_coordinator(&mut self, group: &str) -> i32 {
+        if !self.truth.topics.contains_key(OFFSETS_TOPIC) {
+            self.create_offsets_topic();
+        }
+        let number = self.offsets_partition(group);
+        let Some(partition) = self.truth.partition(OFFSETS_TOPIC, number) else { return -1 };
+        let replicas = &partition.replicas;
+        let at = replicas.iter().position(|node| Some(*node) == partition.leader).unwrap_or(0);
+        let turned = (1..=replicas.len()).map(|step| replicas[(at + step) % replicas.len()]);
+        let Some(next) = turned.into_iter().find(|node| !self.truth.fenced.contains(node)) else { return -1 };
+        self.move_leader(OFFSETS_TOPIC, number, Some(next));
+        next
+    }
+
+    /// Unloads and loads the groups whose coordinator is another than in `before`.
+    pub fn move_groups(&mut self, before: &Arc<Image>) {
+        let (Some(old), Some(new)) = (before.topics.get(OFFSETS_TOPIC), self.truth.topics.get(OFFSETS_TOPIC))
+        else {
+            return;
+        };
+        let changed =
+            |(old, new): (&super::image::Partition, &super::image::Partition)| old.epoch != new.epoch;
+        let moved: Vec<bool> = old.partitions.iter().zip(&new.partitions).map(changed).collect();
+        let in_moved = |group: &&String| {
+            let partition = usize::try_from(self.offsets_partition(group)).unwrap_or(usize::MAX);
+            moved.get(partition).copied().unwrap_or(false)
+        };
+        let groups: Vec<String> = self.groups.keys().filter(in_moved).cloned().collect();
+        for group in groups {
+            self.with_group(&group, |group, env| {
+                group.unload(env);
+                group.load(env);
+                env.events.push(format!("group {} has another coordinator", group.id));
+            });
+        }
+    }
+
+    /// Calls `act` on the group, if there is one, and passes on the answers it gives.
+    pub fn with_group<R>(
+        &mut self,
+        id: &str,
+        act: impl FnOnce(&mut Group<Ticket>, &mut Env<'_, Ticket>) -> R,
+    ) -> Option<R> {
+        let config = self.group_config();
+        let (mut replies, mut events) = (Vec::new(), Vec::new());
+        let group = self.groups.get_mut(id)?;
+        let mut env = Env {
+            now: self.now,
+            config,
+            timers: &mut self.group_timers,
+            replies: &mut replies,
+            random: &mut self.random,
+            events: &mut events,
+        };
+        let result = act(group, &mut env);
+        for text in events {
+            self.event(|| text);
+        }
+        for (ticket, reply) in replies {
+            self.waiting.remove(&ticket.conn);
+            let frame = match reply {
+                Reply::Join(answer) => super::api::join_group::answer(ticket, answer),
+                Reply::Sync(answer) => super::api::sync_group::answer(ticket, answer),
+            };
+            self.finish(ticket, frame);
+        }
+        Some(result)
+    }
+
+    /// Calls `act` on the group, which is made if there is none.
+    pub fn with_new_group<R>(
+        &mut self,
+        id: &str,
+        act: impl FnOnce(&mut Group<Ticket>, &mut Env<'_, Ticket>) -> R,
+    ) -> Option<R> {
+        self.groups.entry(id.to_owned()).or_insert_with(|| Group::new(id));
+        self.with_group(id, act)
+    }
+}
+
+/// `String.hashCode` of Java: over UTF-16 units, wrapping.
+fn java_hash(text: &str) -> i32 {
+    text.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_hash_as_java_strings_do() {
+        assert_eq!(java_hash(""), 0);
+        assert_eq!(java_hash("hello"), 99_162_322);
+        assert_eq!(java_hash("polygenelubricants"), i32::MIN);
+    }
+}

@@ -1,0 +1,227 @@
+//! The log of one partition: batches as they were received, offsets, leader epochs, producers.
+//!
+//! Invariants: offsets are dense from `start` to `end`; a batch's records are never copied or rewritten
+//! (but for `LogAppendTime`); every append is checked against its producer's sequence first. There is no
+//! replica behind a log, so its high watermark and its last stable offset are its end. Nothing is ever
+//! deleted yet.
+
+mod producers;
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::error::ResponseError;
+
+use super::wire::batch::{self, BatchHeader, HEADER, PREFIX};
+use super::wire::records;
+use producers::{Check, Producers};
+
+/// The records of one partition.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    batches: Vec<Batch>,
+    end: i64,
+    /// Leader epochs and the offset each began at, both rising.
+    epochs: Vec<(i32, i64)>,
+    producers: Producers,
+}
+
+#[derive(Debug)]
+struct Batch {
+    base: i64,
+    epoch: i32,
+    header: BatchHeader,
+    /// The batch without its first [`PREFIX`] bytes.
+    body: Bytes,
+}
+
+impl Batch {
+    fn next(&self) -> i64 {
+        self.base + i64::from(self.header.last_offset_delta) + 1
+    }
+
+    fn size(&self) -> usize {
+        PREFIX + self.body.len()
+    }
+}
+
+/// Where an append went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Appended {
+    pub base_offset: i64,
+    /// The broker's time if the topic asks for it, else -1.
+    pub append_time_ms: i64,
+    /// Whether the batch was there already.
+    pub duplicate: bool,
+}
+
+/// A point found by timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub offset: i64,
+    pub timestamp: i64,
+    pub epoch: i32,
+}
+
+impl Log {
+    /// The first offset.
+    pub fn start(&self) -> i64 {
+        0
+    }
+
+    /// The next offset to be given: the high watermark too.
+    pub fn end(&self) -> i64 {
+        self.end
+    }
+
+    /// Appends one batch for the leader of `epoch`. With `append_time_ms` every record gets that time.
+    pub fn append(
+        &mut self,
+        bytes: &Bytes,
+        epoch: i32,
+        append_time_ms: Option<i64>,
+    ) -> Result<Appended, ResponseError> {
+        let mut header = BatchHeader::check(bytes)?;
+        if header.is_transactional() {
+            return Err(ResponseError::InvalidTxnState);
+        }
+        if let Check::Duplicate(base_offset) = self.producers.check(&header)? {
+            return Ok(Appended { base_offset, append_time_ms: -1, duplicate: true });
+        }
+        let mut body = bytes.slice(PREFIX..);
+        if let Some(now_ms) = append_time_ms {
+            body = batch::with_append_time(&body, now_ms);
+            header = BatchHeader::read(&body);
+        }
+        let base = self.end;
+        self.begin_epoch(epoch);
+        self.producers.record(&header, base);
+        let batch = Batch { base, epoch, header, body };
+        self.end = batch.next();
+        self.batches.push(batch);
+        Ok(Appended { base_offset: base, append_time_ms: append_time_ms.unwrap_or(-1), duplicate: false })
+    }
+
+    /// Notes that a leader of `epoch` goes on from the log's end.
+    pub fn begin_epoch(&mut self, epoch: i32) {
+        if self.epochs.last().is_none_or(|(last, _)| *last < epoch) {
+            self.epochs.push((epoch, self.end));
+        }
+    }
+
+    /// Bytes from `offset` to the end, at most `limit` of them counted.
+    pub fn bytes_from(&self, offset: i64, limit: usize) -> usize {
+        let mut sum = 0;
+        for batch in &self.batches[self.index_of(offset)..] {
+            sum += batch.size();
+            if sum >= limit {
+                break;
+            }
+        }
+        sum
+    }
+
+    /// Pushes whole batches from the one that holds `offset` on, at most `limit` bytes, but at least one
+    /// batch if `at_least_one`. Returns the bytes pushed.
+    pub fn read(&self, offset: i64, limit: usize, at_least_one: bool, out: &mut VecDeque<Bytes>) -> usize {
+        let from = &self.batches[self.index_of(offset)..];
+        let mut size = 0;
+        let fits = |batch: &&Batch| {
+            let taken = size + batch.size() <= limit || (size == 0 && at_least_one);
+            size += if taken { batch.size() } else { 0 };
+            taken
+        };
+        let chosen: Vec<&Batch> = from.iter().take_while(fits).collect();
+        let mut prefixes = BytesMut::with_capacity(chosen.len() * PREFIX);
+        for batch in chosen {
+            batch::put_prefix(&mut prefixes, batch.base, batch.epoch, &batch.body);
+            out.push_back(prefixes.split().freeze());
+            out.push_back(batch.body.clone());
+        }
+        size
+    }
+
+    /// The first record whose timestamp is `timestamp` or later. In a compressed batch the answer is the
+    /// batch's first record, which may be earlier than Kafka's answer, never later.
+    pub fn find_timestamp(&self, timestamp: i64) -> Option<Found> {
+        let batch = self.batches.iter().find(|batch| batch.header.max_timestamp >= timestamp)?;
+        let exact = self.records_of(batch).into_iter().flatten().find(|found| found.timestamp >= timestamp);
+        let found = Found {
+            offset: batch.base,
+            timestamp: batch.header.first_timestamp.max(timestamp),
+            epoch: batch.epoch,
+        };
+        Some(exact.unwrap_or(found))
+    }
+
+    /// The earliest record with the largest timestamp.
+    pub fn find_max_timestamp(&self) -> Option<Found> {
+        let newest = self.batches.iter().map(|batch| batch.header.max_timestamp).max()?;
+        self.find_timestamp(newest)
+    }
+
+    fn records_of(&self, batch: &Batch) -> Option<Vec<Found>> {
+        let records = batch.records()?;
+        let place = |record: records::RawRecord| Found {
+            offset: batch.base + record.offset_delta,
+            timestamp: batch.timestamp(record.timestamp_delta),
+            epoch: batch.epoch,
+        };
+        Some(records.into_iter().map(place).collect())
+    }
+
+    /// The largest epoch up to `epoch` and the offset it ends at, as OffsetForLeaderEpoch wants it.
+    pub fn end_of_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
+        let after = self.epochs.partition_point(|(known, _)| *known <= epoch);
+        let (known, _) = *self.epochs.get(after.checked_sub(1)?)?;
+        Some((known, self.epochs.get(after).map_or(self.end, |(_, start)| *start)))
+    }
+
+    /// The epoch of the first record.
+    pub fn first_epoch(&self) -> Option<i32> {
+        self.batches.first().map(|batch| batch.epoch)
+    }
+
+    /// Every record, or the first batch that cannot be read.
+    pub fn all(&self) -> Result<Vec<super::LogRecord>, String> {
+        let mut out = Vec::new();
+        for batch in &self.batches {
+            let compressed = || format!("a compressed or broken batch at offset {}", batch.base);
+            for record in batch.records().ok_or_else(compressed)? {
+                out.push(super::LogRecord {
+                    offset: batch.base + record.offset_delta,
+                    timestamp_ms: batch.timestamp(record.timestamp_delta),
+                    leader_epoch: batch.epoch,
+                    producer_id: batch.header.producer_id,
+                    key: record.key,
+                    value: record.value,
+                    headers: record.headers,
+                });
+            }
+        }
+        Ok(out)
+    }
+
+    fn index_of(&self, offset: i64) -> usize {
+        self.batches.partition_point(|batch| batch.next() <= offset)
+    }
+}
+
+impl Batch {
+    fn records(&self) -> Option<Vec<records::RawRecord>> {
+        if self.header.is_compressed() {
+            return None;
+        }
+        records::read(self.body.slice(HEADER - PREFIX..), self.header.count)
+    }
+
+    fn timestamp(&self, delta: i64) -> i64 {
+        if self.header.is_log_append_time() {
+            return self.header.max_timestamp;
+        }
+        self.header.first_timestamp.saturating_add(delta)
+    }
+}
+
+#[cfg(test)]
+mod tests;

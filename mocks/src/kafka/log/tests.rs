@@ -1,0 +1,101 @@
+//! The log against the plainest model of one: a list of values.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::kafka::wire::batch::tests::batch;
+
+fn values(log: &Log) -> Vec<String> {
+    let value = |record: crate::kafka::LogRecord| record.value.expect("a value");
+    log.all()
+        .expect("readable")
+        .into_iter()
+        .map(|r| String::from_utf8(value(r).to_vec()).expect("text"))
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn a_log_is_the_list_of_what_was_appended_whatever_was_sent_twice(
+        sizes in proptest::collection::vec((1_usize..4, any::<bool>()), 1..30),
+    ) {
+        let mut log = Log::default();
+        let mut model: Vec<String> = Vec::new();
+        let mut sequence = 0;
+        for (number, (size, twice)) in sizes.into_iter().enumerate() {
+            let owned: Vec<String> = (0..size).map(|n| format!("{number}.{n}")).collect();
+            let texts: Vec<&str> = owned.iter().map(String::as_str).collect();
+            let bytes = batch(&texts, 1000, (9, 0, sequence));
+            let expected = i64::try_from(model.len()).expect("few");
+            let first = log.append(&bytes, 0, None).expect("appends");
+            prop_assert_eq!((first.base_offset, first.duplicate), (expected, false));
+            if twice {
+                let again = log.append(&bytes, 0, None).expect("is acknowledged");
+                prop_assert_eq!((again.base_offset, again.duplicate), (expected, true));
+            }
+            sequence += i32::try_from(size).expect("few");
+            model.extend(owned);
+        }
+        prop_assert_eq!(log.end(), i64::try_from(model.len()).expect("few"));
+        prop_assert_eq!(values(&log), model);
+    }
+
+    #[test]
+    fn a_read_starts_with_the_batch_of_the_offset_and_keeps_to_the_limit(
+        sizes in proptest::collection::vec(1_usize..4, 1..20),
+        from in 0_i64..80,
+        limit in 0_usize..2000,
+        at_least_one: bool,
+    ) {
+        let mut log = Log::default();
+        for size in &sizes {
+            log.append(&batch(&vec!["x"; *size], 0, (-1, -1, -1)), 0, None).expect("appends");
+        }
+        let mut chunks = VecDeque::new();
+        let size = log.read(from, limit, at_least_one, &mut chunks);
+        prop_assert_eq!(size, chunks.iter().map(Bytes::len).sum::<usize>());
+        prop_assert!(size <= limit || (at_least_one && chunks.len() == 2));
+        if from >= log.end() {
+            prop_assert!(chunks.is_empty());
+        } else if let (Some(prefix), Some(body)) = (chunks.front(), chunks.get(1)) {
+            let base = i64::from_be_bytes(prefix[..8].try_into().expect("8 bytes"));
+            let header = BatchHeader::read(body);
+            prop_assert!(base <= from && from <= base + i64::from(header.last_offset_delta));
+        } else {
+            prop_assert!(!at_least_one);
+        }
+    }
+}
+
+#[test]
+fn a_timestamp_is_found_inside_a_batch() {
+    let mut log = Log::default();
+    log.append(&batch(&["a", "b", "c"], 100, (-1, -1, -1)), 0, None).expect("appends");
+    log.append(&batch(&["d"], 50, (-1, -1, -1)), 2, None).expect("appends");
+    log.append(&batch(&["e"], 200, (-1, -1, -1)), 2, None).expect("appends");
+    let at = |timestamp| log.find_timestamp(timestamp).map(|found| found.offset);
+    assert_eq!([at(0), at(101), at(103), at(200), at(201)], [Some(0), Some(1), Some(4), Some(4), None]);
+    assert_eq!(log.find_max_timestamp(), Some(Found { offset: 4, timestamp: 200, epoch: 2 }));
+}
+
+#[test]
+fn an_epoch_ends_where_the_next_began() {
+    let mut log = Log::default();
+    assert_eq!(log.end_of_epoch(0), None);
+    log.append(&batch(&["a", "b"], 0, (-1, -1, -1)), 1, None).expect("appends");
+    log.append(&batch(&["c"], 0, (-1, -1, -1)), 4, None).expect("appends");
+    assert_eq!(log.end_of_epoch(0), None);
+    assert_eq!(log.end_of_epoch(1), Some((1, 2)));
+    assert_eq!(log.end_of_epoch(3), Some((1, 2)));
+    assert_eq!(log.end_of_epoch(9), Some((4, 3)));
+}
+
+#[test]
+fn a_transactional_batch_is_refused_rather_than_stored_as_a_plain_one() {
+    let mut bytes = BytesMut::from(&batch(&["a"], 0, (1, 0, 0))[..]);
+    bytes[22] |= 0x10;
+    let crc = crc32c::crc32c(&bytes[21..]);
+    bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+    let refused = Log::default().append(&bytes.freeze(), 0, None);
+    assert_eq!(refused, Err(ResponseError::InvalidTxnState));
+}

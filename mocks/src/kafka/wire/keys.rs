@@ -1,0 +1,73 @@
+//! The APIs this cluster serves, as data: name in rules, versions served, versions advertised.
+//!
+//! The served range of an API lies within what the codec knows (a test checks it); the advertised range may
+//! begin below the served one where Kafka's does.
+
+use kafka_protocol::messages::ApiKey;
+
+/// One API.
+#[derive(Debug)]
+pub(crate) struct Api {
+    pub key: ApiKey,
+    /// Its name in fault rules.
+    pub name: &'static str,
+    /// Oldest version served.
+    pub min: i16,
+    /// Newest version served and advertised.
+    pub max: i16,
+    /// Oldest version advertised.
+    pub advertised_min: i16,
+}
+
+const fn api(key: ApiKey, name: &'static str, min: i16, max: i16) -> Api {
+    Api { key, name, min, max, advertised_min: min }
+}
+
+/// Every API served, by key.
+pub(crate) const APIS: [Api; 20] = [
+    // Kafka 4 serves Produce from version 3 and advertises 0, because older librdkafka take a missing 0 for a
+    // broker without compression (KAFKA-18659).
+    Api { key: ApiKey::Produce, name: "produce", min: 3, max: 13, advertised_min: 0 },
+    api(ApiKey::Fetch, "fetch", 4, 17),
+    api(ApiKey::ListOffsets, "list-offsets", 1, 10),
+    api(ApiKey::Metadata, "metadata", 0, 13),
+    api(ApiKey::OffsetCommit, "offset-commit", 2, 9),
+    api(ApiKey::OffsetFetch, "offset-fetch", 1, 9),
+    api(ApiKey::FindCoordinator, "find-coordinator", 0, 6),
+    api(ApiKey::JoinGroup, "join-group", 0, 9),
+    api(ApiKey::Heartbeat, "heartbeat", 0, 4),
+    api(ApiKey::LeaveGroup, "leave-group", 0, 5),
+    api(ApiKey::SyncGroup, "sync-group", 0, 5),
+    api(ApiKey::DescribeGroups, "describe-groups", 0, 6),
+    api(ApiKey::ListGroups, "list-groups", 0, 5),
+    api(ApiKey::ApiVersions, "api-versions", 0, 4),
+    api(ApiKey::CreateTopics, "create-topics", 2, 7),
+    api(ApiKey::DeleteTopics, "delete-topics", 1, 6),
+    api(ApiKey::InitProducerId, "init-producer-id", 0, 5),
+    api(ApiKey::OffsetForLeaderEpoch, "offset-for-leader-epoch", 2, 4),
+    api(ApiKey::DescribeConfigs, "describe-configs", 1, 4),
+    api(ApiKey::DescribeCluster, "describe-cluster", 0, 2),
+];
+
+/// The API with this number on the wire.
+pub(crate) fn find(key: i16) -> Option<&'static Api> {
+    APIS.iter().find(|api| api.key as i16 == key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_version_served_is_known_to_the_codec() {
+        for api in &APIS {
+            let known = api.key.valid_versions();
+            assert!(known.min <= api.min && api.max <= known.max, "{}: {known}", api.name);
+        }
+    }
+
+    #[test]
+    fn keys_are_in_order_and_once() {
+        assert!(APIS.windows(2).all(|pair| (pair[0].key as i16) < (pair[1].key as i16)));
+    }
+}
