@@ -3,5 +3,6 @@
 pub mod checker;
 pub mod expect;
 pub mod history;
+pub mod report;
 pub mod trace;
 pub mod verdict;
