@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::checker::{Judgement, Params, Registry};
-use crate::history::History;
+use crate::history::{Count, History};
 use crate::verdict::Verdict;
 
 pub use self::metric::{Metric, Operator};
@@ -145,9 +145,10 @@ pub fn judge_all(expectations: &[Expectation], history: &History, registry: &Reg
 }
 
 fn enough(count: u64, at_least: u64) -> Judgement {
+    let seen = format!("seen {}", Count(count, "time"));
     match count >= at_least {
-        true => Judgement::Holds(format!("seen {count} times")),
-        false => Judgement::Unknown(format!("seen {count} times, expected at least {at_least}")),
+        true => Judgement::Holds(seen),
+        false => Judgement::Unknown(format!("{seen}, expected at least {at_least}")),
     }
 }
 

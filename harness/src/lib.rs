@@ -2,10 +2,13 @@
 
 pub mod bus;
 pub mod checker;
+pub mod cli;
 pub mod expect;
 pub mod fault;
 pub mod history;
+pub mod mutants;
 pub mod plan;
+pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod seed;

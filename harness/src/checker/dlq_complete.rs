@@ -52,7 +52,7 @@ impl Checker for DlqComplete {
                 Judgement::Unknown(NOT_SETTLED.into())
             } else {
                 let dead = index.accepted().filter(|(_, event, _)| event.dead.is_some()).count();
-                Judgement::Holds(format!("{} events processed, {dead} dead-lettered", accepted - dead))
+                Judgement::Holds(format!("{} processed, {dead} dead-lettered", accepted - dead))
             }
         })
     }

@@ -7,7 +7,7 @@
 
 use super::finding::{Finding, Findings};
 use super::{Checker, Judgement, NOT_SETTLED, Parameter, Params};
-use crate::history::{At, History, Index, KeyFacts, Plain, Text};
+use crate::history::{At, Count, History, Index, KeyFacts, Plain, Text};
 use crate::verdict::Class;
 
 /// See the module.
@@ -46,9 +46,9 @@ impl Checker for Idempotent {
         }
         let mut findings = Findings::new("idempotent", history);
         let settled = history.is_settled();
-        let mut once = 0_usize;
+        let mut once = 0_u64;
         for (id, facts) in &index.keys {
-            once += usize::from(facts.first_effect(effect).is_some());
+            once += u64::from(facts.first_effect(effect).is_some());
             repeated(&mut findings, history, (key, id, facts), effect);
             if settled && is_due(index, facts) && facts.first_effect(effect).is_none() {
                 findings.missing(Class::Liveness, id, || {
@@ -59,7 +59,11 @@ impl Checker for Idempotent {
         }
         findings.judge(|| match settled {
             true if once == 0 => Judgement::Unknown("no effect was committed and none was due".into()),
-            true => Judgement::Holds(format!("{once} keys took effect once, in {} attempts", index.effects)),
+            true => Judgement::Holds(format!(
+                "{} took effect once, in {}",
+                Count(once, "key"),
+                Count(index.effects, "attempt")
+            )),
             false => Judgement::Unknown(NOT_SETTLED.into()),
         })
     }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use super::finding::{Finding, Findings};
 use super::{Checker, Judgement, Parameter, Params};
-use crate::history::{EventFacts, History, Plain, Record, Text};
+use crate::history::{Count, EventFacts, History, Plain, Record, Text};
 use crate::verdict::Class;
 
 /// See the module.
@@ -48,7 +48,7 @@ impl Checker for KeyOrder {
         };
         let mut findings = Findings::new("key-order", history);
         let mut latest: HashMap<&Text, Latest<'_>> = HashMap::new();
-        let mut pairs = 0_usize;
+        let mut pairs = 0_u64;
         for (at, event) in first_effects(history, effect) {
             let key = &event.operation.ordering_key;
             let Some(before) = latest.get_mut(key) else {
@@ -66,7 +66,11 @@ impl Checker for KeyOrder {
         }
         findings.judge(|| match pairs {
             0 => Judgement::Unknown("no two events with equal keys took effect".into()),
-            _ => Judgement::Holds(format!("{pairs} successive effects over {} keys", latest.len())),
+            _ => Judgement::Holds(format!(
+                "{} over {}",
+                Count(pairs, "successive effect"),
+                Count(latest.len() as u64, "key")
+            )),
         })
     }
 }

@@ -5,7 +5,7 @@
 
 use super::finding::{Findings, name};
 use super::{Checker, Judgement, NOT_SETTLED, NOTHING_ACCEPTED, Params};
-use crate::history::{At, History};
+use crate::history::{At, Count, History};
 use crate::verdict::Class;
 
 /// See the module.
@@ -41,6 +41,8 @@ impl Checker for NoAckedLoss {
                 format!("{} was acknowledged at {} and came to nothing", name(id, key), At(at))
             });
         }
-        findings.judge(|| Judgement::Holds(format!("{accepted} acknowledged events came to something")))
+        findings.judge(|| {
+            Judgement::Holds(format!("{} came to something", Count(accepted as u64, "acknowledged event")))
+        })
     }
 }

@@ -6,7 +6,7 @@
 
 use super::finding::{Finding, Findings, name};
 use super::{Checker, Judgement, Params};
-use crate::history::{Effect, History, Index, Observed, Plain, Record, Text};
+use crate::history::{Count, Effect, History, Index, Observed, Plain, Record, Text};
 use crate::verdict::Class;
 
 /// See the module.
@@ -50,7 +50,11 @@ impl Checker for NoPhantom {
             } else if results > 0 && index.commits.is_empty() {
                 Judgement::Unknown("results were observed, but no commit they could stem from".into())
             } else {
-                Judgement::Holds(format!("{results} results and {effects} requests for effects have a cause"))
+                Judgement::Holds(format!(
+                    "{} and {} have a cause",
+                    Count(results, "result"),
+                    Count(effects, "request")
+                ))
             }
         })
     }

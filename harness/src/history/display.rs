@@ -1,4 +1,5 @@
-//! How an entry reads in evidence: one line with time, host and what was seen.
+//! How an entry reads in evidence: one line with time, host and what was seen. Also the few forms of numbers
+//! and texts that every sentence for people shares.
 //!
 //! Ids come from the system under test and may hold anything; control characters are escaped here, so that
 //! evidence can be printed to a terminal.
@@ -15,6 +16,32 @@ impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = format!("{}.{:03}s", self.0.as_secs(), self.0.subsec_millis());
         f.pad(&text)
+    }
+}
+
+/// A number and what it counts: `1 seed`, `1,204 seeds`.
+pub(crate) struct Count(pub u64, pub &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.0 == 1 { "" } else { "s" };
+        write!(f, "{} {}{plural}", Grouped(self.0), self.1)
+    }
+}
+
+/// A number with its digits grouped: `1,204`.
+pub(crate) struct Grouped(pub u64);
+
+impl fmt::Display for Grouped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (position, digit) in digits.chars().enumerate() {
+            if position > 0 && (digits.len() - position).is_multiple_of(3) {
+                f.write_str(",")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        Ok(())
     }
 }
 

@@ -59,11 +59,11 @@ pub(crate) struct Index {
     /// Topics the workload produced to.
     pub topics: BTreeSet<Text>,
     /// Requests for effects, committed or not.
-    pub effects: usize,
+    pub effects: u64,
     /// Results observed.
-    pub results: usize,
+    pub results: u64,
     /// Dead letters observed.
-    pub dead_letters: usize,
+    pub dead_letters: u64,
     operations: HashMap<OpId, (usize, bool)>,
     positions: HashMap<(Text, i32, i64), usize>,
     values: HashMap<Digest, usize>,

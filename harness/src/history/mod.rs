@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-pub(crate) use self::display::{At, Plain};
+pub(crate) use self::display::{At, Count, Grouped, Plain};
 pub(crate) use self::index::{EventFacts, Index, KeyFacts};
 pub use self::recorder::{Recorder, RecorderLimits};
 

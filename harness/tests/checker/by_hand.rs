@@ -104,7 +104,7 @@ fn idempotent_judges_only_the_effect_it_is_asked_about() {
 fn idempotent_demands_no_effect_of_what_was_refused_unknown_or_dead_lettered() {
     let others = [invoke(2, 2, 7, 1), fail(2), invoke(3, 3, 7, 2), info(3), invoke_poison(4, 4, 7, 3), ok(4)];
     let judgement = judge("idempotent", &[&one(), &others, &[dead(4, 4, 7)], &ending()]);
-    assert_eq!(judgement, Judgement::Holds("1 keys took effect once, in 1 attempts".into()));
+    assert_eq!(judgement, Judgement::Holds("1 key took effect once, in 1 attempt".into()));
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn an_order_that_overtakes_another_of_its_customer_breaks_the_order() {
     );
     assert_eq!(violation.evidence.len(), 6);
     let in_order = judge("key-order", &[&placed, &[charge(1, true), charge(2, true)], &ending()]);
-    assert_eq!(in_order, Judgement::Holds("1 successive effects over 1 keys".into()));
+    assert_eq!(in_order, Judgement::Holds("1 successive effect over 1 key".into()));
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn a_dead_letter_without_an_id_is_known_by_its_place_or_its_value() {
     let poison = [invoke_poison(2, 2, 7, 1), ok(2)];
     let value = super::script::value(2);
     let judge = |letter| judge("dlq-complete", &[&one(), &poison, &[letter], &ending()]);
-    let complete = Judgement::Holds("1 events processed, 1 dead-lettered".into());
+    let complete = Judgement::Holds("1 processed, 1 dead-lettered".into());
     assert_eq!(judge(anonymous(2, value)), complete);
     assert_eq!(judge(anonymous(99, value)), complete);
     let changed = violation(judge(anonymous(2, super::script::value(3))));

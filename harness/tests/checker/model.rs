@@ -87,7 +87,7 @@ fn interleave(orders: &[(usize, Fate)], picks: &[u8]) -> Vec<Record> {
         let pick = usize::from(picks[turn % picks.len()]).wrapping_add(turn / picks.len());
         let lanes = &mut lanes[pick % CUSTOMERS];
         let may_process = lanes.process.front().is_some_and(|(op, _)| attempts.contains(op));
-        if may_process && (pick / CUSTOMERS % 2 == 0 || lanes.produce.is_empty()) {
+        if may_process && ((pick / CUSTOMERS).is_multiple_of(2) || lanes.produce.is_empty()) {
             records.extend(lanes.process.pop_front().map(|(_, record)| record));
         } else if let Some(record) = lanes.produce.pop_front() {
             if let Record::Invoke(operation) = &record {
