@@ -30,9 +30,12 @@ pub const SCHEMA: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Scenario {
+    // Both are required. The loader says so, and goes on to find the other mistakes.
     /// The version of the format, [`SCHEMA`].
+    #[serde(default)]
     pub schema: u32,
     /// The scenario's name; with the matrix it decides the seeds.
+    #[serde(default)]
     pub name: String,
     /// What it is about, in a sentence.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -1,0 +1,1 @@
+//! What is said about each mistake, and where.

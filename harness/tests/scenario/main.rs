@@ -1,0 +1,7 @@
+//! Scenario files as their authors meet them: what loads, and what is said when it does not.
+
+mod diagnostics;
+mod format;
+mod inheritance;
+mod robustness;
+mod support;
