@@ -6,21 +6,17 @@ use crate::checker::Registry;
 use crate::expect::{Expectation, Judged, Modality, judge_all};
 use crate::plan::Plan;
 use crate::scenario::schema::{self, Claim};
-use crate::verdict::{Class, Verdict, Violation};
+use crate::verdict::{Class, Violation};
 use crate::world::{End, Run};
 
-pub(super) fn judge(plan: &Plan, run: &Run, registry: &Registry) -> (Verdict, Vec<Judged>) {
-    if let Some(crash) = crash(run) {
-        return (Verdict::Failed(crash), Vec::new());
-    }
+/// Judges every expectation of the plan.
+pub(super) fn judge(plan: &Plan, run: &Run, registry: &Registry) -> Vec<Judged> {
     let expectations: Vec<Expectation> = plan.expectations.iter().map(expectation).collect();
-    let judged = judge_all(&expectations, &run.history, registry);
-    // A `sometimes` is judged over all seeds together; missing it in one proves nothing.
-    let counted = judged.iter().filter(|it| it.modality != Modality::Sometimes);
-    (Verdict::all(counted.map(|it| it.verdict.clone())), judged)
+    judge_all(&expectations, &run.history, registry)
 }
 
-fn crash(run: &Run) -> Option<Violation> {
+/// What cut the run short, if anything did.
+pub(super) fn crash(run: &Run) -> Option<Violation> {
     let named = |host: &Option<String>| host.clone().unwrap_or_else(|| "a host".to_owned());
     let (checker, summary, evidence) = match &run.end {
         End::Settled => return None,

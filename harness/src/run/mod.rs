@@ -13,7 +13,7 @@ use std::time::Duration;
 use squall_core::point;
 
 use crate::checker::Registry;
-use crate::expect::Judged;
+use crate::expect::{Judged, Modality};
 use crate::plan::{Outcome, Plan};
 use crate::scenario::{Case, Vocabulary};
 use crate::seed::Seed;
@@ -22,6 +22,7 @@ use crate::trace::diff::first_divergence;
 use crate::trace::{Keep, Trace, TraceOptions};
 use crate::verdict::{Class, Verdict, Violation};
 use crate::world::Run;
+use crate::world::sim::known_mutant;
 
 pub use crate::world::sim::WorldError;
 
@@ -59,14 +60,25 @@ pub struct Runner {
 pub struct JudgedRun {
     /// What was run, with its outcome written in.
     pub plan: Arc<Plan>,
-    /// All expectations together.
-    pub verdict: Verdict,
-    /// Each expectation, judged.
+    /// Each expectation, judged; none if the run was cut short.
     pub expectations: Vec<Judged>,
+    /// A crash, or a lack of determinism, which no expectation speaks of.
+    pub broken: Option<Violation>,
     /// The trace's hash and what was kept of it.
     pub trace: Trace,
     /// Virtual time.
     pub elapsed: Duration,
+}
+
+impl JudgedRun {
+    /// The verdict on this run alone. What must happen `sometimes` is judged over all seeds together, and left
+    /// out here.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let broken = self.broken.iter().cloned().map(Verdict::Failed);
+        let judged = self.expectations.iter().filter(|it| it.modality != Modality::Sometimes);
+        Verdict::all(broken.chain(judged.map(|it| it.verdict.clone())))
+    }
 }
 
 impl Runner {
@@ -136,7 +148,7 @@ impl Runner {
         let right = supervise::supervise(&plan, &self.services, &window)?;
         let shown = first_divergence(&left.trace, &right.trace).unwrap_or(divergence);
         let mut judged = self.judged(&plan, first);
-        judged.verdict = Verdict::Failed(Violation {
+        judged.broken = Some(Violation {
             checker: "deterministic".to_owned(),
             class: Class::Nondeterminism,
             at: Duration::ZERO,
@@ -161,16 +173,31 @@ impl Runner {
         pool::in_order(self.options.jobs, seeds.len(), &one, |index, judged| Ok(each(seeds[index], judged?)))
     }
 
+    /// Says whether the mutant asked for exists, before anything runs.
+    ///
+    /// # Errors
+    /// [`WorldError::UnknownMutant`].
+    pub fn check_mutant(&self) -> Result<(), WorldError> {
+        self.options.mutant.as_deref().map_or(Ok(()), |name| known_mutant(name).map(|_| ()))
+    }
+
     fn judged(&self, plan: &Arc<Plan>, run: Run) -> JudgedRun {
-        let (verdict, expectations) = judge::judge(plan, &run, &self.registry);
+        let broken = judge::crash(&run);
+        let expectations = match &broken {
+            Some(_) => Vec::new(),
+            None => judge::judge(plan, &run, &self.registry),
+        };
+        let (trace, elapsed) = (run.trace, run.elapsed);
+        let mut judged = JudgedRun { plan: Arc::clone(plan), expectations, broken, trace, elapsed };
+        let verdict = judged.verdict();
         let violation = verdict.violation();
         let outcome = Outcome {
             verdict: verdict.word().to_owned(),
             checker: violation.map(|violation| violation.checker.clone()),
             at: violation.map(|violation| violation.at),
-            trace: run.trace.hash.to_string(),
+            trace: judged.trace.hash.to_string(),
         };
-        let plan = Arc::new(Plan { outcome: Some(outcome), ..Plan::clone(plan) });
-        JudgedRun { plan, verdict, expectations, trace: run.trace, elapsed: run.elapsed }
+        judged.plan = Arc::new(Plan { outcome: Some(outcome), ..Plan::clone(plan) });
+        judged
     }
 }

@@ -9,6 +9,7 @@
 //! crashes and duplicates is the platform's; the business is the forty lines of [`Charge::handle`]. Nothing here
 //! knows that it may be running in a simulation.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -110,7 +111,7 @@ pub async fn run(env: Env) -> anyhow::Result<()> {
     }
     options.dead_letter_topic = Some(config.dead_letters.clone());
     let relay = OutboxRelay::new(env.clone()).run();
-    let processor = Processor::new(env.clone(), Charge { env, config }, options).run();
+    let processor = Processor::new(env.clone(), Arc::new(Charge { env, config }), options)?.run();
     tokio::try_join!(async { anyhow::Ok(processor.await?) }, async { anyhow::Ok(relay.await?) })?;
     Ok(())
 }

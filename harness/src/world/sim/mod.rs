@@ -81,7 +81,8 @@ pub fn run(
     Ok(Run { history: recorder.finish(), trace: tracer.finish(), elapsed, end })
 }
 
-fn known_mutant(name: &str) -> Result<&'static str, WorldError> {
+/// The mutant's name, if there is one of that name.
+pub(crate) fn known_mutant(name: &str) -> Result<&'static str, WorldError> {
     let found = mutant::ALL.iter().find(|mutant| mutant.name == name);
     found.map(|mutant| mutant.name).ok_or_else(|| WorldError::UnknownMutant(name.to_owned()))
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use squall_core::envelope::EventEnvelope;
-use squall_core::processor::dead_letter_headers as header;
+use squall_core::processor::HEADER_PREFIX;
 use squall_mocks::kafka::{KafkaCluster, LogRecord};
 
 use crate::history::{DeadLetter, Digest, Observed, Record, Recorder, Text};
@@ -21,12 +21,16 @@ const QUIET: Duration = Duration::from_secs(1);
 pub(super) struct Observer {
     watched: Vec<Watched>,
     recorder: Recorder,
-    /// Accepted events that have neither a result nor a dead letter, by id.
-    open: BTreeSet<String>,
-    /// Events that have one, should their acknowledgement come later.
+    /// Accepted events that have neither a result nor a dead letter, with where they lie.
+    open: BTreeMap<String, Place>,
+    /// Events and places that have one, should the acknowledgement come later.
     closed: BTreeSet<String>,
+    closed_places: BTreeSet<Place>,
     last_news: Duration,
 }
+
+/// Topic, partition and offset: what identifies an event that cannot be read.
+type Place = (String, i32, i64);
 
 struct Watched {
     cluster: KafkaCluster,
@@ -39,8 +43,14 @@ struct Watched {
 
 impl Observer {
     pub(super) fn new(recorder: Recorder) -> Self {
-        let (watched, open, closed) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-        Self { watched, recorder, open, closed, last_news: Duration::ZERO }
+        Self {
+            watched: Vec::new(),
+            recorder,
+            open: BTreeMap::new(),
+            closed: BTreeSet::new(),
+            closed_places: BTreeSet::new(),
+            last_news: Duration::ZERO,
+        }
     }
 
     pub(super) fn watch(&mut self, cluster: &KafkaCluster, name: &str, topic: &str, partitions: i32, role: Role) {
@@ -54,10 +64,11 @@ impl Observer {
     }
 
     /// The workload's event was accepted.
-    pub(super) fn accepted(&mut self, event: &str) {
+    pub(super) fn accepted(&mut self, event: &str, topic: &str, partition: i32, offset: i64) {
         self.last_news = now();
-        if !self.closed.contains(event) {
-            self.open.insert(event.to_owned());
+        let place = (topic.to_owned(), partition, offset);
+        if !self.closed.contains(event) && !self.closed_places.contains(&place) {
+            self.open.insert(event.to_owned(), place);
         }
     }
 
@@ -84,26 +95,31 @@ impl Observer {
         }
         for (host, what) in news {
             self.last_news = now();
-            if let Some(event) = settled_event(&what) {
-                self.open.remove(event);
-                self.closed.insert(event.to_owned());
-            }
+            self.close(&what);
             self.recorder.record(host, what);
+        }
+    }
+
+    fn close(&mut self, what: &Record) {
+        let event = match what {
+            Record::Observe(observed) => observed.cause.as_deref(),
+            Record::DeadLetter(letter) => {
+                let place = (letter.topic.to_string(), letter.partition, letter.offset);
+                self.open.retain(|_, open| *open != place);
+                self.closed_places.insert(place);
+                letter.event.as_deref()
+            }
+            _ => None,
+        };
+        if let Some(event) = event {
+            self.open.remove(event);
+            self.closed.insert(event.to_owned());
         }
     }
 
     /// Whether every accepted event has its result or is a dead letter, and nothing has come for a while.
     pub(super) fn is_quiet(&self) -> bool {
         self.open.is_empty() && now() >= self.last_news + QUIET
-    }
-}
-
-/// The id of the workload's event that a record settles.
-fn settled_event(what: &Record) -> Option<&str> {
-    match what {
-        Record::Observe(observed) => observed.cause.as_deref(),
-        Record::DeadLetter(letter) => letter.event.as_deref(),
-        _ => None,
     }
 }
 
@@ -122,19 +138,20 @@ fn observed(topic: &Text, partition: i32, record: &LogRecord) -> Record {
 
 fn dead_letter(record: &LogRecord) -> Record {
     let header = |name: &str| {
-        let found = record.headers.iter().find(|(other, _)| other == name);
-        found.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
+        let of = |(other, _): &&(String, _)| other.strip_prefix(HEADER_PREFIX) == Some(name);
+        let value = record.headers.iter().find(of).and_then(|(_, value)| value.as_deref());
+        value.map(|value| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
     };
     let value = record.value.as_deref().unwrap_or_default();
     let event = EventEnvelope::from_bytes(value).ok().map(|envelope| envelope.id().to_string().into());
     Record::DeadLetter(DeadLetter {
-        topic: header(header::TOPIC).into(),
-        partition: header(header::PARTITION).parse().unwrap_or(-1),
-        offset: header(header::OFFSET).parse().unwrap_or(-1),
+        topic: header("topic").into(),
+        partition: header("partition").parse().unwrap_or(-1),
+        offset: header("offset").parse().unwrap_or(-1),
         event,
         key: record.key.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into(),
         value: Digest::of(value),
-        attempts: header(header::ATTEMPTS).parse().unwrap_or(0),
-        reason: header(header::REASON).into(),
+        attempts: header("attempts").parse().unwrap_or(0),
+        reason: header("reason").into(),
     })
 }
