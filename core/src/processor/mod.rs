@@ -4,6 +4,55 @@
 //! so a crash repeats events and never skips one; repetitions are recognised by [`DedupOptions`]. What cannot be
 //! handled goes to the dead letters, and the later events of its key follow it there. Effects happen at least
 //! once on the wire and once in fact *if* the outside honours the effect key: no more can be promised.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use async_trait::async_trait;
+//! # use squall_core::bus::memory::MemoryBus;
+//! # use squall_core::clock::Clock;
+//! # use squall_core::emitter::{Emitter, EmitterOptions};
+//! # use squall_core::entropy::Entropy;
+//! # use squall_core::env::Env;
+//! # use squall_core::envelope::EventEnvelope;
+//! # use squall_core::event_id::Occurrence;
+//! # use squall_core::processor::*;
+//! # use squall_core::store::MemoryStore;
+//! struct Greet(tokio_util::sync::CancellationToken);
+//!
+//! #[async_trait]
+//! impl Handler for Greet {
+//!     fn name(&self) -> &str {
+//!         "greet"
+//!     }
+//!
+//!     async fn handle(&self, event: &EventEnvelope, cx: &HandlerContext) -> Result<Outcome, HandlerError> {
+//!         let who = event.data()["name"].as_str().ok_or_else(|| {
+//!             HandlerError::reject("no-name", "expected a text at /name")
+//!         })?;
+//!         println!("hello {who}, attempt {}, asked under {}", cx.attempt, cx.effect_key);
+//!         self.0.cancel();
+//!         Ok(Outcome::none())
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let clock = Clock::system();
+//! let bus = Arc::new(MemoryBus::new(clock.clone()).with_topic("guests", 4));
+//! let store = Arc::new(MemoryStore::new(clock.clone()));
+//! let env = Env::new("worker-1", bus, store, Entropy::from_os()?, clock);
+//!
+//! let guest = EventEnvelope::builder("guest.arrived", 1, "door")
+//!     .subject("guest-7")
+//!     .occurrence(Occurrence::Business("2026-11-21".to_owned()))
+//!     .data(serde_json::json!({ "name": "Ada" }));
+//! Emitter::new(env.clone(), EmitterOptions::default()).await?.emit("guests", guest).await?;
+//!
+//! let handler = Arc::new(Greet(env.stop.clone()));
+//! Processor::new(env, handler, ProcessorOptions::new("greeters", ["guests"]))?.run().await?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod dead_letter;
 mod dedup;
@@ -110,8 +159,8 @@ fn check(env: &Env, options: &ProcessorOptions) -> Result<(), ProcessorError> {
     if options.topics.is_empty() {
         return wrong("topics", "expected at least one topic, found none");
     }
-    if options.max_concurrency == 0 || options.max_in_flight == 0 {
-        return wrong("max_concurrency and max_in_flight", "expected at least 1, found 0");
+    if [options.max_concurrency, options.max_in_flight, options.max_uncommitted].contains(&0) {
+        return wrong("max_concurrency, max_in_flight, max_uncommitted", "expected at least 1, found 0");
     }
     if options.retry.max_attempts == 0 || options.retry.max_deliveries == 0 {
         return wrong("retry", "expected at least one attempt and one delivery, found 0");

@@ -18,6 +18,9 @@ pub struct ProcessorOptions {
     /// Events taken from the consumer and not finished, at most, give or take one delivery. Above it the
     /// consumer is left alone, which the group notices only if it lasts.
     pub max_in_flight: usize,
+    /// Events taken from the consumer whose offsets cannot be committed yet, finished or not: how much one slow
+    /// event lets the rest of its partition run ahead, and how much a crash may repeat.
+    pub max_uncommitted: usize,
     /// Finished offsets are committed this often.
     pub commit_interval: Duration,
     /// How long work under way may take to finish when partitions are revoked or the service stops. Must be
@@ -47,6 +50,7 @@ impl ProcessorOptions {
             session_timeout: Duration::from_secs(10),
             max_concurrency: 64,
             max_in_flight: 1024,
+            max_uncommitted: 16 * 1024,
             commit_interval: Duration::from_millis(500),
             drain_timeout: Duration::from_secs(5),
             handler_timeout: Duration::from_secs(30),

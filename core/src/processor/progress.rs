@@ -90,6 +90,11 @@ impl Progress {
         self.partitions.iter().filter_map(fresh).collect()
     }
 
+    /// Events delivered and not yet part of a finished prefix.
+    pub(super) fn uncommitted(&self) -> usize {
+        self.partitions.values().map(|held| held.delivered.len()).sum()
+    }
+
     /// Notes what was committed.
     pub(super) fn committed(&mut self, offsets: &[(TopicPartition, i64)]) {
         for (partition, offset) in offsets {

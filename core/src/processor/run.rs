@@ -94,7 +94,9 @@ impl Engine {
     }
 
     fn has_room(&self) -> bool {
-        self.lanes.queued() + self.running.len() < self.worker.options.max_in_flight
+        let options = &self.worker.options;
+        let in_flight = self.lanes.queued() + self.running.len();
+        in_flight < options.max_in_flight && self.progress.uncommitted() < options.max_uncommitted
     }
 
     /// Starts as much work as may run at once.

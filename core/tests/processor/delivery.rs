@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use squall_core::bus::BusError;
-use squall_core::bus::memory::PublishFault;
+use squall_core::bus::memory::{MemoryBus, PublishFault};
+use squall_core::clock::Clock;
 use tokio::time::Instant;
 
 use crate::world::{GROUP, ORDERS, RESULTS, Step, World};
@@ -89,9 +90,7 @@ async fn keys_are_handled_side_by_side_and_each_in_order() {
 #[tokio::test(start_paused = true)]
 async fn an_offset_is_not_committed_before_those_below_it_are_finished() {
     let mut world = World::new();
-    world.bus = squall_core::bus::memory::MemoryBus::new(squall_core::clock::Clock::default())
-        .with_topic(ORDERS, 1)
-        .with_topic(RESULTS, 1);
+    world.bus = MemoryBus::new(Clock::default()).with_topic(ORDERS, 1).with_topic(RESULTS, 1);
     for n in 0..5 {
         world.emit(&format!("o-{n}"), &format!("k-{n}")).await;
     }
@@ -188,4 +187,60 @@ async fn stopping_does_not_wait_longer_than_the_drain_timeout() {
     let asked = Instant::now();
     world.stop().await;
     assert!(asked.elapsed() <= world.options.drain_timeout + Duration::from_millis(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_event_lets_the_rest_run_ahead_only_so_far() {
+    let mut world = World::new();
+    world.bus = MemoryBus::new(Clock::default()).with_topic(ORDERS, 1).with_topic(RESULTS, 1);
+    world.options.max_uncommitted = 100;
+    for n in 0..400 {
+        world.emit(&format!("o-{n}"), &format!("k-{n}")).await;
+    }
+    world.script("o-0", [Step::Hang]);
+    world.start();
+    tokio::time::sleep(world.options.handler_timeout / 2).await;
+    let ahead = world.seen.lock().unwrap().effects.len();
+    assert!((100..200).contains(&ahead), "{ahead}");
+    assert!(world.run().await);
+    assert!(world.violations().is_empty());
+}
+
+/// The order of everything, with the keys drawn, of one eventful run.
+async fn trail() -> (Vec<&'static str>, Vec<(String, String, String)>) {
+    let mut world = World::new();
+    world.workers = 2;
+    for n in 0..12 {
+        world.script(&format!("o-{n}"), [Step::FailAfterEffect, Step::FailBeforeEffect]);
+        world.emit(&format!("o-{n}"), &format!("k-{}", n % 4)).await;
+    }
+    world.crash_at("processor.after-effect", 5);
+    world.crash_at("outbox.published", 3);
+    assert!(world.run().await);
+    world.kill().await;
+    let seen = world.seen.lock().unwrap();
+    (seen.trail.clone(), seen.effects.clone())
+}
+
+#[test]
+fn the_same_run_twice_is_the_same_to_the_last_draw() {
+    let run = || {
+        let builder = &mut tokio::runtime::Builder::new_current_thread();
+        builder.enable_time().start_paused(true).build().expect("a runtime").block_on(trail())
+    };
+    assert_eq!(run(), run());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_promises_hold_on_several_threads_in_real_time() {
+    let mut world = World::new();
+    world.options.commit_interval = Duration::from_millis(20);
+    world.effort = Duration::from_millis(1);
+    for n in 0..200 {
+        world.emit(&format!("o-{n}"), &format!("k-{}", n % 20)).await;
+    }
+    world.script("o-3", [Step::FailBeforeEffect, Step::Panic]);
+    assert!(world.run().await);
+    assert!(world.violations().is_empty());
+    assert_eq!(world.seen.lock().unwrap().concurrent_in_key, 1);
 }

@@ -56,7 +56,9 @@ pub struct Seen {
     /// Results in the log that no transaction had recorded when they came.
     pub phantoms: Vec<EventId>,
     recorded: BTreeSet<EventId>,
-    /// Names of points and sightings, and how often.
+    /// Names of points and sightings, in order.
+    pub trail: Vec<&'static str>,
+    /// The same, and how often.
     pub points: BTreeMap<&'static str, usize>,
 }
 
@@ -421,7 +423,11 @@ fn hook(
     crashed: Rc<Notify>,
 ) -> impl Fn(&'static str) -> Passage {
     move |name| {
-        *seen.lock().unwrap().points.entry(name).or_default() += 1;
+        {
+            let mut seen = seen.lock().unwrap();
+            *seen.points.entry(name).or_default() += 1;
+            seen.trail.push(name);
+        }
         let mut crashes = crashes.borrow_mut();
         let Some((point, left)) = crashes.front_mut().filter(|(point, _)| *point == name) else {
             return Passage::Go;
