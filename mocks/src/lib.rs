@@ -11,6 +11,8 @@ pub mod clock;
 pub mod kafka;
 pub mod net;
 pub mod observe;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod rule;
 
 pub use clock::Clock;

@@ -1,0 +1,131 @@
+//! One call of a command: its arguments, and the engine as commands see it.
+
+use bytes::Bytes;
+
+use super::Engine;
+use super::client::{Client, ClientId};
+use super::error::CmdError;
+use super::number;
+use super::table::Spec;
+use crate::redis::resp::Reply;
+use crate::redis::store::{Entry, Hash, Value};
+
+/// What a command answers.
+pub(crate) type Outcome = Result<Reply, CmdError>;
+
+/// A command being run.
+pub(crate) struct Call<'a> {
+    pub(crate) engine: &'a mut Engine,
+    pub(crate) client: ClientId,
+    pub(crate) spec: &'static Spec,
+    /// The command line, the name included. Long enough for the command's arity.
+    pub(crate) args: &'a [Bytes],
+}
+
+impl<'a> Call<'a> {
+    /// The time of the command in Unix milliseconds.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.engine.at.unix_ms()
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    /// If its connection has been closed meanwhile.
+    pub(crate) fn client(&mut self) -> Result<&mut Client, CmdError> {
+        let client = self.engine.clients.get_mut(&self.client);
+        client.ok_or(CmdError::fixed("ERR the connection is closed"))
+    }
+
+    /// The number of the client's database.
+    pub(crate) fn db(&self) -> usize {
+        self.engine.clients.get(&self.client).map_or(0, |client| client.db)
+    }
+
+    /// The version of the protocol that the reply will be written in.
+    pub(crate) fn protocol(&self) -> u8 {
+        match self.engine.script {
+            Some(mode) => mode.protocol,
+            None => self.engine.clients.get(&self.client).map_or(2, |client| client.protocol),
+        }
+    }
+
+    /// The arguments from `index` on.
+    pub(crate) fn rest(&self, index: usize) -> &'a [Bytes] {
+        self.args.get(index..).unwrap_or_default()
+    }
+
+    /// An integer argument.
+    pub(crate) fn integer(&self, index: usize) -> Result<i64, CmdError> {
+        let argument = self.args.get(index).ok_or(CmdError::SYNTAX)?;
+        number::strict_i64(argument).ok_or(CmdError::NOT_INTEGER)
+    }
+
+    /// Looks a key up to be read: counts a hit or a miss, and notes the use.
+    pub(crate) fn read(&mut self, key: &Bytes) -> Option<&Entry> {
+        let (db, now) = (self.db(), self.now_ms());
+        let found = self.engine.store.get(db, key, now).is_some();
+        if found {
+            self.engine.stats.hits += 1;
+            self.engine.store.mark_used(db, key, now);
+        } else {
+            self.engine.stats.misses += 1;
+        }
+        self.engine.store.db(db).get(key)
+    }
+
+    /// Looks a key up to be written, or only to be looked at: counts nothing.
+    pub(crate) fn look(&mut self, key: &Bytes) -> Option<&Entry> {
+        let (db, now) = (self.db(), self.now_ms());
+        self.engine.store.get(db, key, now)
+    }
+
+    /// A string to be read.
+    pub(crate) fn read_str(&mut self, key: &Bytes) -> Result<Option<Bytes>, CmdError> {
+        self.read(key).map(|entry| str_of(&entry.value)).transpose()
+    }
+
+    /// A string to be written.
+    pub(crate) fn look_str(&mut self, key: &Bytes) -> Result<Option<Bytes>, CmdError> {
+        self.look(key).map(|entry| str_of(&entry.value)).transpose()
+    }
+
+    /// A hash to be read.
+    pub(crate) fn read_hash(&mut self, key: &Bytes) -> Result<Option<&Hash>, CmdError> {
+        match self.read(key).map(|entry| &entry.value) {
+            None => Ok(None),
+            Some(Value::Hash(hash)) => Ok(Some(hash)),
+            Some(_) => Err(CmdError::WRONG_TYPE),
+        }
+    }
+
+    /// Sets a key, replacing value and deadline.
+    pub(crate) fn put(&mut self, key: &Bytes, value: Value, deadline_ms: Option<i64>) {
+        let (db, now) = (self.db(), self.now_ms());
+        self.engine.store.put(db, key, value, deadline_ms, now);
+    }
+
+    /// A value to be changed in place.
+    pub(crate) fn edit(&mut self, key: &Bytes) -> Option<&mut Value> {
+        let db = self.db();
+        self.engine.store.edit(db, key)
+    }
+
+    /// Removes a key; whether it existed and had not expired.
+    pub(crate) fn delete(&mut self, key: &Bytes) -> bool {
+        let (db, now) = (self.db(), self.now_ms());
+        !self.engine.store.expire_if_due(db, key, now) && self.engine.store.remove(db, key).is_some()
+    }
+}
+
+fn str_of(value: &Value) -> Result<Bytes, CmdError> {
+    match value {
+        Value::Str(text) => Ok(text.data().clone()),
+        Value::Hash(_) => Err(CmdError::WRONG_TYPE),
+    }
+}
+
+/// Whether an argument is this word, in any case.
+pub(crate) fn is(argument: &[u8], word: &str) -> bool {
+    argument.eq_ignore_ascii_case(word.as_bytes())
+}

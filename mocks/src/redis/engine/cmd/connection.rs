@@ -1,0 +1,131 @@
+//! A connection's own business: greeting, authentication, database, farewell.
+//!
+//! There is one user, `default`; access control lists are not supported.
+
+use bytes::Bytes;
+
+use super::keyspace::database;
+use crate::redis::engine::VERSION;
+use crate::redis::engine::call::{Call, Outcome, is};
+use crate::redis::engine::client::Replies;
+use crate::redis::engine::error::CmdError;
+use crate::redis::engine::number::strict_i64;
+use crate::redis::resp::Reply;
+
+const WRONG_PASSWORD: CmdError =
+    CmdError::fixed("WRONGPASS invalid username-password pair or user is disabled.");
+
+pub(crate) fn ping(call: &mut Call<'_>) -> Outcome {
+    match call.rest(1) {
+        [] => Ok(Reply::Status("PONG".into())),
+        [text] => Ok(Reply::Bulk(text.clone())),
+        _ => Err(CmdError::wrong_arity("ping")),
+    }
+}
+
+pub(crate) fn echo(call: &mut Call<'_>) -> Outcome {
+    Ok(Reply::Bulk(call.args[1].clone()))
+}
+
+pub(crate) fn quit(call: &mut Call<'_>) -> Outcome {
+    call.engine.close = true;
+    Ok(Reply::OK)
+}
+
+pub(crate) fn select(call: &mut Call<'_>) -> Outcome {
+    let number = call.integer(1)?;
+    let db = database(call, number).ok_or(CmdError::INDEX)?;
+    call.client()?.db = db;
+    Ok(Reply::OK)
+}
+
+pub(crate) fn reset(call: &mut Call<'_>) -> Outcome {
+    call.engine.discard(call.client);
+    let authenticated = call.engine.password().is_empty();
+    let client = call.client()?;
+    client.db = 0;
+    client.name = Bytes::new();
+    client.protocol = 2;
+    client.replies = Replies::On;
+    client.never_evict = false;
+    client.authenticated = authenticated;
+    Ok(Reply::Status("RESET".into()))
+}
+
+pub(crate) fn auth(call: &mut Call<'_>) -> Outcome {
+    const NO_PASSWORD: CmdError = CmdError::fixed(
+        "ERR AUTH <password> called without any password configured for the default user. \
+         Are you sure your configuration is correct?",
+    );
+    match call.rest(1) {
+        [_] if call.engine.password().is_empty() => Err(NO_PASSWORD),
+        [password] => authenticate(call, b"default", password),
+        [user, password] => authenticate(call, user, password),
+        _ => Err(CmdError::SYNTAX),
+    }
+    .map(|()| Reply::OK)
+}
+
+fn authenticate(call: &mut Call<'_>, user: &[u8], password: &[u8]) -> Result<(), CmdError> {
+    let expected = call.engine.password();
+    // Without a password every password is right.
+    if user != b"default" || !expected.is_empty() && expected.as_bytes() != password {
+        return Err(WRONG_PASSWORD);
+    }
+    call.client()?.authenticated = true;
+    Ok(())
+}
+
+pub(crate) fn hello(call: &mut Call<'_>) -> Outcome {
+    const NOT_A_VERSION: CmdError = CmdError::fixed("ERR Protocol version is not an integer or out of range");
+    const NO_AUTH: CmdError = CmdError::fixed(
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
+         <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
+         the same time",
+    );
+    let version = call.args.get(1).map(|text| strict_i64(text).ok_or(NOT_A_VERSION)).transpose()?;
+    let version = match version {
+        None => None,
+        Some(2) => Some(2),
+        Some(3) => Some(3),
+        Some(_) => return Err(CmdError::fixed("NOPROTO unsupported protocol version")),
+    };
+    let (mut name, mut rest) = (None, call.rest(2));
+    while let [word, tail @ ..] = rest {
+        rest = match tail {
+            [user, password, tail @ ..] if is(word, "auth") => {
+                authenticate(call, user, password)?;
+                tail
+            }
+            [value, tail @ ..] if is(word, "setname") => {
+                super::client::check_name(value)?;
+                name = Some(value.clone());
+                tail
+            }
+            _ => {
+                let word = String::from_utf8_lossy(word);
+                return Err(CmdError::new(format!("ERR Syntax error in HELLO option '{word}'")));
+            }
+        };
+    }
+    let password_set = !call.engine.password().is_empty();
+    let client = call.client()?;
+    if password_set && !client.authenticated {
+        return Err(NO_AUTH);
+    }
+    client.protocol = version.unwrap_or(client.protocol);
+    if let Some(name) = name {
+        client.name = name;
+    }
+    let (protocol, id) = (client.protocol, client.id);
+    let text = |text: &'static str| Reply::bulk(text);
+    Ok(Reply::Map(vec![
+        (text("server"), text("redis")),
+        (text("version"), text(VERSION)),
+        (text("proto"), Reply::Int(i64::from(protocol))),
+        (text("id"), Reply::Int(i64::try_from(id).unwrap_or(i64::MAX))),
+        (text("mode"), text("standalone")),
+        (text("role"), text(if call.engine.read_only { "replica" } else { "master" })),
+        (text("modules"), Reply::Array(Vec::new())),
+    ]))
+}

@@ -1,0 +1,181 @@
+//! `INFO`: the fields clients and test suites read, by section.
+//!
+//! Fields about the machine (memory, CPU, forks) that a fake cannot know are left out or constant; what is
+//! counted is counted as the real server counts it.
+
+use bytes::Bytes;
+
+use crate::redis::engine::call::{Call, Outcome, is};
+use crate::redis::engine::{Engine, VERSION};
+use crate::redis::resp::Reply;
+
+/// Sections in the order in which they are printed; the first eleven without being asked for.
+const SECTIONS: [(&str, fn(&Engine) -> String); 12] = [
+    ("Server", server),
+    ("Clients", clients),
+    ("Memory", memory),
+    ("Persistence", persistence),
+    ("Stats", stats),
+    ("Replication", replication),
+    ("CPU", cpu),
+    ("Modules", |_| String::new()),
+    ("Errorstats", |engine| engine.stats.error_lines()),
+    ("Cluster", |_| "cluster_enabled:0\r\n".to_owned()),
+    ("Keyspace", keyspace),
+    ("Commandstats", |engine| engine.stats.command_lines()),
+];
+
+const NOT_DEFAULT: &str = "Commandstats";
+
+pub(crate) fn info(call: &mut Call<'_>) -> Outcome {
+    let wanted = call.rest(1);
+    let asked = |word: &str| wanted.iter().any(|section| is(section, word));
+    let default = wanted.is_empty() || asked("default");
+    let everything = asked("all") || asked("everything");
+    let parts =
+        SECTIONS.iter().filter(|(name, _)| everything || asked(name) || default && *name != NOT_DEFAULT);
+    let parts = parts.map(|(name, fields)| format!("# {name}\r\n{}", fields(call.engine)));
+    let text = parts.collect::<Vec<_>>().join("\r\n");
+    Ok(Reply::Verbatim(Bytes::from_static(b"txt"), Bytes::from(text)))
+}
+
+fn lines<const N: usize>(fields: [(&str, String); N]) -> String {
+    fields.into_iter().map(|(name, value)| format!("{name}:{value}\r\n")).collect()
+}
+
+fn number(value: impl std::fmt::Display) -> String {
+    value.to_string()
+}
+
+fn server(engine: &Engine) -> String {
+    let uptime = (engine.at.elapsed_us - engine.started.elapsed_us) / 1_000_000;
+    let config = |name| engine.config.get(name).unwrap_or_default().to_owned();
+    lines([
+        ("redis_version", VERSION.to_owned()),
+        ("redis_git_sha1", "00000000".to_owned()),
+        ("redis_git_dirty", number(0)),
+        ("redis_build_id", "0".to_owned()),
+        ("redis_mode", "standalone".to_owned()),
+        ("os", "squall".to_owned()),
+        ("arch_bits", number(64)),
+        ("process_id", number(1)),
+        ("run_id", engine.run_id.clone()),
+        ("tcp_port", config("port")),
+        ("server_time_usec", number(engine.at.unix_us)),
+        ("uptime_in_seconds", number(uptime)),
+        ("uptime_in_days", number(uptime / 86_400)),
+        ("hz", config("hz")),
+        ("configured_hz", config("hz")),
+        ("lru_clock", number(engine.at.unix_us.div_euclid(1_000_000) & 0xff_ffff)),
+        ("executable", String::new()),
+        ("config_file", String::new()),
+        ("io_threads_active", number(0)),
+    ])
+}
+
+fn clients(engine: &Engine) -> String {
+    lines([
+        ("connected_clients", number(engine.clients.len())),
+        ("cluster_connections", number(0)),
+        ("maxclients", engine.config.get("maxclients").unwrap_or_default().to_owned()),
+        ("blocked_clients", number(0)),
+        ("tracking_clients", number(0)),
+        ("clients_in_timeout_table", number(0)),
+    ])
+}
+
+fn memory(engine: &Engine) -> String {
+    let config = |name| engine.config.get(name).unwrap_or_default().to_owned();
+    let keys = (0..engine.store.databases()).flat_map(|db| engine.store.db(db).iter());
+    let used: usize = keys.map(|(key, entry)| 64 + key.len() + entry.value.weight()).sum();
+    lines([
+        ("used_memory", number(used)),
+        ("used_memory_peak", number(used)),
+        ("used_memory_dataset", number(used)),
+        ("number_of_cached_scripts", number(engine.scripts.len())),
+        ("number_of_functions", number(0)),
+        ("number_of_libraries", number(0)),
+        ("maxmemory", config("maxmemory")),
+        ("maxmemory_policy", config("maxmemory-policy")),
+        ("mem_fragmentation_ratio", "1.00".to_owned()),
+        ("mem_allocator", "rust".to_owned()),
+        ("lazyfree_pending_objects", number(0)),
+        ("lazyfreed_objects", number(0)),
+    ])
+}
+
+fn persistence(engine: &Engine) -> String {
+    lines([
+        ("loading", number(0)),
+        ("async_loading", number(0)),
+        ("rdb_changes_since_last_save", number(engine.store.dirty())),
+        ("rdb_bgsave_in_progress", number(0)),
+        ("rdb_last_save_time", number(engine.started.unix_us / 1_000_000)),
+        ("rdb_last_bgsave_status", "ok".to_owned()),
+        ("aof_enabled", number(0)),
+        ("aof_rewrite_in_progress", number(0)),
+        ("aof_last_write_status", "ok".to_owned()),
+    ])
+}
+
+fn stats(engine: &Engine) -> String {
+    let stats = &engine.stats;
+    lines([
+        ("total_connections_received", number(stats.connections)),
+        ("total_commands_processed", number(stats.commands)),
+        ("instantaneous_ops_per_sec", number(0)),
+        ("rejected_connections", number(stats.rejected_connections)),
+        ("sync_full", number(0)),
+        ("sync_partial_ok", number(0)),
+        ("sync_partial_err", number(0)),
+        ("expired_keys", number(stats.expired)),
+        ("evicted_keys", number(stats.evicted)),
+        ("evicted_clients", number(0)),
+        ("keyspace_hits", number(stats.hits)),
+        ("keyspace_misses", number(stats.misses)),
+        ("pubsub_channels", number(0)),
+        ("pubsub_patterns", number(0)),
+        ("pubsubshard_channels", number(0)),
+        ("latest_fork_usec", number(0)),
+        ("total_forks", number(0)),
+        ("unexpected_error_replies", number(0)),
+        ("total_error_replies", number(stats.errors)),
+    ])
+}
+
+fn replication(engine: &Engine) -> String {
+    // A server that refuses writes plays a replica whose primary is out of reach.
+    let role = if engine.read_only { "slave" } else { "master" };
+    lines([
+        ("role", role.to_owned()),
+        ("connected_slaves", number(0)),
+        ("master_failover_state", "no-failover".to_owned()),
+        ("master_replid", engine.run_id.clone()),
+        ("master_replid2", "0".repeat(40)),
+        ("master_repl_offset", number(0)),
+        ("second_repl_offset", number(-1)),
+        ("repl_backlog_active", number(0)),
+        ("repl_backlog_size", engine.config.get("repl-backlog-size").unwrap_or_default().to_owned()),
+        ("repl_backlog_first_byte_offset", number(0)),
+        ("repl_backlog_histlen", number(0)),
+    ])
+}
+
+fn cpu(_: &Engine) -> String {
+    lines([("used_cpu_sys", "0.000000".to_owned()), ("used_cpu_user", "0.000000".to_owned())])
+}
+
+fn keyspace(engine: &Engine) -> String {
+    let now = engine.at.unix_ms();
+    let db = |at: usize| {
+        let db = engine.store.db(at);
+        let line = format!(
+            "db{at}:keys={},expires={},avg_ttl={}\r\n",
+            db.len(),
+            db.deadlines(),
+            db.mean_ttl_ms(now)
+        );
+        (!db.is_empty()).then_some(line)
+    };
+    (0..engine.store.databases()).filter_map(db).collect()
+}

@@ -1,0 +1,28 @@
+//! The commands, one file per group. The table says which function runs which command.
+
+pub(crate) mod client;
+pub(crate) mod command;
+pub(crate) mod config;
+pub(crate) mod connection;
+pub(crate) mod debug;
+pub(crate) mod expire;
+pub(crate) mod hash;
+pub(crate) mod hash_scan;
+mod help;
+mod info;
+pub(crate) mod keyspace;
+mod lcs;
+pub(crate) mod object;
+mod scan;
+pub(crate) mod script;
+pub(crate) mod server;
+pub(crate) mod string;
+pub(crate) mod transaction;
+
+use super::call::Outcome;
+use crate::redis::resp::Reply;
+
+/// The reply of a `HELP` subcommand.
+fn help_reply(lines: &[&'static str]) -> Outcome {
+    Ok(Reply::Array(lines.iter().map(|line| Reply::Status((*line).into())).collect()))
+}

@@ -1,0 +1,63 @@
+//! The server as a whole: sizes, flushing, time.
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use super::keyspace::database;
+use crate::redis::engine::call::{Call, Outcome, is};
+use crate::redis::engine::error::CmdError;
+use crate::redis::engine::number::strict_i64;
+use crate::redis::resp::Reply;
+
+pub(crate) use super::debug::debug;
+pub(crate) use super::info::info;
+
+pub(crate) fn dbsize(call: &mut Call<'_>) -> Outcome {
+    // Keys that expired but were not deleted count.
+    Ok(Reply::count(call.engine.store.db(call.db()).len()))
+}
+
+pub(crate) fn flushdb(call: &mut Call<'_>) -> Outcome {
+    check_mode(call)?;
+    let db = call.db();
+    call.engine.store.flush(db);
+    Ok(Reply::OK)
+}
+
+pub(crate) fn flushall(call: &mut Call<'_>) -> Outcome {
+    check_mode(call)?;
+    for db in 0..call.engine.store.databases() {
+        call.engine.store.flush(db);
+    }
+    Ok(Reply::OK)
+}
+
+fn check_mode(call: &Call<'_>) -> Result<(), CmdError> {
+    match call.rest(1) {
+        [] => Ok(()),
+        [mode] if is(mode, "sync") || is(mode, "async") => Ok(()),
+        _ => Err(CmdError::SYNTAX),
+    }
+}
+
+pub(crate) fn swapdb(call: &mut Call<'_>) -> Outcome {
+    let first = strict_i64(&call.args[1]).ok_or(CmdError::fixed("ERR invalid first DB index"))?;
+    let second = strict_i64(&call.args[2]).ok_or(CmdError::fixed("ERR invalid second DB index"))?;
+    let (first, second) = (database(call, first), database(call, second));
+    let (Some(first), Some(second)) = (first, second) else { return Err(CmdError::INDEX) };
+    if first != second {
+        call.engine.store.swap(first, second);
+    }
+    Ok(Reply::OK)
+}
+
+pub(crate) fn time(call: &mut Call<'_>) -> Outcome {
+    let us = call.engine.at.unix_us;
+    let parts = [us.div_euclid(1_000_000), us.rem_euclid(1_000_000)];
+    Ok(Reply::bulks(parts.map(|part| part.to_string())))
+}
+
+/// 40 hexadecimal digits, as run ids and replication ids have.
+pub(crate) fn random_hex(rng: &mut ChaCha8Rng) -> String {
+    (0..40).map(|_| char::from(b"0123456789abcdef"[rng.random_range(0..16)])).collect()
+}

@@ -1,0 +1,143 @@
+-- What scripts see. Runs once for each Lua state, before any script, and returns the function that runs one.
+--
+-- Globals and libraries are stand-ins: empty tables that find what they hold in another table and refuse to
+-- be written. (Redis patches Lua to have read-only tables; this is the same seen from a script.)
+
+local host, redis_fields = ...
+
+local raw_error, raw_pcall, raw_xpcall, raw_pairs, raw_next = error, pcall, xpcall, pairs, next
+local raw_setmetatable, raw_getmetatable, raw_rawset, raw_rawget = setmetatable, getmetatable, rawset, rawget
+local raw_loadstring, raw_load, setfenv, type, tostring, sub = loadstring, load, setfenv, type, tostring, string.sub
+
+local READ_ONLY = 'Attempt to modify a readonly table'
+local held = raw_setmetatable({}, { __mode = 'k' })
+
+local function protect(fields)
+  local stand_in = {}
+  held[stand_in] = fields
+  return raw_setmetatable(stand_in, {
+    __index = fields,
+    __newindex = function() raw_error(READ_ONLY, 2) end,
+    __metatable = false,
+  })
+end
+
+local call_command, keys_and_args
+
+-- A host function answers whether it succeeded, and its result or what to raise.
+local function check(ok, ...)
+  if ok then return ... end
+  raw_error((...), 0)
+end
+
+local redis = redis_fields
+function redis.call(...) return check(call_command(true, ...)) end
+function redis.pcall(...)
+  local _, reply = call_command(false, ...)
+  return reply
+end
+for _, name in raw_pairs({ 'sha1hex', 'log', 'setresp', 'set_repl', 'acl_check_cmd' }) do
+  local run = host[name]
+  redis[name] = function(...) return check(run(...)) end
+end
+local function reply_of(field)
+  return function(...)
+    local text = ...
+    if type(text) ~= 'string' or select('#', ...) ~= 1 then
+      return { err = 'ERR wrong number or type of arguments' }
+    end
+    return host.single_field(field, text)
+  end
+end
+redis.error_reply = reply_of('err')
+redis.status_reply = reply_of('ok')
+function redis.replicate_commands() return true end
+function redis.breakpoint() return false end
+function redis.debug() end
+
+local math_fields = {}
+for name, value in raw_pairs(math) do math_fields[name] = value end
+math_fields.random = function(...) return check(host.random(...)) end
+math_fields.randomseed = function(...) return check(host.randomseed(...)) end
+
+local globals = {
+  _VERSION = _VERSION, assert = assert, collectgarbage = collectgarbage, error = error, gcinfo = gcinfo,
+  ipairs = ipairs, rawequal = rawequal, select = select, tonumber = tonumber, tostring = tostring,
+  type = type, unpack = unpack, coroutine = protect(coroutine), math = protect(math_fields),
+  redis = protect(redis), string = protect(string), table = protect(table),
+}
+local environment = {}
+held[environment] = globals
+globals._G = environment
+
+raw_setmetatable(globals, {
+  __index = function(_, name)
+    raw_error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
+  end,
+})
+raw_setmetatable(environment, {
+  __index = globals,
+  __newindex = function() raw_error(READ_ONLY, 2) end,
+  __metatable = false,
+})
+
+function globals.pairs(subject) return raw_pairs(held[subject] or subject) end
+function globals.next(subject, key) return raw_next(held[subject] or subject, key) end
+function globals.rawget(subject, key) return raw_rawget(held[subject] or subject, key) end
+function globals.rawset(subject, key, value)
+  if held[subject] then raw_error(READ_ONLY, 0) end
+  return raw_rawset(subject, key, value)
+end
+function globals.setmetatable(subject, metatable)
+  if held[subject] then raw_error(READ_ONLY, 0) end
+  return raw_setmetatable(subject, metatable)
+end
+function globals.getmetatable(subject)
+  -- The metatable of strings is shared by all scripts.
+  if type(subject) == 'string' then return nil end
+  return raw_getmetatable(subject)
+end
+
+-- An error that is a table with a text is caught as its text, as in Redis. A stopped script stays stopped.
+local function caught(ok, ...)
+  if ok then return true, ... end
+  if host.is_stopped() then raw_error((...), 0) end
+  local failure = ...
+  if type(failure) == 'table' and type(failure.err) == 'string' then failure = failure.err end
+  return false, failure
+end
+function globals.pcall(...) return caught(raw_pcall(...)) end
+function globals.xpcall(...) return caught(raw_xpcall(...)) end
+
+-- Bytecode can break the interpreter.
+local function in_sandbox(chunk, why)
+  if not chunk then return nil, why end
+  return setfenv(chunk, environment)
+end
+function globals.loadstring(text, ...)
+  if type(text) == 'string' and sub(text, 1, 1) == '\27' then return nil, 'attempt to load bytecode' end
+  return in_sandbox(raw_loadstring(text, ...))
+end
+function globals.load(read, ...)
+  local first = true
+  return in_sandbox(raw_load(function()
+    local piece = read()
+    if first and type(piece) == 'string' and sub(piece, 1, 1) == '\27' then
+      raw_error('attempt to load bytecode', 0)
+    end
+    first = first and (piece == '')
+    return piece
+  end, ...))
+end
+
+local function locate(failure)
+  if type(failure) ~= 'table' then failure = { err = 'ERR ' .. tostring(failure) } end
+  local line = host.line()
+  if line then failure.line = line end
+  return failure
+end
+
+return environment, function(script, keys, args, call)
+  call_command, globals.KEYS, globals.ARGV = call, keys, args
+  return raw_xpcall(script, locate)
+end

@@ -1,0 +1,442 @@
+//! The server without its sockets: commands go in, replies and their consequences come out.
+//!
+//! The engine does no I/O, reads no clock and waits for nothing, so the same calls give the same answers in
+//! every run. Time is handed in with each command and stands still while it runs, also throughout a
+//! transaction or a script, as in Redis.
+//!
+//! [`Engine::exec`] follows `processCommand` of Redis 7.0: find the command, check arity, authentication and
+//! modes, queue it in a transaction or call it. What to do with the consequences (closing connections,
+//! stalling) is the shell's.
+
+pub(crate) mod admit;
+pub(crate) mod call;
+mod client;
+pub(crate) mod cmd;
+mod config;
+mod error;
+mod lua;
+pub(crate) mod number;
+mod parameters;
+mod stats;
+pub(crate) mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::redis::resp::{Limits, Reply};
+use crate::redis::store::{Horizon, Lose, Place, Store};
+
+use call::Call;
+use client::{Client, Replies};
+use config::Config;
+use lua::Scripts;
+use stats::Stats;
+use table::Spec;
+
+pub use client::ClientId;
+pub use error::CmdError;
+pub use table::all as commands;
+
+/// The version this engine behaves as, and reports.
+pub const VERSION: &str = "7.0.15";
+
+/// A point in time, as the shell's clock tells it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Unix time in microseconds; tests may make it jump.
+    pub unix_us: i64,
+    /// Microseconds since the server was made; never jumps.
+    pub elapsed_us: i64,
+}
+
+impl Moment {
+    /// Unix time in milliseconds, the unit of deadlines.
+    #[must_use]
+    pub fn unix_ms(self) -> i64 {
+        self.unix_us.div_euclid(1000)
+    }
+}
+
+/// When keys are deleted that nobody looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// As Redis does, at the next of `hz` ticks a second: up to 100 ms late at 10.
+    Redis {
+        /// Ticks a second, 1 to 500.
+        hz: u32,
+    },
+    /// One millisecond after the deadline, the earliest time at which Redis would call a key expired.
+    Exact,
+    /// Never; keys are deleted when they are looked at.
+    LazyOnly,
+}
+
+/// What an engine starts with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Decides every random answer.
+    pub seed: u64,
+    /// When keys are deleted that nobody looks at.
+    pub expiry: Expiry,
+    /// What clients must authenticate with.
+    pub password: Option<String>,
+    /// How far back a failover can lose writes.
+    pub horizon: Horizon,
+    /// Databases that `SELECT` reaches.
+    pub databases: usize,
+    /// VM instructions after which a script is stopped.
+    pub script_instructions: u64,
+}
+
+/// What a command led to.
+#[derive(Debug, PartialEq)]
+pub struct Effects {
+    /// The answer, if there is one to send.
+    pub reply: Option<Reply>,
+    /// The version of the protocol to send it in.
+    pub protocol: u8,
+    /// Close this connection when the answer is sent.
+    pub close: bool,
+    /// Close these other connections.
+    pub kill: Vec<ClientId>,
+    /// The whole server stands still for this long.
+    pub stall: Option<Duration>,
+}
+
+/// A Redis server without sockets.
+pub struct Engine {
+    pub(crate) store: Store,
+    pub(crate) clients: BTreeMap<ClientId, Client>,
+    pub(crate) config: Config,
+    pub(crate) stats: Stats,
+    pub(crate) scripts: Scripts,
+    pub(crate) rng: ChaCha8Rng,
+    /// The time of the command under way.
+    pub(crate) at: Moment,
+    pub(crate) started: Moment,
+    pub(crate) run_id: String,
+    pub(crate) read_only: bool,
+    pub(crate) active_expiry: bool,
+    pub(crate) watched: BTreeMap<Place, BTreeSet<ClientId>>,
+    /// How the script under way may call commands.
+    pub(crate) script: Option<lua::Mode>,
+    pub(crate) kill: Vec<ClientId>,
+    pub(crate) close: bool,
+    pub(crate) stall: Option<Duration>,
+    expired: Vec<Place>,
+    expiry: Expiry,
+    next_client: ClientId,
+}
+
+impl Engine {
+    /// An empty server.
+    #[must_use]
+    pub fn new(setup: Setup, at: Moment) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(setup.seed);
+        let mut config = Config::new();
+        config.force("databases", setup.databases.to_string());
+        config.force("requirepass", setup.password.unwrap_or_default());
+        if let Expiry::Redis { hz } = setup.expiry {
+            config.force("hz", hz.to_string());
+        }
+        Self {
+            store: Store::new(setup.databases.max(1), setup.horizon),
+            clients: BTreeMap::new(),
+            config,
+            stats: Stats::default(),
+            scripts: Scripts::new(setup.script_instructions),
+            run_id: cmd::server::random_hex(&mut rng),
+            rng,
+            at,
+            started: at,
+            read_only: false,
+            active_expiry: true,
+            watched: BTreeMap::new(),
+            script: None,
+            kill: Vec::new(),
+            close: false,
+            stall: None,
+            expired: Vec::new(),
+            expiry: setup.expiry,
+            next_client: 1,
+        }
+    }
+
+    /// A client connected from `address`.
+    pub fn connect(&mut self, address: String, at: Moment) -> ClientId {
+        let id = self.next_client;
+        self.next_client += 1;
+        self.stats.connections += 1;
+        let authenticated = self.password().is_empty();
+        self.clients.insert(id, Client::new(id, address, authenticated, at));
+        id
+    }
+
+    /// A client's connection is gone.
+    pub fn disconnect(&mut self, id: ClientId) {
+        self.unwatch(id);
+        self.clients.remove(&id);
+    }
+
+    /// Whether a client is connected.
+    #[must_use]
+    pub fn is_connected(&self, id: ClientId) -> bool {
+        self.clients.contains_key(&id)
+    }
+
+    /// What a client may send.
+    #[must_use]
+    pub fn limits(&self, id: ClientId) -> Limits {
+        let authenticated = self.clients.get(&id).is_some_and(|client| client.authenticated);
+        Limits {
+            bulk_bytes: self.config.bulk_bytes,
+            authenticated: authenticated || self.password().is_empty(),
+        }
+    }
+
+    /// Runs one command of a client at the time `at`.
+    pub fn exec(&mut self, id: ClientId, args: Vec<Bytes>, at: Moment) -> Effects {
+        self.at = at;
+        let reply = self.dispatch(id, args);
+        let (reply, protocol) = match self.clients.get_mut(&id) {
+            Some(client) => {
+                client.used = at;
+                (client.filter_reply(reply), client.protocol)
+            }
+            None => (None, 2),
+        };
+        Effects {
+            reply,
+            protocol,
+            close: std::mem::take(&mut self.close),
+            kill: std::mem::take(&mut self.kill),
+            stall: self.stall.take(),
+        }
+    }
+
+    /// Deletes the keys whose deadline has passed.
+    pub fn expire_due(&mut self, at: Moment) {
+        self.at = at;
+        self.store.expire_all_due(at.unix_ms());
+        self.settle();
+    }
+
+    /// When [`Engine::expire_due`] should be called next, in Unix milliseconds.
+    #[must_use]
+    pub fn next_expiry_ms(&self) -> Option<i64> {
+        if !self.active_expiry {
+            return None;
+        }
+        // The deadline itself still belongs to the key.
+        let due = self.store.next_deadline_ms()?.saturating_add(1);
+        match self.expiry {
+            Expiry::LazyOnly => None,
+            Expiry::Exact => Some(due),
+            Expiry::Redis { hz } => {
+                let period = 1000 / i64::from(hz.clamp(1, 500));
+                let ticks = due.div_euclid(period) + i64::from(due.rem_euclid(period) != 0);
+                Some(ticks.saturating_mul(period))
+            }
+        }
+    }
+
+    /// Keys that expired since the last call, in order.
+    pub fn take_expired(&mut self) -> Vec<Place> {
+        std::mem::take(&mut self.expired)
+    }
+
+    /// A replica that lags takes over: its writes end where `lose` says, every connection is closed, scripts
+    /// and their cache are the replica's own. Answers how many writes were lost.
+    pub fn failover(&mut self, lose: Lose, at: Moment) -> usize {
+        let lost = self.store.lose(lose, at.elapsed_us);
+        self.begin_another_process(at);
+        lost
+    }
+
+    /// The process stops and starts again. `lose` says what its files had not kept; `None` if they kept
+    /// nothing at all. Answers how many writes were lost, of those that the journal still knew.
+    pub fn restart(&mut self, lose: Option<Lose>, at: Moment) -> usize {
+        let lost = match lose {
+            Some(lose) => self.store.lose(lose, at.elapsed_us),
+            None => {
+                let known = self.store.lose(Lose::LastWrites(usize::MAX), at.elapsed_us);
+                self.store.forget_everything();
+                known
+            }
+        };
+        self.begin_another_process(at);
+        self.stats = Stats::default();
+        lost
+    }
+
+    /// Deletes keys in every database that match a pattern, as eviction does. Answers how many.
+    pub fn evict(&mut self, pattern: &[u8], at: Moment) -> usize {
+        self.at = at;
+        self.store.begin_write(at.elapsed_us);
+        let mut count = 0;
+        for db in 0..self.store.databases() {
+            let matching = self.store.db(db).keys().filter(|key| crate::redis::glob::matches(pattern, key));
+            let matching: Vec<Bytes> = matching.cloned().collect();
+            count += matching.iter().filter(|key| self.store.remove(db, key).is_some()).count();
+        }
+        self.stats.evicted += u64::try_from(count).unwrap_or(u64::MAX);
+        self.settle();
+        count
+    }
+
+    /// Empties every database. Answers how many keys there were.
+    pub fn flush_all(&mut self, at: Moment) -> usize {
+        self.at = at;
+        self.store.begin_write(at.elapsed_us);
+        let count = (0..self.store.databases()).map(|db| self.store.flush(db)).sum();
+        self.settle();
+        count
+    }
+
+    /// Whether writes are refused, as a replica refuses them.
+    pub fn set_read_only(&mut self, read_only: bool) {
+        self.read_only = read_only;
+    }
+
+    /// The data.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Commands run, connections accepted and refused, keys expired and evicted: as in `INFO stats`.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// A connection was turned away because there were too many.
+    pub fn count_rejected_connection(&mut self) {
+        self.stats.rejected_connections += 1;
+    }
+
+    /// The name and number of a client, for matching rules.
+    #[must_use]
+    pub fn client_name(&self, id: ClientId) -> Bytes {
+        self.clients.get(&id).map(|client| client.name.clone()).unwrap_or_default()
+    }
+
+    /// Runs a command for a client that may have it run: no checks but those of the command itself.
+    pub(crate) fn call(&mut self, id: ClientId, spec: &'static Spec, args: &[Bytes]) -> Reply {
+        let outcome = (spec.run)(&mut Call { engine: self, client: id, spec, args });
+        self.settle();
+        self.stats.count_call(spec.name, outcome.is_err());
+        match outcome {
+            Ok(reply) => {
+                if let Reply::Error(line) = &reply
+                    && self.script.is_none()
+                {
+                    self.stats.count_error(line);
+                }
+                reply
+            }
+            Err(error) => {
+                self.stats.count_error(error.code());
+                Reply::Error(error.to_string())
+            }
+        }
+    }
+
+    /// Tells watching clients of the keys that changed, and notes those that expired.
+    pub(crate) fn settle(&mut self) {
+        let expired = self.store.take_expired();
+        self.stats.expired += u64::try_from(expired.len()).unwrap_or(u64::MAX);
+        if self.expired.len() < REMEMBERED_EXPIRIES {
+            self.expired.extend(expired);
+        }
+        if self.watched.is_empty() {
+            self.store.clear_touched();
+            return;
+        }
+        for place in self.store.take_touched() {
+            let Some(watchers) = self.watched.get(&place) else { continue };
+            let gone = self.store.db(place.0).get(&place.1).is_none();
+            for id in watchers {
+                if let Some(client) = self.clients.get_mut(id) {
+                    client.watched_key_changed(&place, gone);
+                }
+            }
+        }
+    }
+
+    /// Ends all watches of a client.
+    pub(crate) fn unwatch(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        client.watch_broken = false;
+        for watch in std::mem::take(&mut client.watches) {
+            if let Some(watchers) = self.watched.get_mut(&watch.place) {
+                watchers.remove(&id);
+                if watchers.is_empty() {
+                    self.watched.remove(&watch.place);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn password(&self) -> &str {
+        self.config.get("requirepass").unwrap_or_default()
+    }
+
+    fn begin_another_process(&mut self, at: Moment) {
+        self.at = at;
+        self.started = at;
+        self.clients.clear();
+        self.watched.clear();
+        self.scripts.flush();
+        self.store.clear_touched();
+        self.store.forget_history();
+        self.run_id = cmd::server::random_hex(&mut self.rng);
+    }
+}
+
+/// Expired keys remembered until the shell asks, so that an engine nobody asks does not grow.
+const REMEMBERED_EXPIRIES: usize = 100_000;
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("clients", &self.clients.len())
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Drops the reply if `CLIENT REPLY` said so.
+    fn filter_reply(&mut self, reply: Reply) -> Option<Reply> {
+        match self.replies {
+            Replies::On => Some(reply),
+            Replies::Off => None,
+            Replies::SkipThis => {
+                self.replies = Replies::On;
+                None
+            }
+            Replies::SkipNext => {
+                self.replies = Replies::SkipThis;
+                None
+            }
+        }
+    }
+
+    fn watched_key_changed(&mut self, place: &Place, gone: bool) {
+        let Some(watch) = self.watches.iter_mut().find(|watch| watch.place == *place) else { return };
+        if watch.was_expired && gone {
+            // It was gone already when it was watched; from now on it counts.
+            watch.was_expired = false;
+        } else {
+            self.watch_broken = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! The counters of `INFO`.
+
+use indexmap::IndexMap;
+
+use crate::redis::store::FixedState;
+
+/// What happened since the start, or since `CONFIG RESETSTAT`.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Connections refused because there were too many.
+    pub rejected_connections: u64,
+    /// Commands run.
+    pub commands: u64,
+    /// Error replies.
+    pub errors: u64,
+    /// Keys that expired.
+    pub expired: u64,
+    /// Keys evicted.
+    pub evicted: u64,
+    /// Reads that found their key.
+    pub hits: u64,
+    /// Reads that did not.
+    pub misses: u64,
+    per_command: IndexMap<&'static str, CommandStats, FixedState>,
+    per_error: IndexMap<String, u64, FixedState>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct CommandStats {
+    calls: u64,
+    rejected: u64,
+    failed: u64,
+}
+
+/// Kinds of errors counted; scripts can invent any number (Redis stops at 128 too).
+const ERROR_KINDS: usize = 128;
+
+impl Stats {
+    pub(crate) fn count_call(&mut self, name: &'static str, failed: bool) {
+        self.commands += 1;
+        let stats = self.per_command.entry(name).or_default();
+        stats.calls += 1;
+        stats.failed += u64::from(failed);
+    }
+
+    pub(crate) fn count_rejected(&mut self, name: &'static str) {
+        self.per_command.entry(name).or_default().rejected += 1;
+    }
+
+    pub(crate) fn count_error(&mut self, line: &str) {
+        self.errors += 1;
+        let code = line.split(' ').next().unwrap_or("ERR");
+        if let Some(count) = self.per_error.get_mut(code) {
+            *count += 1;
+        } else if self.per_error.len() < ERROR_KINDS {
+            self.per_error.insert(code.to_owned(), 1);
+        }
+    }
+
+    /// The lines of `INFO commandstats`. Commands take no time here.
+    pub(crate) fn command_lines(&self) -> String {
+        let line = |(name, stats): (&&str, &CommandStats)| {
+            format!(
+                "cmdstat_{name}:calls={},usec=0,usec_per_call=0.00,rejected_calls={},failed_calls={}\r\n",
+                stats.calls, stats.rejected, stats.failed
+            )
+        };
+        self.per_command.iter().map(line).collect()
+    }
+
+    /// The lines of `INFO errorstats`.
+    pub(crate) fn error_lines(&self) -> String {
+        let mut lines: Vec<String> = self
+            .per_error
+            .iter()
+            .map(|(code, count)| format!("errorstat_{code}:count={count}\r\n"))
+            .collect();
+        lines.sort();
+        lines.concat()
+    }
+}

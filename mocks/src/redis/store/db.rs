@@ -1,0 +1,151 @@
+//! One database: keys, an index of their deadlines, and the order `SCAN` visits them in.
+//!
+//! Keys are hashed without a seed, so every order is the same in every run. `SCAN` goes by the hash: a cursor
+//! is the hash to go on from, so a key that stays is visited exactly once whatever is added or removed. The
+//! ordered index this needs is built by the first `SCAN` of a database and kept up from then on, so that
+//! others do not pay for it.
+
+use std::collections::BTreeSet;
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash as _, Hasher};
+
+use bytes::Bytes;
+use indexmap::IndexMap;
+
+use super::Entry;
+
+/// Hashes the same in every run.
+pub type FixedState = BuildHasherDefault<DefaultHasher>;
+
+/// One database.
+#[derive(Debug, Default)]
+pub struct Db {
+    keys: IndexMap<Bytes, Entry, FixedState>,
+    deadlines: BTreeSet<(i64, Bytes)>,
+    by_cursor: Option<BTreeSet<(u64, Bytes)>>,
+}
+
+/// Cursors are 48 bits, so that clients that read them as a double or a signed integer are right too. Zero is
+/// kept for the end of a scan.
+pub(crate) fn cursor_of(key: &Bytes) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    (hasher.finish() >> 16).max(1)
+}
+
+impl Db {
+    /// How many keys there are, expired ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// How many keys have a deadline.
+    #[must_use]
+    pub fn deadlines(&self) -> usize {
+        self.deadlines.len()
+    }
+
+    /// The mean time the keys with a deadline have left, in milliseconds.
+    #[must_use]
+    pub fn mean_ttl_ms(&self, now_ms: i64) -> i64 {
+        let count = i64::try_from(self.deadlines.len()).unwrap_or(i64::MAX);
+        let left = self.deadlines.iter().map(|(deadline, _)| deadline.saturating_sub(now_ms).max(0));
+        left.fold(0_i64, i64::saturating_add).checked_div(count).unwrap_or(0)
+    }
+
+    /// A key, expired or not.
+    #[must_use]
+    pub fn get(&self, key: &Bytes) -> Option<&Entry> {
+        self.keys.get(key)
+    }
+
+    /// All keys, in an order that is the same in every run.
+    pub fn keys(&self) -> impl Iterator<Item = &Bytes> {
+        self.keys.keys()
+    }
+
+    /// All keys and what they hold.
+    pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &Entry)> {
+        self.keys.iter()
+    }
+
+    /// The key at a position, for random draws.
+    #[must_use]
+    pub fn key_at(&self, index: usize) -> Option<&Bytes> {
+        self.keys.get_index(index).map(|(key, _)| key)
+    }
+
+    /// The next keys of a scan, and the cursor to go on with; 0 when it is over.
+    pub fn scan(&mut self, cursor: u64, count: usize) -> (u64, Vec<Bytes>) {
+        let keys = &self.keys;
+        let index = self
+            .by_cursor
+            .get_or_insert_with(|| keys.keys().map(|key| (cursor_of(key), key.clone())).collect());
+        let mut found: Vec<Bytes> = Vec::new();
+        let mut last = 0;
+        for (at, key) in index.range((cursor, Bytes::new())..) {
+            // Keys that share a cursor are visited together.
+            if found.len() >= count && *at != last {
+                return (*at, found);
+            }
+            last = *at;
+            found.push(key.clone());
+        }
+        (0, found)
+    }
+
+    pub(super) fn get_mut(&mut self, key: &Bytes) -> Option<&mut Entry> {
+        self.keys.get_mut(key)
+    }
+
+    pub(super) fn insert(&mut self, key: Bytes, entry: Entry) -> Option<Entry> {
+        let deadline = entry.deadline_ms;
+        if let Some(deadline) = deadline {
+            self.deadlines.insert((deadline, key.clone()));
+        }
+        if let Some(index) = &mut self.by_cursor {
+            index.insert((cursor_of(&key), key.clone()));
+        }
+        let before = self.keys.insert(key.clone(), entry);
+        let gone = before.as_ref().and_then(|entry| entry.deadline_ms).filter(|gone| Some(*gone) != deadline);
+        if let Some(gone) = gone {
+            self.deadlines.remove(&(gone, key));
+        }
+        before
+    }
+
+    pub(super) fn remove(&mut self, key: &Bytes) -> Option<Entry> {
+        let entry = self.keys.swap_remove(key)?;
+        if let Some(deadline) = entry.deadline_ms {
+            self.deadlines.remove(&(deadline, key.clone()));
+        }
+        if let Some(index) = &mut self.by_cursor {
+            index.remove(&(cursor_of(key), key.clone()));
+        }
+        Some(entry)
+    }
+
+    pub(super) fn set_deadline(&mut self, key: &Bytes, deadline_ms: Option<i64>) {
+        let Some(entry) = self.keys.get_mut(key) else { return };
+        if let Some(before) = std::mem::replace(&mut entry.deadline_ms, deadline_ms) {
+            self.deadlines.remove(&(before, key.clone()));
+        }
+        if let Some(deadline) = deadline_ms {
+            self.deadlines.insert((deadline, key.clone()));
+        }
+    }
+
+    pub(super) fn next_deadline_ms(&self) -> Option<i64> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    pub(super) fn first_due(&self, now_ms: i64) -> Option<Bytes> {
+        self.deadlines.first().filter(|(deadline, _)| now_ms > *deadline).map(|(_, key)| key.clone())
+    }
+}

@@ -1,0 +1,207 @@
+//! What a key holds, and how Redis would have encoded it (`OBJECT ENCODING`).
+//!
+//! Collections are shared until they are written, so that the journal's image of a value costs nothing to
+//! take; the next write to that key then copies the collection once.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use indexmap::IndexMap;
+
+use super::db::FixedState;
+use crate::redis::engine::number::strict_i64;
+
+/// A key's value and lifetime.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The value.
+    pub value: Value,
+    /// Unix milliseconds after which the key is gone.
+    pub deadline_ms: Option<i64>,
+    /// Unix milliseconds of the last use.
+    pub used_ms: i64,
+}
+
+impl Entry {
+    /// Whether the deadline has passed: strictly, so at the deadline itself the key still exists.
+    #[must_use]
+    pub fn is_expired(&self, now_ms: i64) -> bool {
+        self.deadline_ms.is_some_and(|deadline| now_ms > deadline)
+    }
+}
+
+/// A value of one of Redis' types.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A string.
+    Str(Str),
+    /// A hash.
+    Hash(Arc<Hash>),
+}
+
+impl Value {
+    /// The type's name, as `TYPE` answers it.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Str(_) => "string",
+            Self::Hash(_) => "hash",
+        }
+    }
+
+    /// The encoding's name, as `OBJECT ENCODING` answers it.
+    #[must_use]
+    pub fn encoding(&self) -> &'static str {
+        match self {
+            Self::Str(text) => text.encoding(),
+            Self::Hash(hash) if hash.table => "hashtable",
+            Self::Hash(_) => "listpack",
+        }
+    }
+
+    /// Whether Redis shares one object for all strings of this value: integers from 0 to 9999.
+    #[must_use]
+    pub fn is_shared_integer(&self) -> bool {
+        matches!(self, Self::Str(Str { data, encoding: Encoding::Int }) if data.len() <= 4 && data[0] != b'-')
+    }
+
+    /// Bytes of payload, roughly: what limits on memory count.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Str(text) => text.data.len(),
+            Self::Hash(hash) => hash.bytes,
+        }
+    }
+}
+
+/// A string and its encoding.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Str {
+    data: Bytes,
+    encoding: Encoding,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    Int,
+    Embedded,
+    Raw,
+}
+
+/// Longest string stored in one piece with its header.
+const EMBEDDED_BYTES: usize = 44;
+
+impl Str {
+    /// A string as `SET` stores it: a number becomes an integer (`tryObjectEncoding`).
+    #[must_use]
+    pub fn encoded(data: Bytes) -> Self {
+        if data.len() <= 20 && strict_i64(&data).is_some() {
+            return Self { data, encoding: Encoding::Int };
+        }
+        Self::plain(data)
+    }
+
+    /// A string as computed commands store it: never an integer (`createStringObject`).
+    #[must_use]
+    pub fn plain(data: Bytes) -> Self {
+        let encoding = if data.len() <= EMBEDDED_BYTES { Encoding::Embedded } else { Encoding::Raw };
+        Self { data, encoding }
+    }
+
+    /// A string that was changed in place.
+    #[must_use]
+    pub fn raw(data: Bytes) -> Self {
+        Self { data, encoding: Encoding::Raw }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn data(&self) -> &Bytes {
+        &self.data
+    }
+
+    /// Changes the bytes in place, copying them only if someone else holds them.
+    pub fn modify(&mut self, change: impl FnOnce(&mut BytesMut)) {
+        let mut data =
+            std::mem::take(&mut self.data).try_into_mut().unwrap_or_else(|data| BytesMut::from(&data[..]));
+        change(&mut data);
+        *self = Self::raw(data.freeze());
+    }
+
+    fn encoding(&self) -> &'static str {
+        match self.encoding {
+            Encoding::Int => "int",
+            Encoding::Embedded => "embstr",
+            Encoding::Raw => "raw",
+        }
+    }
+}
+
+/// Fields and values. Small ones keep the order of insertion, as a listpack does.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Hash {
+    fields: IndexMap<Bytes, Bytes, FixedState>,
+    /// Whether Redis would have turned it into a hash table. It never turns back.
+    table: bool,
+    bytes: usize,
+}
+
+impl Hash {
+    /// Fields and values.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Bytes, &Bytes)> {
+        self.fields.iter()
+    }
+
+    /// How many fields there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Whether there is no field.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// Whether Redis would hold it as a hash table.
+    #[must_use]
+    pub fn is_table(&self) -> bool {
+        self.table
+    }
+
+    /// A field's value.
+    #[must_use]
+    pub fn get(&self, field: &Bytes) -> Option<&Bytes> {
+        self.fields.get(field)
+    }
+
+    /// The field and value at a position.
+    #[must_use]
+    pub fn at(&self, index: usize) -> Option<(&Bytes, &Bytes)> {
+        self.fields.get_index(index)
+    }
+
+    /// Sets a field; whether it is new. `limits` are the most fields and the longest value of a listpack.
+    pub fn set(&mut self, field: Bytes, value: Bytes, limits: (usize, usize)) -> bool {
+        self.table |= field.len() > limits.1 || value.len() > limits.1;
+        self.bytes += field.len() + value.len();
+        let before = self.fields.insert(field.clone(), value);
+        if let Some(before) = &before {
+            self.bytes -= field.len() + before.len();
+        }
+        self.table |= self.fields.len() > limits.0;
+        before.is_none()
+    }
+
+    /// Removes a field; whether it was there.
+    pub fn remove(&mut self, field: &Bytes) -> bool {
+        let removed =
+            if self.table { self.fields.swap_remove(field) } else { self.fields.shift_remove(field) };
+        if let Some(value) = &removed {
+            self.bytes -= field.len() + value.len();
+        }
+        removed.is_some()
+    }
+}
