@@ -50,7 +50,6 @@ struct KafkaPublisher {
 #[async_trait]
 impl Publisher for KafkaPublisher {
     async fn publish(&self, record: OutgoingRecord) -> Result<(TopicPartition, i64), BusError> {
-        let topic: Arc<str> = record.topic.as_str().into();
         let headers = record.headers.into_iter().map(|(name, value)| (name, Some(value))).collect();
         let record = NewRecord {
             topic: record.topic,
@@ -60,7 +59,7 @@ impl Publisher for KafkaPublisher {
             value: Some(record.value),
         };
         match self.producer.send(record).await {
-            Ok((partition, offset)) => Ok((TopicPartition { topic, partition }, offset)),
+            Ok((partition, offset)) => Ok((ours(partition), offset)),
             Err(ProduceError::Refused(error)) => Err(BusError::Refused(error.to_string())),
             Err(error) => Err(BusError::Unknown(error.to_string())),
         }

@@ -37,9 +37,9 @@ pub(super) struct PlanArgs {
 pub(super) fn list(arguments: &ListArgs, context: &mut Context<'_>) -> Result<u8, Failure> {
     let runner = Runner::new(RunnerOptions::default(), context.services.clone());
     let scenarios = load(&arguments.selection, &runner, context)?;
-    let width = scenarios.iter().map(|it| it.case.title().chars().count()).max().unwrap_or(0);
+    let width = scenarios.iter().map(|it| it.title().chars().count()).max().unwrap_or(0);
     for scenario in scenarios {
-        let (title, about) = (scenario.case.title(), &scenario.case.scenario.about);
+        let (title, about) = (scenario.title(), &scenario.case.scenario.about);
         writeln!(context.out, "{title:<width$}  {about}")?;
     }
     Ok(0)
@@ -60,7 +60,7 @@ pub(super) fn validate(arguments: &ValidateArgs, context: &mut Context<'_>) -> R
 pub(super) fn plan(arguments: &PlanArgs, context: &mut Context<'_>) -> Result<u8, Failure> {
     let options = RunnerOptions { mutant: arguments.mutant.clone(), ..RunnerOptions::default() };
     let runner = Runner::new(options, context.services.clone());
-    runner.check_mutant()?;
+    runner.check_mutant().map_err(|error| Failure::Invalid(format!("error: {error}")))?;
     let scenarios = load(&arguments.selection, &runner, context)?;
     let [scenario] = scenarios.as_slice() else {
         let text = format!("error: expected one case, found {}; name one file, set its matrix", scenarios.len());

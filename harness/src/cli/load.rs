@@ -15,6 +15,12 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
+    /// Name and case, as reports write them.
+    pub(super) fn title(&self) -> String {
+        let Case { label, scenario } = &self.case;
+        if label.is_empty() { scenario.name.clone() } else { format!("{} [{label}]", scenario.name) }
+    }
+
     /// The seeds to run: those asked for, or the scenario's own.
     pub(super) fn seeds(&self, asked: &Seeds) -> Vec<Seed> {
         if !asked.seed.is_empty() {

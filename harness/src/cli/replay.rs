@@ -24,7 +24,7 @@ pub(super) struct ReplayArgs {
 }
 
 pub(super) fn replay(arguments: &ReplayArgs, context: &mut Context<'_>) -> Result<u8, Failure> {
-    let plan = Plan::read(&arguments.plan)
+    let plan = Plan::load(&arguments.plan)
         .map_err(|wrong| Failure::Invalid(wrong.render(context.error_colour).trim_end().to_owned()))?;
     let before = plan.outcome.clone();
     let runner = Runner::new(RunnerOptions::default(), context.services.clone());
@@ -32,7 +32,7 @@ pub(super) fn replay(arguments: &ReplayArgs, context: &mut Context<'_>) -> Resul
         create(path)?;
     }
     let options = || match arguments.trace.as_ref().and_then(|path| File::create(path).ok()) {
-        Some(file) => TraceOptions { writer: Some(Box::new(BufWriter::new(file))), ..TraceOptions::default() },
+        Some(file) => TraceOptions { lines: Some(Box::new(BufWriter::new(file))), ..TraceOptions::default() },
         None => TraceOptions::default(),
     };
     let judged = runner.run_plan(plan, &options)?;

@@ -63,7 +63,7 @@ pub(super) fn run(arguments: &RunArgs, context: &mut Context<'_>) -> Result<u8, 
         options.jobs = usize::from(jobs);
     }
     let runner = Runner::new(options, context.services.clone());
-    runner.check_mutant()?;
+    runner.check_mutant().map_err(|error| Failure::Invalid(format!("error: {error}")))?;
     let scenarios = load(&arguments.selection, &runner, context)?;
     // Nothing must have run when it turns out that nothing can be written.
     writable(&arguments.report)?;

@@ -167,7 +167,7 @@ fn further(others: &[Failure], failed: u64) -> Vec<String> {
     wrap(&format!("also failed: seeds {}", seeds.join(", ")), INDENT)
 }
 
-fn totals(results: &[ScenarioResult]) -> String {
+pub fn totals(results: &[ScenarioResult]) -> String {
     let totals = Totals::of(results);
     let counts = [
         (totals.passed, "passed"),

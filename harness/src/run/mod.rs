@@ -102,11 +102,8 @@ impl Runner {
             .service_kinds(kinds.iter().map(String::as_str))
             .points(point::ALL.iter().map(|point| point.name));
         for checker in self.registry.iter() {
-            let named = |required: bool| -> Vec<&str> {
-                let these = checker.parameters().iter().filter(|it| it.required == required);
-                these.map(|it| it.name).collect()
-            };
-            vocabulary = vocabulary.checker(checker.name(), &named(true), &named(false));
+            let optional: Vec<&str> = checker.parameters().iter().map(|it| it.name).collect();
+            vocabulary = vocabulary.checker(checker.name(), &[], &optional);
         }
         vocabulary
     }

@@ -207,6 +207,22 @@ pub struct Topic {
     /// Settings of the topic by Kafka's own names: `"retention.ms" = "60000"`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub config: BTreeMap<String, String>,
+    /// What observers read from it.
+    #[serde(default)]
+    pub role: Role,
+}
+
+/// What a topic is to the observers of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Nothing: nobody reads it for the checkers.
+    #[default]
+    Plain,
+    /// Results: each record is the outcome of an event.
+    Results,
+    /// Events that were given up.
+    DeadLetters,
 }
 
 fn one() -> u32 {

@@ -18,6 +18,10 @@ pub struct Workload {
     pub emit: String,
     /// Where they go: `kafka/orders`, a Kafka cluster of the topology and a topic.
     pub to: String,
+    /// The field of the payload that holds what the event is about, like an order's number: the workload's name
+    /// and the event's number.
+    #[serde(default = "id_field")]
+    pub id_field: String,
     /// How many.
     pub count: u64,
     /// How fast; the first is emitted when the run begins.
@@ -34,6 +38,10 @@ pub struct Workload {
     /// How they are published.
     #[serde(default)]
     pub producer: Producer,
+}
+
+fn id_field() -> String {
+    "id".to_owned()
 }
 
 impl Workload {

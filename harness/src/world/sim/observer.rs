@@ -82,7 +82,8 @@ impl Observer {
                     continue;
                 }
                 // The topic was there a line ago.
-                for record in cluster.log_from(topic, *partition, *next).unwrap_or_default() {
+                let log = cluster.log(topic, *partition).unwrap_or_default();
+                for record in log.into_iter().skip_while(|record| record.offset < *next).collect::<Vec<_>>() {
                     *next = record.offset + 1;
                     let what = match watched.role {
                         Role::Results => observed(topic, *partition, &record),
