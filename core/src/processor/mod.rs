@@ -65,6 +65,7 @@ mod run;
 mod work;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use self::dead_letter::HEADER_PREFIX;
 pub use self::handler::{Handler, HandlerContext, HandlerError, Outcome, Reason};
@@ -78,6 +79,11 @@ use crate::bus::BusError;
 use crate::env::{Env, EnvError};
 use crate::keys::KeysError;
 use crate::store::StoreError;
+
+/// Pauses while a lease is another's, or the store or Redis does not answer. Short, because how soon a service
+/// recovers after an outage is decided here.
+const WAIT_BASE: Duration = Duration::from_millis(50);
+const WAIT_CAP: Duration = Duration::from_secs(1);
 
 /// A member of a consumer group with one handler.
 pub struct Processor {
@@ -130,8 +136,9 @@ impl Processor {
     ) -> Result<Self, ProcessorError> {
         check(&env, &options)?;
         let retry = &options.retry;
-        let backoff = Backoff::new(retry.base, retry.cap, env.entropy.stream("retry-jitter"));
-        let patience = Patience { backoff };
+        let retries = Backoff::new(retry.base, retry.cap, env.entropy.stream("retry-jitter"));
+        let waits = Backoff::new(WAIT_BASE, WAIT_CAP, env.entropy.stream("wait-jitter"));
+        let patience = Patience { backoff: waits };
         let dedup = Dedup {
             options: options.dedup.clone(),
             store: Arc::clone(&env.store),
@@ -139,7 +146,16 @@ impl Processor {
             entropy: env.entropy.clone(),
             patience: patience.clone(),
         };
-        Ok(Self { worker: Arc::new(Worker { env, handler, options, dedup, patience }) })
+        Ok(Self {
+            worker: Arc::new(Worker {
+                env,
+                handler,
+                options,
+                dedup,
+                patience,
+                retries: Patience { backoff: retries },
+            }),
+        })
     }
 
     /// Runs until the environment's stop token is cancelled, then winds down: no new events, those under way may

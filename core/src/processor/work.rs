@@ -31,7 +31,10 @@ pub(super) struct Worker {
     pub(super) handler: Arc<dyn Handler>,
     pub(super) options: ProcessorOptions,
     pub(super) dedup: Dedup,
+    /// Between tries of the store.
     pub(super) patience: Patience,
+    /// Between attempts of the handler.
+    pub(super) retries: Patience,
 }
 
 /// One delivered record.
@@ -134,7 +137,7 @@ impl Worker {
             point::saw("retry");
             tracing::debug!(%reason, runs, handler = self.handler.name(), "an attempt failed");
             failures += 1;
-            self.patience.pause(failures, &item.over).await?;
+            self.retries.pause(failures, &item.over).await?;
         }
     }
 

@@ -9,4 +9,5 @@ mod mutants;
 mod outbox;
 mod property;
 mod redis_keys;
+mod shop;
 mod world;

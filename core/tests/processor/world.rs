@@ -1,5 +1,5 @@
-//! A small world for tests: bus, store and keys in memory, a shop's handler, a sink that counts effects, crashes
-//! at code points, and the properties every run must keep.
+//! A small world for tests: bus, store and keys in memory, workers that crash at code points, and the properties
+//! every run must keep.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -7,12 +7,9 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use serde_json::json;
 use squall_core::bus::memory::MemoryBus;
-use squall_core::bus::{
-    Bus, BusError, Consumer, ConsumerOptions, OutgoingRecord, Publisher, PublisherOptions, TopicPartition,
-};
+use squall_core::bus::{Bus, OutgoingRecord, PublisherOptions};
 use squall_core::clock::Clock;
 use squall_core::emitter::{Emitter, EmitterOptions};
 use squall_core::entropy::Entropy;
@@ -22,27 +19,19 @@ use squall_core::event_id::{EventId, Occurrence};
 use squall_core::keys::MemoryKeys;
 use squall_core::outbox::{OutboxRelay, RelayOptions};
 use squall_core::point::{self, Passage};
-use squall_core::processor::{
-    Handler, HandlerContext, HandlerError, Outcome, Processor, ProcessorOptions, RetryOptions,
-};
+use squall_core::processor::{Processor, ProcessorOptions, RetryOptions};
 use squall_core::store::{EventStore, MemoryStore};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use crate::shop::Step;
+use crate::shop::{Shop, WatchedBus};
 
 pub const ORDERS: &str = "orders";
 pub const RESULTS: &str = "results";
 pub const DEAD: &str = "orders.dlq";
 pub const GROUP: &str = "billing";
-
-/// What the handler does with one attempt at an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    FailBeforeEffect,
-    FailAfterEffect,
-    Panic,
-    Hang,
-    Reject,
-}
 
 /// Everything seen from outside the processor.
 #[derive(Default)]
@@ -52,10 +41,10 @@ pub struct Seen {
     /// Most handlers at work at the same time, in all and for one key.
     pub concurrent: usize,
     pub concurrent_in_key: usize,
-    at_work: Vec<String>,
+    pub at_work: Vec<String>,
     /// Results in the log that no transaction had recorded when they came.
     pub phantoms: Vec<EventId>,
-    recorded: BTreeSet<EventId>,
+    pub recorded: BTreeSet<EventId>,
     /// Names of points and sightings, in order.
     pub trail: Vec<&'static str>,
     /// The same, and how often.
@@ -63,120 +52,6 @@ pub struct Seen {
 }
 
 pub type SharedSeen = Arc<Mutex<Seen>>;
-
-/// The shop: charges each order at the sink, and tells of it.
-struct Shop {
-    seen: SharedSeen,
-    script: Arc<Mutex<BTreeMap<String, VecDeque<Step>>>>,
-    /// Orders that fail for ever.
-    poison: Arc<Mutex<BTreeSet<String>>>,
-    effort: Duration,
-}
-
-#[async_trait]
-impl Handler for Shop {
-    fn name(&self) -> &str {
-        "charge"
-    }
-
-    async fn handle(&self, event: &EventEnvelope, cx: &HandlerContext) -> Result<Outcome, HandlerError> {
-        let order = event.subject().expect("an order").to_owned();
-        let key = event.partition_key().unwrap_or_default().to_owned();
-        let _busy = Busy::enter(&self.seen, &key);
-        tokio::time::sleep(self.effort).await;
-        let step = self.script.lock().unwrap().get_mut(&order).and_then(VecDeque::pop_front);
-        if self.poison.lock().unwrap().contains(&order) {
-            return Err(HandlerError::retry("poison", "as always"));
-        }
-        match step {
-            Some(Step::FailBeforeEffect) => return Err(HandlerError::retry("busy", "before")),
-            Some(Step::Panic) => panic!("as the test asked"),
-            Some(Step::Hang) => std::future::pending().await,
-            Some(Step::Reject) => return Err(HandlerError::reject("declined", "by the test")),
-            Some(Step::FailAfterEffect) | None => {}
-        }
-        self.seen.lock().unwrap().effects.push((order.clone(), key, cx.effect_key.clone()));
-        if step == Some(Step::FailAfterEffect) {
-            return Err(HandlerError::retry("busy", "after"));
-        }
-        let occurrence =
-            Occurrence::Caused { causation: event.id(), handler: self.name().to_owned(), ordinal: 0 };
-        let result = EventEnvelope::builder("order.charged", 1, "squall://billing")
-            .subject(order)
-            .occurrence(occurrence)
-            .caused_by(event)
-            .build()
-            .expect("a result");
-        Ok(Outcome::none().publish(RESULTS, result))
-    }
-}
-
-/// Counts handlers at work, also when their futures are dropped.
-struct Busy {
-    seen: SharedSeen,
-    key: String,
-}
-
-impl Busy {
-    fn enter(seen: &SharedSeen, key: &str) -> Self {
-        let mut state = seen.lock().unwrap();
-        state.at_work.push(key.to_owned());
-        let (all, same) = (state.at_work.len(), state.at_work.iter().filter(|other| *other == key).count());
-        state.concurrent = state.concurrent.max(all);
-        state.concurrent_in_key = state.concurrent_in_key.max(same);
-        Self { seen: Arc::clone(seen), key: key.to_owned() }
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        let mut state = self.seen.lock().unwrap();
-        let index = state.at_work.iter().position(|key| *key == self.key).expect("entered before");
-        state.at_work.remove(index);
-    }
-}
-
-/// The bus, watched: a result must have been recorded before it is published.
-struct WatchedBus {
-    inner: MemoryBus,
-    seen: SharedSeen,
-    store: Arc<MemoryStore>,
-}
-
-#[async_trait]
-impl Bus for WatchedBus {
-    async fn publisher(&self, options: PublisherOptions) -> Result<Arc<dyn Publisher>, BusError> {
-        let inner = self.inner.publisher(options).await?;
-        Ok(Arc::new(WatchedPublisher { inner, seen: Arc::clone(&self.seen), store: Arc::clone(&self.store) }))
-    }
-
-    async fn consumer(&self, options: ConsumerOptions) -> Result<Box<dyn Consumer>, BusError> {
-        self.inner.consumer(options).await
-    }
-}
-
-struct WatchedPublisher {
-    inner: Arc<dyn Publisher>,
-    seen: SharedSeen,
-    store: Arc<MemoryStore>,
-}
-
-#[async_trait]
-impl Publisher for WatchedPublisher {
-    async fn publish(&self, record: OutgoingRecord) -> Result<(TopicPartition, i64), BusError> {
-        if record.topic == RESULTS {
-            let id = EventEnvelope::from_bytes(&record.value).expect("a result").id();
-            // A row of the outbox is proof that the transaction was committed.
-            let pending = self.store.outbox_pending(10_000).await.expect("the outbox");
-            let mut seen = self.seen.lock().unwrap();
-            seen.recorded.extend(pending.iter().filter_map(|row| row.row.event));
-            if !seen.recorded.contains(&id) {
-                seen.phantoms.push(id);
-            }
-        }
-        self.inner.publish(record).await
-    }
-}
 
 /// A world under test.
 pub struct World {
@@ -196,7 +71,7 @@ pub struct World {
     clock: Clock,
     incarnation: u64,
     tasks: JoinSet<()>,
-    pub stop: tokio_util::sync::CancellationToken,
+    pub stop: CancellationToken,
     /// Orders in the order they were emitted, with key.
     pub emitted: Vec<(String, String)>,
     _hook: point::Installed,
@@ -230,7 +105,7 @@ impl World {
             clock,
             incarnation: 0,
             tasks: JoinSet::new(),
-            stop: tokio_util::sync::CancellationToken::new(),
+            stop: CancellationToken::new(),
             emitted: Vec::new(),
             _hook: point::install(hook),
         }

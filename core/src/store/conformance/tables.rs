@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
+use tokio::time::Instant;
 
 use super::{EVERYTHING, outbox_row};
 use crate::store::{Committed, EventStore, NewOutboxRow, ParkedKey, Transaction};
@@ -110,8 +111,14 @@ async fn a_lease_runs_out(store: &dyn EventStore) {
     let (ttl, rest) = (Duration::from_millis(200), Duration::from_millis(120));
     assert_eq!(store.lease("outbox", "a", ttl).await, Ok(true));
     tokio::time::sleep(rest).await;
+    let renewed = Instant::now();
     assert_eq!(store.lease("outbox", "a", ttl).await, Ok(true), "its owner prolongs it");
-    // A slow machine may sleep longer than it was told, never shorter: only the end can be relied on.
+    tokio::time::sleep(rest).await;
+    let taken = store.lease("outbox", "b", rest).await;
+    // A slow machine sleeps longer than it was told; then the lease may rightly have run out.
+    if renewed.elapsed() < ttl {
+        assert_eq!(taken, Ok(false), "it was prolonged from the renewal on, not from the start");
+    }
     tokio::time::sleep(ttl + rest).await;
     assert_eq!(store.lease("outbox", "b", ttl).await, Ok(true), "nobody prolonged it");
 }
