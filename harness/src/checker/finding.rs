@@ -103,8 +103,16 @@ fn lines(history: &History, keys: &[&Text], mut chosen: Vec<usize>) -> Vec<Strin
 }
 
 /// The records about one business key, and the faults among them.
-pub(super) fn evidence_about(history: &History, key: Option<&Text>) -> Vec<String> {
-    lines(history, key.as_slice(), Vec::new())
+pub(super) fn evidence_about(history: &History, key: &Text) -> Vec<String> {
+    lines(history, &[key], Vec::new())
+}
+
+/// The last samples of a gauge, and the faults among them.
+pub(super) fn evidence_of_gauge(history: &History, gauge: &Text) -> Vec<String> {
+    let is_sample = |what: &Record| matches!(what, Record::Gauge { name, .. } if name == gauge);
+    let entries = history.entries().iter().enumerate().rev();
+    let samples = entries.filter(|(_, entry)| is_sample(&entry.what)).map(|(at, _)| at);
+    lines(history, &[], samples.take(EVIDENCE_MAX).collect())
 }
 
 /// The entries about these business keys, in order.

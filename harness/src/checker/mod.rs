@@ -33,6 +33,44 @@ pub use self::recovered::{Drained, Recovered};
 pub use self::registry::{Registry, RegistryError};
 
 /// Judges one promise.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use squall::checker::{Checker, Judgement, Params, Registry};
+/// use squall::history::{History, Record};
+/// use squall::verdict::{Class, Violation};
+///
+/// struct NoRefunds;
+///
+/// impl Checker for NoRefunds {
+///     fn name(&self) -> &str {
+///         "no-refunds"
+///     }
+///
+///     fn about(&self) -> &str {
+///         "No card is ever refunded."
+///     }
+///
+///     fn judge(&self, history: &History, _: &Params) -> Judgement {
+///         let refund = |record: &Record| matches!(record, Record::Effect(e) if &*e.name == "card.refunded");
+///         match history.entries().iter().find(|entry| refund(&entry.what)) {
+///             None => Judgement::Holds("no refund".into()),
+///             Some(entry) => Judgement::Violated(Violation {
+///                 checker: self.name().into(),
+///                 class: Class::Safety,
+///                 at: entry.at,
+///                 summary: "a card was refunded".into(),
+///                 evidence: vec![entry.to_string()],
+///             }),
+///         }
+///     }
+/// }
+///
+/// let mut registry = Registry::standard();
+/// registry.register(Arc::new(NoRefunds))?;
+/// # Ok::<(), squall::checker::RegistryError>(())
+/// ```
 pub trait Checker: Send + Sync {
     /// The name scenarios use.
     fn name(&self) -> &str;

@@ -6,9 +6,10 @@
 //! the end of the load if that is later; see [`History::last_heal`].
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
-use super::finding::{evidence_about, name};
+use super::finding::{evidence_about, evidence_of_gauge, name};
 use super::{Checker, Judgement, NOT_SETTLED, NOTHING_ACCEPTED, Params};
 use crate::history::{At, History, Plain, Record, Text};
 use crate::verdict::{Class, Violation};
@@ -59,8 +60,30 @@ impl Checker for Drained {
 /// Something that must come, and when it came to stay.
 struct Due<'a> {
     stable: Option<Duration>,
-    key: Option<&'a Text>,
-    what: Box<dyn Fn() -> String + 'a>,
+    what: What<'a>,
+}
+
+enum What<'a> {
+    Event { id: &'a Text, key: &'a Text },
+    Gauge(&'a Text),
+}
+
+impl What<'_> {
+    fn evidence(&self, history: &History) -> Vec<String> {
+        match self {
+            Self::Event { key, .. } => evidence_about(history, key),
+            Self::Gauge(name) => evidence_of_gauge(history, name),
+        }
+    }
+}
+
+impl fmt::Display for What<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event { id, key } => f.write_str(&name(id, key)),
+            Self::Gauge(name) => write!(f, "gauge {}", Plain(name)),
+        }
+    }
 }
 
 fn judge<'a>(
@@ -115,9 +138,13 @@ struct Bounds {
 
 fn violation(checker: &str, history: &History, worst: &Due<'_>, bounds: Bounds) -> Violation {
     let after = |at: Duration| At(at.saturating_sub(bounds.heal));
+    let done = match worst.what {
+        What::Event { .. } => "resolved",
+        What::Gauge(_) => "back at zero",
+    };
     let when = match worst.stable {
-        Some(stable) => format!("was resolved {} after the last heal", after(stable)),
-        None => format!("was not resolved {} after the last heal", after(bounds.end)),
+        Some(stable) => format!("was {done} {} after the last heal", after(stable)),
+        None => format!("was not {done} {} after the last heal", after(bounds.end)),
     };
     let bound = bounds.deadline.map(|deadline| format!(", expected within {}", after(deadline)));
     let others = (bounds.late > 1).then(|| format!(" (and {} more)", bounds.late - 1));
@@ -126,8 +153,8 @@ fn violation(checker: &str, history: &History, worst: &Due<'_>, bounds: Bounds) 
         checker: checker.to_owned(),
         class: Class::Liveness,
         at: bounds.deadline.unwrap_or(bounds.end),
-        summary: format!("{} {when}{bound}{others}", (worst.what)()),
-        evidence: evidence_about(history, worst.key),
+        summary: format!("{} {when}{bound}{others}", worst.what),
+        evidence: worst.what.evidence(history),
     }
 }
 
@@ -138,7 +165,7 @@ fn events(history: &History) -> impl Iterator<Item = Due<'_>> {
         let key = &event.operation.business_key;
         // An event may be resolved before its producer learns that it was accepted.
         let stable = event.resolved.map(|resolved| time(resolved.max(accepted)));
-        Due { stable, key: Some(key), what: Box::new(move || name(id, key)) }
+        Due { stable, what: What::Event { id, key } }
     })
 }
 
@@ -153,9 +180,5 @@ fn lags(history: &History) -> Vec<Due<'_>> {
         let since = zero_since.entry(name).or_default();
         *since = if *value == 0.0 { since.or(Some(entry.at)) } else { None };
     }
-    let due = |(name, stable): (&'_ Text, _)| {
-        let text = format!("gauge {}", Plain(name));
-        Due { stable, key: None, what: Box::new(move || text.clone()) }
-    };
-    zero_since.into_iter().map(due).collect()
+    zero_since.into_iter().map(|(name, stable)| Due { stable, what: What::Gauge(name) }).collect()
 }

@@ -115,6 +115,12 @@ mod tests {
     }
 
     #[test]
+    fn a_recorder_goes_wherever_it_is_needed() {
+        fn anywhere<T: Clone + Send + Sync + 'static>() {}
+        anywhere::<Recorder>();
+    }
+
+    #[test]
     fn clones_append_to_one_history_in_the_order_of_the_calls() {
         let recorder = Recorder::new(|| Duration::from_secs(3));
         let other = recorder.clone();

@@ -31,6 +31,8 @@ pub struct Aggregate {
 #[derive(Clone, Debug)]
 struct Tally {
     result: ExpectationResult,
+    /// The lowest index so far.
+    first: u64,
     /// The verdict of the first seed with a verdict as grave as any, and that seed's index.
     gravest: (u64, Verdict),
 }
@@ -138,9 +140,10 @@ impl Tally {
             seeds_inconclusive: 0,
             count: 0,
             at_least: judged.at_least,
+            seen: judged.seen.clone(),
             verdict: Verdict::NotRun,
         };
-        let mut tally = Self { result, gravest: (index, judged.verdict.clone()) };
+        let mut tally = Self { result, first: index, gravest: (index, judged.verdict.clone()) };
         tally.add(index, judged);
         tally
     }
@@ -156,6 +159,10 @@ impl Tally {
             Verdict::Inconclusive(_) | Verdict::Skipped(_) | Verdict::NotRun => {
                 result.seeds_inconclusive += 1
             }
+        }
+        if index < self.first {
+            self.first = index;
+            result.seen.clone_from(&judged.seen);
         }
         let (first, gravest) = &self.gravest;
         // Of two equally grave the one of the lower index stays, whichever was added first.

@@ -117,6 +117,8 @@ pub struct ExpectationResult {
     pub count: u64,
     /// For `sometimes`: how often it must be seen, over all seeds.
     pub at_least: u64,
+    /// What was seen in the first seed, in a few words.
+    pub seen: String,
     /// The verdict over all runs.
     #[serde(flatten)]
     pub verdict: Verdict,

@@ -8,7 +8,15 @@ use crate::verdict::Class;
 
 fn judged(modality: Modality, subject: &str, verdict: Verdict, count: u64) -> Judged {
     let line = Some(if modality == Modality::Sometimes { 40 } else { 31 });
-    Judged { modality, subject: subject.into(), verdict, seen: String::new(), count, at_least: 2, line }
+    Judged {
+        modality,
+        subject: subject.into(),
+        verdict,
+        seen: "12 keys took effect once".into(),
+        count,
+        at_least: 2,
+        line,
+    }
 }
 
 fn violation(seed: u64) -> Violation {
@@ -167,6 +175,17 @@ SKIP  broker-down
 ";
     let results = [passing(), failing(), inconclusive(), skipped()];
     assert_eq!(text::render(&results, Colour::Off), expected);
+}
+
+#[test]
+fn a_single_seed_shows_what_it_saw() {
+    let expected = "\
+PASS  worker-crash [workers=3]
+      1 seed, 2m 0s simulated in 12.4s, 0.1 seeds/s
+      always      idempotent            passed: 12 keys took effect once
+      sometimes   duplicate-suppressed  2 times in 1 of 1 seed
+";
+    assert_eq!(text::block(&case([seed(0, false, 2)]), Colour::Off), expected);
 }
 
 #[test]

@@ -125,7 +125,12 @@ fn outcome(expectation: &ExpectationResult, seeds: u64) -> String {
     let unknown = (expectation.seeds_inconclusive > 0)
         .then(|| format!("inconclusive in {}", of(expectation.seeds_inconclusive)));
     let notes: Vec<String> = failed.into_iter().chain(unknown).collect();
-    if notes.is_empty() { "passed".to_owned() } else { notes.join(", ") }
+    match (notes.is_empty(), seeds) {
+        // What one seed saw says nothing about the others.
+        (true, 1) => format!("passed: {}", Plain(&expectation.seen)),
+        (true, _) => "passed".to_owned(),
+        (false, _) => notes.join(", "),
+    }
 }
 
 fn failure(failure: &Failure, colour: Colour) -> Vec<String> {

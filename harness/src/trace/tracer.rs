@@ -239,6 +239,12 @@ mod tests {
     }
 
     #[test]
+    fn a_tracer_goes_wherever_it_is_needed() {
+        fn anywhere<T: Clone + Send + Sync + 'static>() {}
+        anywhere::<Tracer>();
+    }
+
+    #[test]
     fn what_is_kept_does_not_change_the_hash() {
         let bare = run(TraceOptions::default());
         assert!(bare.kept.is_empty() && bare.prefixes.is_empty() && !bare.truncated);

@@ -295,5 +295,9 @@ fn a_lag_that_touches_zero_and_rises_again_is_drained_only_later() {
     assert!(matches!(judge_entries("recovered", &within(1), touched()), Judgement::Holds(_)));
     assert!(matches!(judge_entries("drained", &within(6), touched()), Judgement::Holds(_)));
     let late = violation(judge_entries("drained", &within(5), touched()));
-    assert!(late.summary.starts_with("gauge lag.billing was resolved 6.000s after the last heal"));
+    let expected = "gauge lag.billing was back at zero 6.000s after the last heal, expected within 5.000s";
+    assert_eq!(late.summary, expected);
+    let samples = [("2.500", 0), ("3.000", 4), ("8.000", 0)]
+        .map(|(at, lag)| format!("   {at}s observer gauge lag.billing = {lag}"));
+    assert_eq!(late.evidence, samples);
 }

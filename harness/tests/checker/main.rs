@@ -26,7 +26,7 @@ pub fn violated(history: &History) -> BTreeSet<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn every_checker_holds_on_a_correct_history(entries in model::correct()) {
