@@ -146,6 +146,12 @@ impl Net {
         self.shared.changed.notify_waiters();
     }
 
+    /// Whether `host` is alive.
+    #[must_use]
+    pub fn is_running(&self, host: HostId) -> bool {
+        self.lock().hosts[usize::from(host.0)].alive
+    }
+
     /// Applies `condition` to the direction `from` → `to` until [`Net::clear`] is called with `fault`.
     pub fn apply(&self, fault: u64, from: HostId, to: HostId, condition: Condition) {
         self.lock().link(from, to).apply(fault, condition, now());

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
-use squall_core::bus::{Bus, BusError, OutgoingRecord, PublisherOptions};
+use squall_core::bus::{BusError, OutgoingRecord, PublisherOptions};
 use squall_core::clock::Clock;
 use squall_core::emitter::{EmitError, Emitter, EmitterOptions};
 use squall_core::entropy::Entropy;

@@ -161,21 +161,21 @@ impl<'a> Simulation<'a> {
     fn step(&mut self, progress: &AtomicU64) -> Result<(), End> {
         progress.fetch_add(1, Ordering::Relaxed);
         self.run_errands();
-        let name = |host: HostId| self.names[usize::from(host.0)].clone();
-        let stepped = panics::catching(|| self.engine.step());
-        stepped.map_err(|panic| End::Panicked { host: panic.host.map(name), text: panic.text })?;
+        if let Err(panic) = panics::catching(|| self.engine.step()) {
+            return Err(End::Panicked { host: panic.host.map(|host| self.name(host)), text: panic.text });
+        }
         self.net.expire();
         self.run_errands();
         self.observer.borrow_mut().read();
         let exited = self.exits.borrow_mut().pop();
-        match exited {
-            None => Ok(()),
-            Some((host, Ok(()))) => {
-                let reason = "it returned, although nobody had asked it to stop".to_owned();
-                Err(End::Exited { host: name(host), reason })
-            }
-            Some((host, Err(reason))) => Err(End::Exited { host: name(host), reason }),
-        }
+        let Some((host, ended)) = exited else { return Ok(()) };
+        let unasked = || "it returned, although nobody had asked it to stop".to_owned();
+        let reason = ended.err().unwrap_or_else(unasked);
+        Err(End::Exited { host: self.name(host), reason })
+    }
+
+    fn name(&self, host: HostId) -> String {
+        self.names[usize::from(host.0)].clone()
     }
 
     fn run_errands(&mut self) {
@@ -194,7 +194,7 @@ impl<'a> Simulation<'a> {
         let names = self.names.clone();
         point::install(move |point| {
             let Some(host) = current_host() else { return Passage::Go };
-            if !net.is_alive(host) {
+            if !net.is_running(host) {
                 return Passage::Stop;
             }
             recorder.saw(point);

@@ -76,7 +76,7 @@ impl Observer {
     pub(super) fn read(&mut self) {
         let mut news = Vec::new();
         for watched in &mut self.watched {
-            let Watched { cluster, topic, next, .. } = &mut *watched;
+            let Watched { cluster, host, topic, role, next } = watched;
             for (partition, next) in next {
                 if cluster.end_offset(topic, *partition).is_none_or(|end| end <= *next) {
                     continue;
@@ -85,12 +85,12 @@ impl Observer {
                 let log = cluster.log(topic, *partition).unwrap_or_default();
                 for record in log.into_iter().skip_while(|record| record.offset < *next).collect::<Vec<_>>() {
                     *next = record.offset + 1;
-                    let what = match watched.role {
+                    let what = match *role {
                         Role::Results => observed(topic, *partition, &record),
                         Role::DeadLetters => dead_letter(&record),
                         Role::Plain => continue,
                     };
-                    news.push((Arc::clone(&watched.host), what));
+                    news.push((Arc::clone(host), what));
                 }
             }
         }
