@@ -104,6 +104,7 @@ macro_rules! apis {
                 if !head.served {
                     return Ok(Self::UnknownApiVersions);
                 }
+                super::wire::shape::check(head.api.key, head.version, bytes)?;
                 match head.api.key {
                     $(ApiKey::$key => $request::decode(bytes, head.version)
                         .map(Self::$key).map_err(|error| error.to_string()),)*

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
@@ -128,7 +129,8 @@ impl KafkaClient {
 
 impl Producer {
     /// Produces one record and waits for its acknowledgement; answers where it lies. Retries until the
-    /// delivery timeout. Records of one partition keep the order in which `send` was first polled.
+    /// delivery timeout. Records of one partition keep the order in which their `send` was first polled, once
+    /// the topic's partitions are known; until then, only those keep it that wait for one another.
     ///
     /// # Errors
     /// [`ProduceError::Refused`] if the record is certainly not in the log, [`ProduceError::Unknown`] if it
@@ -144,9 +146,18 @@ impl Producer {
         let draft = Draft { timestamp_ms, key, headers, value };
         let (reply, answer) = oneshot::channel();
         let queue = self.queue(&partition);
-        let full = || timed_out(&partition, "its queue stayed full");
-        let handed = timeout_at(deadline, queue.send(Pending { draft, deadline, reply })).await;
-        handed.map_err(|_| full())?.map_err(|_| stopped(&partition))?;
+        // Tried first without waiting: tokio makes a task that has done much wait, and wakes the futures of
+        // one task in another order than they came in.
+        match queue.try_send(Pending { draft, deadline, reply }) {
+            Ok(()) => {}
+            Err(TrySendError::Closed(_)) => return Err(stopped(&partition)),
+            Err(TrySendError::Full(pending)) => {
+                let handed = timeout_at(deadline, queue.send(pending)).await;
+                handed
+                    .map_err(|_| timed_out(&partition, "its queue stayed full"))?
+                    .map_err(|_| stopped(&partition))?;
+            }
+        }
         let offset = answer.await.map_err(|_| ProduceError::Unknown(stopped_error(&partition)))??;
         Ok((partition, offset))
     }

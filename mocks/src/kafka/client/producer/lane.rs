@@ -63,7 +63,10 @@ pub(super) async fn run(
     let (mut number, mut open) = (0_u64, BTreeSet::new());
     let mut more = true;
     while more || !under_way.is_empty() {
-        let room = under_way.len() < shared.options.max_in_flight;
+        // Counted from the oldest that is open, not by how many are: brokers recognise a producer's last five
+        // batches, so a retry must not fall behind those.
+        let first = open.first().copied().unwrap_or(number);
+        let room = number - first < shared.options.max_in_flight as u64;
         let room = room && (!sequence.broken || under_way.is_empty());
         tokio::select! {
             biased;

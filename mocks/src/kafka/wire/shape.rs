@@ -1,0 +1,302 @@
+//! The shape of each request, walked before the codec reads it.
+//!
+//! The codec makes room for as many elements as an array claims to have, so four bytes could ask for hundreds
+//! of gigabytes. A request that passed [`check`] has the elements it claims, and not too many.
+//!
+//! A shape is a list of fields: `b h i l u` are 1, 2, 4, 8 and 16 bytes, `s` a string, `y` bytes, `[ ... ]` an
+//! array of structs, and `*` behind a letter makes an array of it. Behind each the versions that have the
+//! field: nothing for all, `3+`, or `0-12`.
+
+use bytes::{Buf, Bytes};
+use kafka_protocol::messages::ApiKey;
+
+/// Most elements of arrays in one request.
+const MAX_ELEMENTS: usize = 1_000_000;
+
+fn shape_of(key: ApiKey) -> &'static str {
+    match key {
+        ApiKey::Produce => "s h i [ s0-12 u13+ [ i y ] ]",
+        ApiKey::Fetch => {
+            "i0-14 i i i b i7+ i7+ [ s0-12 u13+ [ i i9+ l i12+ l5+ i ] ] [7+ s0-12 u13+ i* ] s11+"
+        }
+        ApiKey::ListOffsets => "i b2+ [ s [ i i4+ l ] ] i10+",
+        ApiKey::Metadata => "[ u10+ s ] b4+ b8-10 b8+",
+        ApiKey::OffsetCommit => "s i s s7+ l0-4 [ s [ i l i6+ s ] ]",
+        ApiKey::OffsetFetch => "s0-7 [0-7 s i* ] [8+ s s9+ i9+ [ s i* ] ] b7+",
+        ApiKey::FindCoordinator => "s0-3 b1+ s*4+",
+        ApiKey::JoinGroup => "s i i1+ s s5+ s [ s y ] s8+",
+        ApiKey::Heartbeat => "s i s s3+",
+        ApiKey::LeaveGroup => "s s0-2 [3+ s s s5+ ]",
+        ApiKey::SyncGroup => "s i s s3+ s5+ s5+ [ s y ]",
+        ApiKey::DescribeGroups => "s* b3+",
+        ApiKey::ListGroups => "s*4+ s*5+",
+        ApiKey::ApiVersions => "s3+ s3+",
+        ApiKey::CreateTopics => "[ s i h [ i i* ] [ s s ] ] i b",
+        ApiKey::DeleteTopics => "[6+ s u ] s*0-5 i",
+        ApiKey::InitProducerId => "s i l3+ h3+",
+        ApiKey::OffsetForLeaderEpoch => "i3+ [ s [ i i i ] ]",
+        ApiKey::DescribeConfigs => "[ b s s* ] b b3+",
+        ApiKey::DescribeCluster => "b b1+ b2+",
+        _ => "",
+    }
+}
+
+/// Checks that the body of a request has its shape.
+pub(crate) fn check(key: ApiKey, version: i16, body: &Bytes) -> Result<(), String> {
+    let fields: Vec<&str> = shape_of(key).split_ascii_whitespace().collect();
+    let flexible = key.request_header_version(version) >= 2;
+    let mut walk = Walk { bytes: body.clone(), version, flexible, elements: 0 };
+    walk.fields(&fields).ok_or_else(|| {
+        let at = body.len() - walk.bytes.len();
+        format!("bytes that do not have its shape, or more than {MAX_ELEMENTS} elements, at byte {at}")
+    })
+}
+
+struct Walk {
+    bytes: Bytes,
+    version: i16,
+    flexible: bool,
+    elements: usize,
+}
+
+impl Walk {
+    /// Walks one struct.
+    fn fields(&mut self, fields: &[&str]) -> Option<()> {
+        let mut at = 0;
+        while let Some(field) = fields.get(at) {
+            if let Some(versions) = field.strip_prefix('[') {
+                let end = matching(&fields[at..])? + at;
+                if self.has(versions) {
+                    self.structs(&fields[at + 1..end])?;
+                }
+                at = end;
+            } else {
+                let (kind, rest) = field.split_at(1);
+                match rest.strip_prefix('*') {
+                    Some(versions) if self.has(versions) => self.elements(|walk| walk.field(kind))?,
+                    None if self.has(rest) => self.field(kind)?,
+                    _ => {}
+                }
+            }
+            at += 1;
+        }
+        if self.flexible { self.tags() } else { Some(()) }
+    }
+
+    fn structs(&mut self, fields: &[&str]) -> Option<()> {
+        self.elements(|walk| walk.fields(fields))
+    }
+
+    fn elements(&mut self, mut one: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        let count = self.length(4)?;
+        self.elements = self.elements.checked_add(count).filter(|sum| *sum <= MAX_ELEMENTS)?;
+        for _ in 0..count {
+            one(self)?;
+        }
+        Some(())
+    }
+
+    fn field(&mut self, kind: &str) -> Option<()> {
+        match kind {
+            "b" => self.skip(1),
+            "h" => self.skip(2),
+            "i" => self.skip(4),
+            "l" => self.skip(8),
+            "u" => self.skip(16),
+            "s" => self.length(2).and_then(|length| self.skip(length)),
+            "y" => self.length(4).and_then(|length| self.skip(length)),
+            _ => None,
+        }
+    }
+
+    /// A length, written in `width` bytes or compactly; null counts as 0.
+    fn length(&mut self, width: usize) -> Option<usize> {
+        if self.flexible {
+            return Some(usize::try_from(self.varint()?).ok()?.saturating_sub(1));
+        }
+        let length = match width {
+            2 => i64::from(self.bytes.try_get_i16().ok()?),
+            _ => i64::from(self.bytes.try_get_i32().ok()?),
+        };
+        if length == -1 { Some(0) } else { usize::try_from(length).ok() }
+    }
+
+    fn tags(&mut self) -> Option<()> {
+        for _ in 0..self.varint()? {
+            self.varint()?;
+            let size = self.varint()?;
+            self.skip(usize::try_from(size).ok()?)?;
+        }
+        Some(())
+    }
+
+    fn varint(&mut self) -> Option<u32> {
+        let mut value = 0_u32;
+        for shift in (0..35).step_by(7) {
+            let byte = self.bytes.try_get_u8().ok()?;
+            value |= u32::from(byte & 0x7f).checked_shl(shift)?;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn skip(&mut self, count: usize) -> Option<()> {
+        (self.bytes.len() >= count).then(|| self.bytes.advance(count))
+    }
+
+    fn has(&self, versions: &str) -> bool {
+        let number = |text: &str| text.parse::<i16>().ok();
+        let (min, max) = match (versions.strip_suffix('+'), versions.split_once('-')) {
+            (Some(min), _) => (number(min), None),
+            (None, Some((min, max))) => (number(min), number(max)),
+            (None, None) => (None, None),
+        };
+        min.is_none_or(|min| self.version >= min) && max.is_none_or(|max| self.version <= max)
+    }
+}
+
+/// Where the bracket that `fields` begins with is closed.
+fn matching(fields: &[&str]) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, field) in fields.iter().enumerate() {
+        if field.starts_with('[') {
+            depth += 1;
+        } else if *field == "]" {
+            depth -= 1;
+            if depth == 0 {
+                return Some(at);
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::wire::keys::APIS;
+    use bytes::BytesMut;
+    use kafka_protocol::messages::*;
+    use kafka_protocol::protocol::{Decodable, Encodable};
+    use proptest::prelude::*;
+
+    /// Walks what the codec writes for `request` and says which bytes are left.
+    fn left<R: Encodable>(key: ApiKey, version: i16, request: &R) -> usize {
+        let mut bytes = BytesMut::new();
+        request.encode(&mut bytes, version).expect("encodes");
+        let fields: Vec<&str> = shape_of(key).split_ascii_whitespace().collect();
+        let flexible = key.request_header_version(version) >= 2;
+        let mut walk = Walk { bytes: bytes.freeze(), version, flexible, elements: 0 };
+        walk.fields(&fields).unwrap_or_else(|| panic!("{key:?} v{version} does not have its shape"));
+        walk.bytes.len()
+    }
+
+    macro_rules! every_version {
+        ($($key:ident => $request:expr;)*) => {
+            for api in &APIS {
+                for version in api.min..=api.max {
+                    let left = match api.key {
+                        $(ApiKey::$key => left(api.key, version, &$request(version)),)*
+                        other => panic!("{other:?} is not tried"),
+                    };
+                    assert_eq!(left, 0, "{} v{version}", api.name);
+                }
+            }
+        };
+    }
+
+    #[test]
+    fn every_version_of_every_request_has_its_shape_to_the_last_byte() {
+        use kafka_protocol::messages::{
+            create_topics_request as create, describe_configs_request as describe, fetch_request as fetch,
+            join_group_request as join, leave_group_request as leave, list_offsets_request as list,
+            metadata_request as metadata, offset_commit_request as commit, offset_fetch_request as committed,
+            offset_for_leader_epoch_request as epoch, produce_request as produce, sync_group_request as sync,
+        };
+        let one = || Bytes::from_static(b"abc");
+        every_version! {
+            Produce => |_| ProduceRequest::default().with_topic_data(vec![produce::TopicProduceData::default()
+                .with_partition_data(vec![produce::PartitionProduceData::default().with_records(Some(one()))])]);
+            Fetch => |version| {
+                let topic = fetch::FetchTopic::default().with_partitions(vec![fetch::FetchPartition::default()]);
+                let forgotten = fetch::ForgottenTopic::default().with_partitions(vec![1, 2]);
+                let request = FetchRequest::default().with_topics(vec![topic]);
+                if version >= 7 { request.with_forgotten_topics_data(vec![forgotten]) } else { request }
+            };
+            ListOffsets => |_| ListOffsetsRequest::default().with_topics(vec![list::ListOffsetsTopic::default()
+                .with_partitions(vec![list::ListOffsetsPartition::default()])]);
+            Metadata => |_| MetadataRequest::default().with_topics(Some(vec![
+                metadata::MetadataRequestTopic::default().with_name(Some(Default::default()))]));
+            OffsetCommit => |_| OffsetCommitRequest::default().with_topics(vec![
+                commit::OffsetCommitRequestTopic::default()
+                    .with_partitions(vec![commit::OffsetCommitRequestPartition::default()])]);
+            OffsetFetch => |version| if version < 8 {
+                let topic = committed::OffsetFetchRequestTopic::default().with_partition_indexes(vec![1, 2]);
+                OffsetFetchRequest::default().with_topics(Some(vec![topic]))
+            } else {
+                let topic = committed::OffsetFetchRequestTopics::default().with_partition_indexes(vec![1, 2]);
+                let group = committed::OffsetFetchRequestGroup::default().with_topics(Some(vec![topic]));
+                OffsetFetchRequest::default().with_groups(vec![group])
+            };
+            FindCoordinator => |version| match version {
+                ..4 => FindCoordinatorRequest::default(),
+                _ => FindCoordinatorRequest::default().with_coordinator_keys(vec![Default::default()]),
+            };
+            JoinGroup => |_| JoinGroupRequest::default().with_protocols(vec![
+                join::JoinGroupRequestProtocol::default().with_metadata(one())]);
+            Heartbeat => |_| HeartbeatRequest::default();
+            LeaveGroup => |version| match version {
+                ..3 => LeaveGroupRequest::default(),
+                _ => LeaveGroupRequest::default().with_members(vec![leave::MemberIdentity::default()]),
+            };
+            SyncGroup => |_| SyncGroupRequest::default().with_assignments(vec![
+                sync::SyncGroupRequestAssignment::default().with_assignment(one())]);
+            DescribeGroups => |_| DescribeGroupsRequest::default().with_groups(vec![Default::default()]);
+            ListGroups => |_| ListGroupsRequest::default();
+            ApiVersions => |_| ApiVersionsRequest::default();
+            CreateTopics => |_| CreateTopicsRequest::default().with_topics(vec![create::CreatableTopic::default()
+                .with_assignments(vec![create::CreatableReplicaAssignment::default()
+                    .with_broker_ids(vec![BrokerId(1)])])
+                .with_configs(vec![create::CreatableTopicConfig::default()])]);
+            DeleteTopics => |version| match version {
+                ..6 => DeleteTopicsRequest::default().with_topic_names(vec![Default::default()]),
+                _ => DeleteTopicsRequest::default().with_topics(vec![Default::default()]),
+            };
+            InitProducerId => |_| InitProducerIdRequest::default();
+            OffsetForLeaderEpoch => |_| OffsetForLeaderEpochRequest::default().with_topics(vec![
+                epoch::OffsetForLeaderTopic::default()
+                    .with_partitions(vec![epoch::OffsetForLeaderPartition::default()])]);
+            DescribeConfigs => |_| DescribeConfigsRequest::default().with_resources(vec![
+                describe::DescribeConfigsResource::default()
+                    .with_configuration_keys(Some(vec![Default::default()]))]);
+            DescribeCluster => |_| DescribeClusterRequest::default();
+        }
+    }
+
+    #[test]
+    fn an_array_that_claims_more_than_there_is_is_refused() {
+        let huge = Bytes::from_static(&[0x7f, 0xff, 0xff, 0xff]);
+        assert!(check(ApiKey::Metadata, 0, &huge).is_err());
+        let compact = Bytes::from_static(&[0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0]);
+        assert!(check(ApiKey::Metadata, 9, &compact).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_passes_is_read_by_the_codec_without_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..300),
+            version in 0_i16..=13,
+        ) {
+            let mut bytes = Bytes::from(bytes);
+            if check(ApiKey::Metadata, version, &bytes).is_ok() {
+                let _ = MetadataRequest::decode(&mut bytes.clone(), version);
+            }
+            let version = version.clamp(4, 13);
+            if check(ApiKey::Fetch, version, &bytes).is_ok() {
+                let _ = FetchRequest::decode(&mut bytes, version);
+            }
+        }
+    }
+}
