@@ -4,7 +4,20 @@
 //! clock and fault rules around it. Truth is the real server: the differential tests run the same commands
 //! against both and compare the replies. `SUPPORT.md` lists what is implemented and each known gap.
 
+mod conn;
+mod control;
 pub mod engine;
 pub mod glob;
+mod options;
 pub mod resp;
+mod rules;
+mod server;
 pub mod store;
+
+pub use control::Keep;
+pub use engine::Expiry;
+pub use engine::stats::Stats;
+pub use options::{RedisLimits, RedisOptions};
+pub use rules::{RedisMatch, RedisRequest};
+pub use server::RedisServer;
+pub use store::{Horizon, Lose};

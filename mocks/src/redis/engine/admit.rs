@@ -82,7 +82,7 @@ impl Engine {
     }
 
     /// Answers an error for a command that was not run; a transaction under way is spoilt by it.
-    fn refuse(&mut self, id: ClientId, args: &[Bytes], error: CmdError) -> Reply {
+    pub(super) fn refuse(&mut self, id: ClientId, args: &[Bytes], error: CmdError) -> Reply {
         self.stats.count_error(error.code());
         let known = table::find(args.first().map_or(&[][..], |name| name));
         if let Some(spec) = known {

@@ -17,7 +17,7 @@ mod error;
 mod lua;
 pub(crate) mod number;
 mod parameters;
-mod stats;
+pub(crate) mod stats;
 pub(crate) mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -218,6 +218,15 @@ impl Engine {
         }
     }
 
+    /// Answers an error line for a command that is not run, as if the server had refused it.
+    pub fn inject(&mut self, id: ClientId, args: &[Bytes], line: String) -> Effects {
+        let reply = self.refuse(id, args, CmdError::new(line));
+        let client = self.clients.get_mut(&id);
+        let (reply, protocol) =
+            client.map_or((None, 2), |client| (client.filter_reply(reply), client.protocol));
+        Effects { reply, protocol, close: false, kill: Vec::new(), stall: None }
+    }
+
     /// Deletes the keys whose deadline has passed.
     pub fn expire_due(&mut self, at: Moment) {
         self.at = at;
@@ -312,6 +321,11 @@ impl Engine {
     #[must_use]
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// The port that `CONFIG GET port` and `INFO` report.
+    pub fn set_port(&mut self, port: u16) {
+        self.config.force("port", port.to_string());
     }
 
     /// A connection was turned away because there were too many.

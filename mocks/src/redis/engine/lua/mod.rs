@@ -87,7 +87,8 @@ impl Scripts {
         }
         let (declared_read_only, code) = read_shebang(body)?;
         let interpreter = self.interpreter()?;
-        let chunk = interpreter.lua.load(&code[..]).set_name("@user_script").set_mode(mlua::chunk::ChunkMode::Text);
+        let chunk =
+            interpreter.lua.load(&code[..]).set_name("@user_script").set_mode(mlua::chunk::ChunkMode::Text);
         let run = chunk.set_environment(interpreter.environment).into_function().map_err(|error| {
             let why = match error {
                 mlua::Error::SyntaxError { message, .. } => message,

@@ -1,0 +1,66 @@
+//! What a [`RedisServer`](super::RedisServer) is made with.
+
+use crate::Clock;
+
+use super::engine::Expiry;
+use super::store::Horizon;
+
+/// How a server behaves. The default is a server like one without a configuration file, on tokio's clock.
+#[derive(Clone, Debug)]
+pub struct RedisOptions {
+    /// Names the server in sightings.
+    pub name: String,
+    /// Decides every random answer, and the draws of fault rules.
+    pub seed: u64,
+    /// Tells the time. Deadlines are absolute, so a jump of the clock makes keys expire, or lets them live on.
+    pub clock: Clock,
+    /// When keys are deleted that nobody looks at.
+    pub expiry: Expiry,
+    /// What clients must authenticate with.
+    pub password: Option<String>,
+    /// Databases that `SELECT` reaches.
+    pub databases: usize,
+    /// How far back a failover can lose writes.
+    pub horizon: Horizon,
+    /// What clients can make the server hold.
+    pub limits: RedisLimits,
+}
+
+/// Bounds on what clients can make a server hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RedisLimits {
+    /// Connections at a time; one more is told so and closed.
+    pub clients: usize,
+    /// Bytes of a command that has not arrived completely; more closes the connection.
+    pub query_bytes: usize,
+    /// Bytes of replies that a client has not read; more closes the connection.
+    pub output_bytes: usize,
+    /// VM instructions after which a script is stopped.
+    pub script_instructions: u64,
+}
+
+impl Default for RedisLimits {
+    fn default() -> Self {
+        Self {
+            clients: 10_000,
+            query_bytes: 1024 * 1024 * 1024,
+            output_bytes: 1024 * 1024 * 1024,
+            script_instructions: 100_000_000,
+        }
+    }
+}
+
+impl Default for RedisOptions {
+    fn default() -> Self {
+        Self {
+            name: "redis".to_owned(),
+            seed: 0,
+            clock: Clock::default(),
+            expiry: Expiry::Redis { hz: 10 },
+            password: None,
+            databases: 16,
+            horizon: Horizon::default(),
+            limits: RedisLimits::default(),
+        }
+    }
+}
