@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
@@ -22,13 +22,33 @@ impl Seed {
     /// The same three always give the same stream; any other three give one that has nothing to do with it.
     #[must_use]
     pub fn stream(self, purpose: &str, entity: &str, n: u64) -> ChaCha8Rng {
-        ChaCha8Rng::from_seed(digest(self.0, purpose, entity, n))
+        self.streams(purpose, entity).at(n)
+    }
+
+    /// The streams for one purpose and one entity, to take many from: the name is hashed once.
+    #[must_use]
+    pub fn streams(self, purpose: &str, entity: &str) -> Streams {
+        Streams(ChaCha8Rng::from_seed(digest(self.0, purpose, entity)))
     }
 
     /// A seed for a part that draws by itself, like a fault rule inside a mock server.
     #[must_use]
     pub fn derive(self, purpose: &str, entity: &str, n: u64) -> Self {
-        Self(first_word(digest(self.0, purpose, entity, n)))
+        Self(self.stream(purpose, entity, n).next_u64())
+    }
+}
+
+/// All streams for one purpose and one entity.
+#[derive(Clone, Debug)]
+pub struct Streams(ChaCha8Rng);
+
+impl Streams {
+    /// The `n`-th stream, as [`Seed::stream`] gives it.
+    #[must_use]
+    pub fn at(&self, n: u64) -> ChaCha8Rng {
+        let mut stream = self.0.clone();
+        stream.set_stream(n);
+        stream
     }
 }
 
@@ -36,7 +56,7 @@ impl Seed {
 /// seeds when others come and go.
 #[must_use]
 pub fn scenario_seed(name: &str, matrix: &str, i: u64) -> Seed {
-    Seed(first_word(digest(i, "scenario", name, 0))).derive("matrix", matrix, 0)
+    Seed(0).derive("scenario", name, 0).derive("case", matrix, i)
 }
 
 impl fmt::Display for Seed {
@@ -106,27 +126,19 @@ impl de::Visitor<'_> for SeedVisitor {
 }
 
 /// Every part is preceded by its length, so no two names can run together into the same bytes.
-fn digest(seed: u64, purpose: &str, entity: &str, n: u64) -> [u8; 32] {
+fn digest(seed: u64, purpose: &str, entity: &str) -> [u8; 32] {
     let mut hash = Sha256::new_with_prefix(b"squall stream 1");
     hash.update(seed.to_le_bytes());
     for part in [purpose, entity] {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    hash.update(n.to_le_bytes());
     hash.finalize().into()
-}
-
-fn first_word(digest: [u8; 32]) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(&digest[..8]);
-    u64::from_le_bytes(word)
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use rand::Rng;
 
     use super::*;
 

@@ -101,6 +101,16 @@ impl Fault {
         }
     }
 
+    /// Whether, without being told how long, it lasts until everything is healed. Others are over at once.
+    #[must_use]
+    pub fn lingers(&self) -> bool {
+        match self {
+            Self::Process(ProcessFault::Kill { restart, .. }) => !restart,
+            Self::Kafka(KafkaFault::Rule(_)) | Self::Redis(RedisFault::Rule(_)) | Self::Http(_) => true,
+            _ => false,
+        }
+    }
+
     /// The worlds that can inject it.
     #[must_use]
     pub fn worlds(&self) -> &'static [World] {

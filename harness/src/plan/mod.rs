@@ -4,13 +4,22 @@
 //! nothing else. Faults name concrete hosts and times, chaos is written out. Only the events of a workload are
 //! not listed: they follow from its definition and the seed, so a plan stays small enough to read.
 
+mod chaos;
+mod draw;
+mod emission;
+mod entry;
+mod file;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::fault::unit;
-use crate::scenario::schema::{AtPoint, Expectation, Fault, FaultEntry, Service, Workload, World};
+use crate::scenario::schema::{AtPoint, Expectation, Fault, Service, Workload, World};
 use crate::seed::Seed;
+pub use emission::{Emission, Spoil};
+pub use entry::InvalidPlannedFault;
+use entry::PlannedEntry;
 
 /// The version of the plan file's format.
 pub const PLAN_SCHEMA: u32 = 1;
@@ -107,13 +116,16 @@ impl PlannedFault {
         trigger && self.fault.worlds().contains(&world)
     }
 
-    /// When it is over, if that is known before the run.
+    /// When it is over, if everything is healed at `healed`; `None` if that depends on the run.
     #[must_use]
-    pub fn end(&self) -> Option<Duration> {
-        match self.trigger {
-            Trigger::At(at) => Some(at.saturating_add(self.lasts?)),
-            Trigger::Point(_) => None,
-        }
+    pub fn end(&self, healed: Duration) -> Option<Duration> {
+        let Trigger::At(at) = self.trigger else { return None };
+        let end = match self.lasts {
+            Some(lasts) => at.saturating_add(lasts),
+            None if self.fault.lingers() => healed,
+            None => at,
+        };
+        Some(end.min(healed))
     }
 }
 
@@ -151,84 +163,4 @@ pub struct Outcome {
     pub at: Option<Duration>,
     /// The hash of the run's trace.
     pub trace: String,
-}
-
-/// A planned fault as a plan file has it: the entry of a scenario file, and its origin.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct PlannedEntry {
-    #[serde(default)]
-    origin: Origin,
-    name: String,
-    #[serde(default, with = "unit::optional_duration", skip_serializing_if = "Option::is_none")]
-    at: Option<Duration>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    when: Option<AtPoint>,
-    #[serde(
-        default,
-        rename = "for",
-        with = "unit::optional_duration",
-        skip_serializing_if = "Option::is_none"
-    )]
-    lasts: Option<Duration>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    net: Option<crate::fault::NetFault>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    process: Option<crate::fault::ProcessFault>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    kafka: Option<crate::fault::KafkaFault>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    redis: Option<crate::fault::RedisFault>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    http: Option<crate::fault::HttpFault>,
-}
-
-impl TryFrom<PlannedEntry> for PlannedFault {
-    type Error = InvalidPlannedFault;
-
-    fn try_from(entry: PlannedEntry) -> Result<Self, InvalidPlannedFault> {
-        let PlannedEntry { origin, name, at, when, lasts, net, process, kafka, redis, http } = entry;
-        let entry = FaultEntry { net, process, kafka, redis, http, ..FaultEntry::default() };
-        let trigger = match (at, when) {
-            (Some(at), None) => Trigger::At(at),
-            (None, Some(point)) => Trigger::Point(point),
-            _ => return Err(InvalidPlannedFault::Trigger),
-        };
-        let mut faults = entry.faults();
-        match (faults.pop(), faults.pop()) {
-            (Some(fault), None) => Ok(Self { name, trigger, lasts, fault, origin }),
-            _ => Err(InvalidPlannedFault::Kind),
-        }
-    }
-}
-
-impl From<PlannedFault> for PlannedEntry {
-    fn from(planned: PlannedFault) -> Self {
-        let PlannedFault { name, trigger, lasts, fault, origin } = planned;
-        let (at, when) = match trigger {
-            Trigger::At(at) => (Some(at), None),
-            Trigger::Point(point) => (None, Some(point)),
-        };
-        let (net, process, kafka, redis, http) = (None, None, None, None, None);
-        let entry = Self { origin, name, at, when, lasts, net, process, kafka, redis, http };
-        match fault {
-            Fault::Net(fault) => Self { net: Some(fault), ..entry },
-            Fault::Process(fault) => Self { process: Some(fault), ..entry },
-            Fault::Kafka(fault) => Self { kafka: Some(fault), ..entry },
-            Fault::Redis(fault) => Self { redis: Some(fault), ..entry },
-            Fault::Http(fault) => Self { http: Some(fault), ..entry },
-        }
-    }
-}
-
-/// Why an entry of a plan file is no fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidPlannedFault {
-    /// Neither a time nor a point, or both.
-    #[error("expected exactly one of `at` and `when`")]
-    Trigger,
-    /// No kind of fault, or several.
-    #[error("expected exactly one kind of fault, like `net.reset = {{ … }}`")]
-    Kind,
 }

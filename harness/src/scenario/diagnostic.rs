@@ -121,9 +121,13 @@ impl Diagnostics {
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
         let same =
             |known: &Diagnostic| known.place == diagnostic.place && known.message == diagnostic.message;
-        if self.list.len() < KEPT_MAX && !self.list.iter().any(same) {
+        if !self.is_full() && !self.list.iter().any(same) {
             self.list.push(diagnostic);
         }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= KEPT_MAX
     }
 
     /// Puts them in the order of their places; those without one come first.

@@ -47,7 +47,8 @@ impl Case {
         let text =
             toml::to_string(&self.scenario).unwrap_or_else(|error| format!("# cannot be written: {error}\n"));
         let case = if self.label.is_empty() { String::new() } else { format!("# case: {}\n", self.label) };
-        format!("{case}{text}")
+        // A value that holds `${` has been put in already, and must stay as it is when this is loaded again.
+        format!("{case}{}", text.replace("${", "$${"))
     }
 
     /// Its seeds, in order.

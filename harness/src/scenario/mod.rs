@@ -14,9 +14,11 @@ mod suggest;
 mod validate;
 mod vocabulary;
 
-pub(crate) use diagnostic::{Diagnostic, Place};
+pub(crate) use diagnostic::Diagnostic;
 pub use diagnostic::{Diagnostics, Record, Severity};
 pub use discover::{DiscoverError, discover};
+pub(crate) use inherit::read_text;
 pub use load::{Case, LoadOptions, Loaded};
 pub use schema::Scenario;
+pub(crate) use validate::check_load;
 pub use vocabulary::Vocabulary;

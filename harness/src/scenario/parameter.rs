@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::diagnostic::{Diagnostic, Diagnostics};
+use super::diagnostic::{Diagnostic, Diagnostics, Place};
 use super::document::{Entry, Node, Value, parse};
 use super::suggest;
 
@@ -17,6 +17,8 @@ const CASES_MAX: usize = 256;
 pub(crate) struct Parameters {
     values: BTreeMap<String, Entry>,
     matrix: BTreeMap<String, (Entry, Vec<Node>)>,
+    /// Names whose values were wrong: using them is no further mistake.
+    broken: BTreeSet<String>,
 }
 
 /// The values of one case.
@@ -24,6 +26,15 @@ pub(crate) struct CaseValues {
     /// The values that come from the matrix: `workers=3,partitions=6`.
     pub(crate) label: String,
     values: BTreeMap<String, Node>,
+    broken: BTreeSet<String>,
+}
+
+/// Why a text with `${…}` in it has no value.
+enum Unresolved {
+    /// It is wrong: what to say, and a hint.
+    Mistake(String, String),
+    /// What is wrong was said where the parameter is defined.
+    Follows,
 }
 
 impl Parameters {
@@ -33,9 +44,15 @@ impl Parameters {
         overrides: &[(String, String)],
         diagnostics: &mut Diagnostics,
     ) -> Self {
+        let mut broken = BTreeSet::new();
         let mut values = take_table(root, "params", diagnostics);
         values.retain(|name, entry| match entry.node.value {
+            _ if entry.node.faulty => {
+                broken.insert(name.clone());
+                false
+            }
             Value::Table(_) => {
+                broken.insert(name.clone());
                 let text = format!("the parameter `{name}` is a table");
                 diagnostics
                     .push(Diagnostic::error(entry.node.place.clone(), text).hint("make one for each value"));
@@ -52,6 +69,7 @@ impl Parameters {
                 let text = format!("`{name}` needs a list of plain values, one case each");
                 let hint = format!("{name} = [1, 3]");
                 diagnostics.push(Diagnostic::error(entry.node.place.clone(), text).hint(hint));
+                broken.insert(name);
             } else if values.contains_key(&name) {
                 let text = format!("`{name}` is in [params] and in [matrix]");
                 diagnostics.push(Diagnostic::error(entry.key.clone(), text).hint("keep one of them"));
@@ -59,7 +77,7 @@ impl Parameters {
                 matrix.insert(name, (entry, list));
             }
         }
-        let mut parameters = Self { values, matrix };
+        let mut parameters = Self { values, matrix, broken };
         for (name, text) in overrides {
             parameters.set(name, text, diagnostics);
         }
@@ -92,7 +110,7 @@ impl Parameters {
             return Vec::new();
         }
         let base = self.values.iter().map(|(name, entry)| (name.clone(), entry.node.clone())).collect();
-        let mut cases = vec![CaseValues { label: String::new(), values: base }];
+        let mut cases = vec![CaseValues { label: String::new(), values: base, broken: self.broken.clone() }];
         for (name, (_, list)) in &self.matrix {
             let combine = |case: &CaseValues| {
                 let with = |node: &Node| case.with(name, node);
@@ -120,7 +138,7 @@ impl CaseValues {
         let label = format!("{}{comma}{name}={}", self.label, plain_text(node).unwrap_or_default());
         let mut values = self.values.clone();
         values.insert(name.to_owned(), node.clone());
-        Self { label, values }
+        Self { label, values, broken: self.broken.clone() }
     }
 
     /// Puts the values where `root` refers to them and notes which were used.
@@ -138,19 +156,23 @@ impl CaseValues {
             Value::String(text) if text.contains("${") => {
                 let text = std::mem::take(text);
                 match self.resolve(&text, used) {
-                    Ok(value) => root.value = value,
-                    Err((message, hint)) => {
-                        diagnostics.push(Diagnostic::error(root.place.clone(), message).hint(hint));
-                        root.faulty = true;
+                    Ok(value) => {
+                        root.value = value;
+                        return;
                     }
+                    Err(Unresolved::Mistake(message, hint)) => {
+                        diagnostics.push(Diagnostic::error(root.place.clone(), message).hint(hint));
+                    }
+                    Err(Unresolved::Follows) => {}
                 }
+                root.faulty = true;
             }
             _ => {}
         }
     }
 
-    /// The value a text with `${…}` in it stands for, or a message and a hint.
-    fn resolve(&self, text: &str, used: &mut BTreeSet<String>) -> Result<Value, (String, String)> {
+    /// The value a text with `${…}` in it stands for.
+    fn resolve(&self, text: &str, used: &mut BTreeSet<String>) -> Result<Value, Unresolved> {
         let whole = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
         if let Some(name) = whole.filter(|name| !name.contains(['$', '{', '}'])) {
             return Ok(self.find(name, used)?.value.clone());
@@ -165,12 +187,11 @@ impl CaseValues {
                 rest = after;
                 continue;
             }
-            let unclosed =
-                || ("a `${` without its `}`".to_owned(), "`$${` stands for `${` itself".to_owned());
+            let unclosed = || mistake("a `${` without its `}`", "`$${` stands for `${` itself");
             let (name, behind) = after.split_once('}').ok_or_else(unclosed)?;
             let list = || {
                 let text = format!("`{name}` is a list and cannot stand inside a text");
-                (text, format!("write \"${{{name}}}\" alone"))
+                mistake(text, format!("write \"${{{name}}}\" alone"))
             };
             result.push_str(before);
             result.push_str(&plain_text(self.find(name, used)?).ok_or_else(list)?);
@@ -180,14 +201,21 @@ impl CaseValues {
         Ok(Value::String(result))
     }
 
-    fn find(&self, name: &str, used: &mut BTreeSet<String>) -> Result<&Node, (String, String)> {
+    fn find(&self, name: &str, used: &mut BTreeSet<String>) -> Result<&Node, Unresolved> {
         used.insert(name.to_owned());
+        if self.broken.contains(name) {
+            return Err(Unresolved::Follows);
+        }
         self.values.get(name).ok_or_else(|| {
             let hint = suggest::hint(name, self.values.keys().map(String::as_str));
             let add = || format!("add it to [params]: {name} = …");
-            (format!("unknown parameter `{name}`"), hint.unwrap_or_else(add))
+            mistake(format!("unknown parameter `{name}`"), hint.unwrap_or_else(add))
         })
     }
+}
+
+fn mistake(message: impl Into<String>, hint: impl Into<String>) -> Unresolved {
+    Unresolved::Mistake(message.into(), hint.into())
 }
 
 /// A value as text; `None` for lists and tables.
@@ -206,7 +234,7 @@ fn take_table(root: &mut Node, key: &str, diagnostics: &mut Diagnostics) -> BTre
     let Some(entry) = root.table_mut().and_then(|table| table.remove(key)) else { return BTreeMap::new() };
     let found = entry.node.type_name();
     match entry.node.value {
-        Value::Table(table) => table.into_iter().filter(|(_, entry)| entry.node.is_sound()).collect(),
+        Value::Table(table) => table,
         _ => {
             let text = format!("expected a table, found {found}");
             diagnostics.push(Diagnostic::error(entry.node.place, text).hint(format!("[{key}]")));
@@ -223,6 +251,6 @@ fn override_node(name: &str, text: &str, diagnostics: &mut Diagnostics) -> Node 
     let value = parsed.and_then(|root| Some(root.get("v")?.value.clone()));
     let plain = value.filter(|value| !matches!(value, Value::Table(_)) && !text.contains('\n'));
     let source = diagnostics.add_source("--set", format!("{name}={text}"));
-    let place = super::diagnostic::Place::new(source, 0..name.len());
+    let place = Place::new(source, 0..name.len());
     Node::new(plain.unwrap_or_else(|| Value::String(text.to_owned())), place)
 }

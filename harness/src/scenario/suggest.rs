@@ -9,6 +9,11 @@ pub(crate) fn hint<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) ->
     (!known.is_empty()).then(|| format!("known are {}", list(&known)))
 }
 
+/// Whether `found` is probably a misspelt `name`.
+pub(crate) fn is_near(found: &str, name: &str) -> bool {
+    nearest(found, &[name]).is_some()
+}
+
 /// Most names listed in a hint.
 const LISTED_MAX: usize = 24;
 

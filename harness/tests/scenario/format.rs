@@ -1,7 +1,9 @@
 //! What a valid file becomes.
 
+use std::path::Path;
 use std::time::Duration;
 
+use squall::scenario::discover;
 use squall::scenario::schema::{Keys, Seeds};
 use squall::seed::Seed;
 
@@ -58,4 +60,33 @@ fn parameters_stand_alone_or_inside_a_text() {
     let loaded = load(&text).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
     let group = &loaded.cases[1].scenario.topology["worker"].config["group"];
     assert_eq!(group.as_str(), Some("g-3-${x}"));
+    let again = load(&loaded.cases[1].effective()).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
+    assert_eq!(again.cases[0].scenario, loaded.cases[1].scenario);
+}
+
+#[test]
+fn discovery_lists_runnable_files_in_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let files =
+        ["b.toml", "a/z.toml", "a/y.toml", "base/parent.toml", "notes.md", "x.plan.toml", ".git/c.toml"];
+    for file in files {
+        let path = folder.path().join(file);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, "schema = 1").expect("a file");
+    }
+    std::fs::write(folder.path().join("abstract.toml"), "abstract = true").expect("a file");
+    let found = discover(folder.path()).expect("scenarios");
+    let names: Vec<_> = found.iter().filter_map(|path| path.strip_prefix(folder.path()).ok()).collect();
+    assert_eq!(names, [Path::new("a/y.toml"), Path::new("a/z.toml"), Path::new("b.toml")]);
+    let file = folder.path().join("base/parent.toml");
+    assert_eq!(discover(&file).expect("a file that is named is taken"), [file]);
+}
+
+#[test]
+fn finding_nothing_says_what_was_looked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let empty = discover(folder.path()).expect_err("nothing").to_string();
+    assert!(empty.contains("expected files named *.toml"), "{empty}");
+    let missing = discover(&folder.path().join("nowhere")).expect_err("nothing").to_string();
+    assert!(missing.contains("nowhere") && missing.contains("that exists"), "{missing}");
 }

@@ -3,5 +3,6 @@
 mod diagnostics;
 mod format;
 mod inheritance;
+mod plan;
 mod robustness;
 mod support;

@@ -157,8 +157,17 @@ impl Node {
 pub(crate) fn parse(source: usize, diagnostics: &mut Diagnostics) -> Option<Node> {
     let text = diagnostics.text(source);
     let (table, errors) = DeTable::parse_recoverable(&text);
+    let mut last_line = None;
     for error in &errors {
         let place = Place::new(source, error.span().unwrap_or(0..0));
+        // What follows on the same line is mostly the parser finding its feet again.
+        let line = text.as_bytes().iter().take(place.start).filter(|byte| **byte == b'\n').count();
+        if last_line.replace(line) == Some(line) {
+            continue;
+        }
+        if diagnostics.is_full() {
+            break;
+        }
         diagnostics.push(Diagnostic::error(place, format!("this is not TOML: {}", error.message())));
     }
     if !errors.is_empty() {

@@ -7,7 +7,7 @@
 use serde::de::DeserializeOwned;
 
 use super::decode::{Kind, Mistake, Reader};
-use super::node::{Node, Step, Value};
+use super::node::{Entry, Node, Step, Value};
 use crate::scenario::diagnostic::{Diagnostic, Diagnostics};
 use crate::scenario::suggest;
 
@@ -38,7 +38,10 @@ pub(crate) fn read<T: DeserializeOwned>(root: &mut Node, diagnostics: &mut Diagn
 fn follows(mistake: &Mistake, root: &Node) -> bool {
     let Some(node) = mistake.path.iter().try_fold(root, |node, step| node.child(step)) else { return false };
     match (&mistake.kind, &node.value) {
-        (Kind::Missing(key), Value::Table(table)) => table.contains_key(*key),
+        (Kind::Missing(missing), Value::Table(table)) => {
+            let near = |(key, entry): (&String, &Entry)| entry.node.faulty && suggest::is_near(key, missing);
+            table.iter().any(near)
+        }
         (Kind::Other(_), Value::Table(table)) => table.values().any(|entry| entry.node.faulty),
         (Kind::Other(_), Value::Array(array)) => array.iter().any(|node| node.faulty),
         _ => false,

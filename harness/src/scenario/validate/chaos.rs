@@ -6,8 +6,10 @@ use super::{Check, FAULTS_MAX, fault, join};
 use crate::scenario::document::Step;
 use crate::scenario::schema::ChaosEntry;
 
-/// Most occurrences one entry may be expected to have.
+/// Most occurrences all entries together may be expected to have.
 const OCCURRENCES_MAX: u128 = 10_000;
+/// Shortest mean gap.
+const GAP_MIN: Duration = Duration::from_millis(1);
 /// Largest weight.
 const WEIGHT_MAX: u32 = 100;
 /// Most faults at once.
@@ -29,6 +31,7 @@ pub(super) fn check(check: &mut Check<'_>) {
         check.mistake(&list, format!("more than {FAULTS_MAX} entries"), "use fewer, with patterns for hosts");
     }
     check.unique_names(&rows, |entry| entry.name.as_deref());
+    occurrences(check, &rows);
     for (path, entry) in rows {
         bounds(check, &path, entry);
         if let Some(kind) = fault::one_kind(check, &path, entry.faults()) {
@@ -39,19 +42,28 @@ pub(super) fn check(check: &mut Check<'_>) {
     }
 }
 
+/// Nobody means a plan of millions of faults. Reported where the sum passes the bound.
+fn occurrences(check: &mut Check<'_>, rows: &[(Vec<Step>, &ChaosEntry)]) {
+    let duration = check.scenario.run.duration;
+    let mut sum = 0;
+    for (path, entry) in rows.iter().filter(|(_, entry)| entry.gap.mean >= GAP_MIN) {
+        sum += duration.as_micros() / entry.gap.mean.as_micros();
+        if sum > OCCURRENCES_MAX {
+            let text = format!("chaos would happen more than {OCCURRENCES_MAX} times in the run");
+            return check.mistake(&join(path, ["gap", "mean"]), text, "lengthen the mean gap");
+        }
+    }
+}
+
 fn bounds(check: &mut Check<'_>, path: &[Step], entry: &ChaosEntry) {
     if !(1..=WEIGHT_MAX).contains(&entry.weight) {
         let text = format!("a weight is 1 to {WEIGHT_MAX}, not {}", entry.weight);
         check.mistake(&join(path, ["weight"]), text, "weight = 1; leave the entry out to never draw it");
     }
     let duration = check.scenario.run.duration;
-    let mean = entry.gap.mean;
-    let gap = join(path, ["gap", "mean"]);
-    if mean < Duration::from_millis(1) {
-        check.mistake(&gap, "the mean gap is at least 1ms", "gap = { mean = \"5s\" }");
-    } else if duration.as_micros() / mean.as_micros() > OCCURRENCES_MAX {
-        let text = format!("this would happen more than {OCCURRENCES_MAX} times in the run");
-        check.mistake(&gap, text, "lengthen the mean gap");
+    if entry.gap.mean < GAP_MIN {
+        let text = "the mean gap is at least 1ms";
+        check.mistake(&join(path, ["gap", "mean"]), text, "gap = { mean = \"5s\" }");
     }
     let Some(span) = entry.lasts else { return };
     let path = join(path, ["for"]);

@@ -96,7 +96,8 @@ fn named(check: &mut Check<'_>, path: &[Step], value: &[Step], name: &str, expec
     for key in expectation.with.keys() {
         if !keys.required.contains(key) && !keys.optional.contains(key) {
             let known = keys.required.iter().chain(&keys.optional).map(String::as_str);
-            check.unknown(&join(&path, [key.as_str()]), &format!("key of `{name}`"), key, known);
+            let place = check.root.key_place_of(&join(&path, [key.as_str()]));
+            check.unknown_at(place, &format!("key of `{name}`"), key, known);
         }
     }
     let given = check.node(&path).and_then(Node::table);

@@ -205,13 +205,16 @@ fn net(check: &mut Check<'_>, path: &[Step], fault: &NetFault) {
 
 fn kafka(check: &mut Check<'_>, path: &[Step], kind: &str, fault: &KafkaFault) {
     let Some(brokers) = check.brokers() else {
-        if check.is_sound(&join(&[], ["topology"])) {
+        if check.topology_is_sound {
             let text = format!("`{kind}` has no host: the topology has no Kafka cluster");
             check.mistake(path, text, format!("[topology.kafka]\nkind = \"{KAFKA_KIND}\""));
         }
         return;
     };
     let mut node_exists = |key: &[&str], node: i32| {
+        if !check.topology_is_sound {
+            return;
+        }
         if u32::try_from(node).is_ok_and(|node| (1..=brokers).contains(&node)) {
             return;
         }
@@ -240,7 +243,7 @@ fn partition_exists(check: &mut Check<'_>, path: &[Step], topic: &str, partition
     let clusters = check.scenario.topology.values();
     let topics: Vec<_> = clusters.flat_map(|service| &service.topics).collect();
     // A topology that names no topics has them created by whoever asks.
-    if topics.is_empty() || !check.is_sound(&join(&[], ["topology"])) {
+    if topics.is_empty() || !check.topology_is_sound {
         return;
     }
     match topics.iter().find(|(name, _)| *name == topic) {
@@ -259,7 +262,7 @@ fn partition_exists(check: &mut Check<'_>, path: &[Step], topic: &str, partition
 }
 
 fn redis(check: &mut Check<'_>, path: &[Step], kind: &str, fault: &RedisFault) {
-    if !check.has_redis() && check.is_sound(&join(&[], ["topology"])) {
+    if !check.has_redis() && check.topology_is_sound {
         let text = format!("`{kind}` has no host: the topology has no Redis");
         check.mistake(path, text, format!("[topology.redis]\nkind = \"{REDIS_KIND}\""));
     }

@@ -34,13 +34,20 @@ pub(super) fn validate(
     vocabulary: &Vocabulary,
     diagnostics: &mut Diagnostics,
 ) {
-    let mut check = Check { scenario, root, vocabulary, diagnostics };
-    run::check(&mut check);
+    let mut check = Check::new(scenario, root, vocabulary, diagnostics);
     topology::check(&mut check);
+    // Whether a host or a topic exists cannot be said of a topology that is wrong.
+    check.topology_is_sound &= !check.reported;
+    run::check(&mut check);
     workload::check(&mut check);
     fault::check(&mut check);
     chaos::check(&mut check);
     expect::check(&mut check);
+}
+
+/// Checks only the workloads: a plan's are as a scenario's, and under the same keys.
+pub(crate) fn check_load(scenario: &Scenario, root: &Node, diagnostics: &mut Diagnostics) {
+    workload::check(&mut Check::new(scenario, root, &Vocabulary::default(), diagnostics));
 }
 
 /// What every rule looks at.
@@ -49,9 +56,22 @@ struct Check<'a> {
     root: &'a Node,
     vocabulary: &'a Vocabulary,
     diagnostics: &'a mut Diagnostics,
+    topology_is_sound: bool,
+    /// Whether a mistake was reported.
+    reported: bool,
 }
 
 impl<'a> Check<'a> {
+    fn new(
+        scenario: &'a Scenario,
+        root: &'a Node,
+        vocabulary: &'a Vocabulary,
+        diagnostics: &'a mut Diagnostics,
+    ) -> Self {
+        let topology_is_sound = root.get("topology").is_none_or(Node::is_sound);
+        Self { scenario, root, vocabulary, diagnostics, topology_is_sound, reported: false }
+    }
+
     /// Reports a mistake in the value at `path`.
     fn mistake(&mut self, path: &[Step], message: impl Into<String>, hint: impl Into<String>) {
         let place = self.root.place_of(path);
@@ -70,6 +90,7 @@ impl<'a> Check<'a> {
     }
 
     fn report(&mut self, place: Place, message: impl Into<String>, hint: impl Into<String>) {
+        self.reported = true;
         self.diagnostics.push(Diagnostic::error(place, message).hint(hint));
     }
 
@@ -81,8 +102,19 @@ impl<'a> Check<'a> {
         name: &str,
         known: impl IntoIterator<Item = &'k str>,
     ) {
+        let place = self.root.place_of(path);
+        self.unknown_at(place, what, name, known);
+    }
+
+    fn unknown_at<'k>(
+        &mut self,
+        place: Place,
+        what: &str,
+        name: &str,
+        known: impl IntoIterator<Item = &'k str>,
+    ) {
         let hint = suggest::hint(name, known).unwrap_or_else(|| format!("no {what} is known at all"));
-        self.mistake(path, format!("unknown {what} `{name}`"), hint);
+        self.report(place, format!("unknown {what} `{name}`"), hint);
     }
 
     /// The node at `path`.
@@ -122,8 +154,7 @@ impl<'a> Check<'a> {
 
     /// Reports `name` at `path` if it selects none of the hosts.
     fn selector(&mut self, path: &[Step], name: &str) {
-        // With a mistake in the topology the host may be what was meant there.
-        if !self.is_sound(&join(&[], ["topology"])) {
+        if !self.topology_is_sound {
             return;
         }
         let hosts = self.hosts();

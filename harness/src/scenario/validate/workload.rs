@@ -46,7 +46,7 @@ fn load(check: &mut Check<'_>, path: &[Step], workload: &Workload) {
     }
     let duration = check.scenario.run.duration;
     let last = rate.due(count - 1);
-    if last >= duration && check.is_sound(&join(&[], ["run"])) {
+    if last >= duration && *count <= EVENTS_MAX && check.is_sound(&join(&[], ["run"])) {
         let (last, duration) = (duration_text::format(last), duration_text::format(duration));
         let text = format!(
             "{count} events at {rate} do not fit: the last is due after {last}, at the end of {duration} or later"
@@ -67,7 +67,7 @@ fn target(check: &mut Check<'_>, path: &[Step], workload: &Workload) {
         check.mistake(&path, text, "to = \"kafka/orders\"");
         return;
     }
-    if !check.is_sound(&join(&[], ["topology"])) {
+    if !check.topology_is_sound {
         return;
     }
     let topology = &check.scenario.topology;
@@ -82,16 +82,20 @@ fn target(check: &mut Check<'_>, path: &[Step], workload: &Workload) {
 }
 
 fn payload(check: &mut Check<'_>, path: &[Step], workload: &Workload) {
-    let bad_count = |n: u32| !(1..=KEYS_MAX).contains(&n);
-    match workload.keys {
-        Keys::Uniform { n } | Keys::Zipf { n, .. } if bad_count(n) => {
-            check.mistake(&join(path, ["keys"]), format!("1 to {KEYS_MAX} keys, not {n}"), "n = 500");
-        }
-        Keys::Zipf { s, .. } if !(0.0..=EXPONENT_MAX).contains(&s) => {
-            let text = format!("the exponent `s` is 0 to {EXPONENT_MAX}, not {s}");
-            check.mistake(&join(path, ["keys", "zipf", "s"]), text, "s = 1.1");
-        }
-        _ => {}
+    let (kind, keys) = match workload.keys {
+        Keys::Unique => ("unique", 1),
+        Keys::Uniform { n } => ("uniform", n),
+        Keys::Zipf { n, .. } => ("zipf", n),
+    };
+    if !(1..=KEYS_MAX).contains(&keys) {
+        let text = format!("a workload has 1 to {KEYS_MAX} keys, not {keys}");
+        check.mistake(&join(path, ["keys", kind, "n"]), text, "n = 500");
+    }
+    if let Keys::Zipf { s, .. } = workload.keys
+        && !(0.0..=EXPONENT_MAX).contains(&s)
+    {
+        let text = format!("the exponent `s` is 0 to {EXPONENT_MAX}, not {s}");
+        check.mistake(&join(path, ["keys", "zipf", "s"]), text, "s = 1.1");
     }
     if workload.data.len() > FIELDS_MAX {
         check.mistake(&join(path, ["data"]), format!("more than {FIELDS_MAX} fields"), "use fewer fields");
