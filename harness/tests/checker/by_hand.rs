@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use squall::checker::{Judgement, Params, Registry};
-use squall::history::{Edge, Effect, Entry, Record};
+use squall::history::{Digest, Edge, Effect, Entry, Record};
 use squall::verdict::{Class, Violation};
 
 use super::script::{
@@ -171,6 +171,12 @@ fn a_refused_event_is_visible_only_if_another_operation_may_have_produced_it() {
 }
 
 #[test]
+fn what_an_operation_is_told_after_its_end_does_not_count() {
+    let contradicted = [invoke(1, 1, 7, 0), ok(1), fail(1), charge(1, true), commit(1), observe(1)];
+    assert!(matches!(judge("no-phantom", &[&contradicted, &ending()]), Judgement::Holds(_)));
+}
+
+#[test]
 fn results_without_any_commit_are_not_judged() {
     let uncommitted = [invoke(1, 1, 7, 0), ok(1), charge(1, true), observe(1)];
     assert!(unknown(judge("no-phantom", &[&uncommitted, &ending()])).contains("no commit"));
@@ -187,6 +193,21 @@ fn an_order_that_overtakes_another_of_its_customer_breaks_the_order() {
     assert_eq!(violation.evidence.len(), 6);
     let in_order = judge("key-order", &[&placed, &[charge(1, true), charge(2, true)], &ending()]);
     assert_eq!(in_order, Judgement::Holds("1 successive effect over 1 key".into()));
+}
+
+#[test]
+fn every_order_overtaken_by_the_same_one_is_counted() {
+    let placed = |n: usize| [invoke(n as u64, n, 7, n as u64), ok(n as u64)];
+    let charged = [charge(3, true), charge(1, true), charge(2, true)];
+    let found = violation(judge("key-order", &[&placed(1), &placed(2), &placed(3), &charged, &ending()]));
+    assert!(found.summary.starts_with("order o-3 took effect before order o-1"), "{}", found.summary);
+    assert!(found.summary.ends_with("(and 1 more)"), "{}", found.summary);
+}
+
+#[test]
+fn the_first_acknowledgement_of_a_repeated_event_decides_its_place() {
+    let placed = [invoke(1, 1, 7, 0), ok(1), invoke(2, 2, 7, 1), ok(2), invoke(3, 1, 7, 0), ok(3)];
+    violation(judge("key-order", &[&placed, &[charge(2, true), charge(1, true)], &ending()]));
 }
 
 #[test]
@@ -223,6 +244,45 @@ fn a_dead_letter_without_an_id_is_known_by_its_place_or_its_value() {
         "{}",
         invented.summary
     );
+}
+
+#[test]
+fn a_dead_letter_may_be_of_any_copy_the_workload_produced() {
+    let copy = |op, text: &str| {
+        let Record::Invoke(mut operation) = invoke_poison(op, 2, 7, 1) else { panic!("an operation") };
+        operation.value = Digest::of(text.as_bytes());
+        Record::Invoke(operation)
+    };
+    let letter = |text: &str| {
+        let Record::DeadLetter(mut letter) = dead(2, 2, 7) else { panic!("a dead letter") };
+        letter.value = Digest::of(text.as_bytes());
+        Record::DeadLetter(letter)
+    };
+    let copies = [copy(2, "first"), ok(2), copy(3, "second"), ok(3)];
+    let judge = |text| judge("dlq-complete", &[&one(), &copies, &[letter(text)], &ending()]);
+    assert!(matches!(judge("first"), Judgement::Holds(_)));
+    assert!(matches!(judge("second"), Judgement::Holds(_)));
+    violation(judge("third"));
+}
+
+#[test]
+fn dead_letters_from_other_topics_are_not_judged() {
+    let Record::DeadLetter(mut letter) = dead(900, 900, 0) else { panic!("a dead letter") };
+    violation(judge("dlq-complete", &[&one(), &[Record::DeadLetter(letter.clone())], &ending()]));
+    letter.topic = "payments".into();
+    let other = judge("dlq-complete", &[&one(), &[Record::DeadLetter(letter)], &ending()]);
+    assert_eq!(other, Judgement::Holds("1 processed, 0 dead-lettered".into()));
+}
+
+#[test]
+fn a_result_is_followed_back_through_the_events_between() {
+    let between = Record::Commit { event: "r-2".into(), cause: "r-1".into() };
+    // Its own business key is no order, so only the chain tells what it stems from.
+    let Record::Observe(mut result) = observe(2) else { panic!("a result") };
+    result.business_key = "parcel-2".into();
+    let records = [invoke(1, 1, 7, 0), ok(1), commit(1), between, Record::Observe(result)];
+    let complete = judge("dlq-complete", &[&records, &ending()]);
+    assert_eq!(complete, Judgement::Holds("1 processed, 0 dead-lettered".into()));
 }
 
 #[test]
@@ -271,6 +331,26 @@ fn a_fault_that_ends_later_than_the_healing_postpones_the_bound() {
 }
 
 #[test]
+fn an_event_processed_before_its_late_acknowledgement_is_resolved_with_it() {
+    let late = healed(vec![
+        (3000, invoke(10, 10, 8, 0)),
+        (3000, charge(10, true)),
+        (9000, ok(10)),
+        (9000, charge(9, true)),
+    ]);
+    assert!(matches!(judge_entries("recovered", &within(7), late.clone()), Judgement::Holds(_)));
+    let late = violation(judge_entries("recovered", &within(6), late));
+    assert!(late.summary.ends_with("(and 1 more)"), "{}", late.summary);
+}
+
+#[test]
+fn a_load_that_outlasts_the_healing_postpones_the_bound() {
+    let end = ending()[0].clone();
+    let late = healed(vec![(6000, end), (7000, charge(9, true))]);
+    assert!(matches!(judge_entries("recovered", &within(1), late), Judgement::Holds(_)));
+}
+
+#[test]
 fn what_never_recovers_is_a_violation_even_without_a_bound() {
     let never = violation(judge_entries("recovered", &Params::new(), healed(vec![])));
     assert_eq!(never.summary, "event e-9 (order o-9) was not resolved 18.000s after the last heal");
@@ -289,7 +369,8 @@ fn recovery_is_unknown_before_the_end_unless_the_bound_has_passed() {
 #[test]
 fn a_lag_that_touches_zero_and_rises_again_is_drained_only_later() {
     let touched = || {
-        let samples = [(2500, 0.0), (3000, 4.0), (8000, 0.0)].map(|(ms, value)| (ms, lag(value)));
+        let samples =
+            [(2500, 0.0), (3000, 4.0), (8000, 0.0), (9000, 0.0)].map(|(ms, value)| (ms, lag(value)));
         healed([(2100, charge(9, true))].into_iter().chain(samples).collect())
     };
     assert!(matches!(judge_entries("recovered", &within(1), touched()), Judgement::Holds(_)));
@@ -297,7 +378,7 @@ fn a_lag_that_touches_zero_and_rises_again_is_drained_only_later() {
     let late = violation(judge_entries("drained", &within(5), touched()));
     let expected = "gauge lag.billing was back at zero 6.000s after the last heal, expected within 5.000s";
     assert_eq!(late.summary, expected);
-    let samples = [("2.500", 0), ("3.000", 4), ("8.000", 0)]
+    let samples = [("2.500", 0), ("3.000", 4), ("8.000", 0), ("9.000", 0)]
         .map(|(at, lag)| format!("   {at}s observer gauge lag.billing = {lag}"));
     assert_eq!(late.evidence, samples);
 }
