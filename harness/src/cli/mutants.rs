@@ -1,6 +1,5 @@
 //! `squall mutants`: each planted bug in the scenario that must expose it.
 
-use std::io::Write;
 
 use clap::Args;
 

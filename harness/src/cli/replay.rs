@@ -1,7 +1,7 @@
 //! `squall replay`: one plan again, and whether it took the same course.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::BufWriter;
 use std::path::PathBuf;
 
 use clap::Args;

@@ -1,6 +1,5 @@
 //! `squall run`: scenarios in, verdicts out; each failing run leaves its plan.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 

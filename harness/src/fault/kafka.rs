@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use squall_mocks::kafka::KafkaMatch;
 use squall_mocks::rule::Rule;
 
 use super::unit;
@@ -16,7 +17,7 @@ use super::{Needs, World};
 #[non_exhaustive]
 pub enum KafkaFault {
     /// Requests that match are answered wrongly, late or not at all.
-    Rule(Rule<KafkaSelector>),
+    Rule(Rule<KafkaMatch>),
     /// The coordinator of a consumer group moves to the next broker.
     MoveCoordinator {
         /// The group.
@@ -40,30 +41,6 @@ pub enum KafkaFault {
         #[serde(with = "unit::duration")]
         by: Duration,
     },
-}
-
-/// Which requests to a Kafka cluster a rule is about: all those that agree with every key given.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct KafkaSelector {
-    /// The API's name: `Produce`, `Fetch`, `OffsetCommit`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub api: Option<String>,
-    /// The broker's node number, from 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub node: Option<i32>,
-    /// The topic.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub topic: Option<String>,
-    /// The partition, from 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub partition: Option<i32>,
-    /// The consumer group.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
-    /// The client's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_id: Option<String>,
 }
 
 impl KafkaFault {

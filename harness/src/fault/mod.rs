@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize};
 
 pub use host::{Hosts, host_names, selects};
 pub use http::{HttpAct, HttpFault};
-pub use kafka::{KafkaFault, KafkaSelector};
+pub use kafka::KafkaFault;
 pub use net::{Direction, NetFault};
 pub use process::ProcessFault;
-pub use redis::{Keep, RedisFault, RedisSelector};
+pub use redis::{Keep, RedisFault};
 
 /// Where a scenario can run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

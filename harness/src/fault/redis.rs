@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use squall_mocks::redis::RedisMatch;
 use squall_mocks::rule::Rule;
 
 use super::unit;
@@ -16,7 +17,7 @@ use super::{Needs, World};
 #[non_exhaustive]
 pub enum RedisFault {
     /// Commands that match are answered wrongly, late or not at all.
-    Rule(Rule<RedisSelector>),
+    Rule(Rule<RedisMatch>),
     /// A replica takes over which has not seen the last writes; connections are closed.
     Failover {
         /// Writes of this long before the failover are lost.
@@ -31,12 +32,7 @@ pub enum RedisFault {
     },
     /// Every key is gone, as after `FLUSHALL`.
     Flush {},
-    /// A key with a time to live expires now.
-    ExpireEarly {
-        /// The key, or a pattern as in `KEYS`.
-        key: String,
-    },
-    /// A key is evicted, as under memory pressure.
+    /// A key is gone before its time, as under memory pressure.
     Evict {
         /// The key, or a pattern as in `KEYS`.
         key: String,
@@ -56,21 +52,6 @@ pub enum Keep {
     Everything,
 }
 
-/// Which commands to Redis a rule is about: all those that agree with every key given.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct RedisSelector {
-    /// The command's name: `SET`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub command: Option<String>,
-    /// A key of the command, or a pattern as in `KEYS`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
-    /// The connection's name, as set by `CLIENT SETNAME`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client: Option<String>,
-}
-
 impl RedisFault {
     pub(super) fn kind(&self) -> &'static str {
         match self {
@@ -78,7 +59,6 @@ impl RedisFault {
             Self::Failover { .. } => "redis.failover",
             Self::Restart { .. } => "redis.restart",
             Self::Flush {} => "redis.flush",
-            Self::ExpireEarly { .. } => "redis.expire-early",
             Self::Evict { .. } => "redis.evict",
             Self::Readonly {} => "redis.readonly",
         }

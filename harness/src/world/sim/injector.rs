@@ -281,14 +281,18 @@ impl Injector {
                     let rule = Rule { name: Some(name.to_owned()), ..rule.clone() };
                     undo.push(Undo::RedisRule(redis.rules().add(rule)));
                 }
-                RedisFault::Failover { lose_last } => redis.failover(Lose::Last(*lose_last)),
-                RedisFault::Restart { keep: Keep::Nothing } => redis.restart(RedisKeep::Nothing),
+                // How many keys or writes were lost is in the trace.
+                RedisFault::Failover { lose_last } => {
+                    redis.failover(Lose::Last(*lose_last));
+                }
+                RedisFault::Restart { keep: Keep::Nothing } => {
+                    redis.restart(RedisKeep::Nothing);
+                }
                 RedisFault::Restart { keep: Keep::Everything } => {
                     redis.restart(RedisKeep::AllBut(Duration::ZERO));
                 }
-                RedisFault::Flush {} => redis.flush_all(),
-                RedisFault::ExpireEarly { key } => {
-                    redis.expire_early(key);
+                RedisFault::Flush {} => {
+                    redis.flush_all();
                 }
                 RedisFault::Evict { key } => {
                     redis.evict(key);
