@@ -86,11 +86,10 @@ fn lines(history: &History, keys: &[&Text], mut chosen: Vec<usize>) -> Vec<Strin
     chosen.dedup();
     let mut left_out = 0;
     for at in related.into_iter().chain((first..=last).filter(is_fault)) {
-        if chosen.contains(&at) {
-        } else if chosen.len() < EVIDENCE_MAX {
-            chosen.push(at);
-        } else {
-            left_out += 1;
+        match chosen.contains(&at) {
+            true => {}
+            false if chosen.len() < EVIDENCE_MAX => chosen.push(at),
+            false => left_out += 1,
         }
     }
     chosen.sort_unstable();
