@@ -49,7 +49,7 @@ impl Default for RelayOptions {
     fn default() -> Self {
         Self {
             lease_name: "outbox".to_owned(),
-            lease: Duration::from_secs(10),
+            lease: Duration::from_secs(5),
             poll_interval: Duration::from_millis(500),
             batch: 256,
             publisher: PublisherOptions::default(),

@@ -16,12 +16,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::options::{Authority, DedupOptions, OnRedisDown};
 use super::patience::{Halt, Patience};
+use super::redis_claim::{Known, claim_in_redis, dedup_key, finished, lease_key};
 use crate::entropy::Entropy;
 use crate::event_id::{Digest, IdentityError};
 use crate::keys::{Keys, KeysError};
-use crate::store::{
-    ClaimRequest, EventStore, Finished, InboxKey, InboxRow, InboxState, InboxSubject, StoreError,
-};
+use crate::store::{ClaimRequest, EventStore, Finished, InboxKey, InboxRow, InboxState, StoreError};
 use crate::{mutant, point};
 
 /// Recognises duplicates for one handler.
@@ -65,18 +64,19 @@ pub(super) struct Lease {
     ttl: Duration,
 }
 
-/// Values of the key that knows an event as finished.
-const DONE: &str = "done";
-const DEAD: &str = "dead";
-
 impl Dedup {
     /// Waits until the event is free or finished.
-    pub(super) async fn enter(&self, event: &InboxKey, over: &CancellationToken) -> Result<Entry, Halt> {
+    pub(super) async fn enter(
+        &self,
+        event: &InboxKey,
+        digest: Option<Digest>,
+        over: &CancellationToken,
+    ) -> Result<Entry, Halt> {
         let Some(keys) = &self.keys else { return Ok(Entry::Open(None)) };
         let token = self.entropy.token();
         let mut waits = 0;
         loop {
-            let lone = match self.try_enter(keys, event, &token).await {
+            let lone = match self.try_enter(keys, event, digest, &token).await {
                 Ok(Some(entry)) => return Ok(entry),
                 Ok(None) => {
                     point::saw("lease-contended");
@@ -101,9 +101,12 @@ impl Dedup {
         &self,
         keys: &Arc<dyn Keys>,
         event: &InboxKey,
+        digest: Option<Digest>,
         token: &str,
     ) -> Result<Option<Entry>, KeysError> {
-        if let Some(DONE | DEAD) = keys.get(&dedup_key(event)).await?.as_deref() {
+        // Anything but "finished" is left to the authority to judge.
+        let value = keys.get(&dedup_key(event)).await?;
+        if let Some(Known::Finished) = value.as_deref().and_then(|value| Known::parse(value, digest)) {
             return Ok(Some(Entry::Finished));
         }
         let (key, ttl) = (lease_key(event), self.options.lease);
@@ -133,7 +136,8 @@ impl Dedup {
         let fresh = self.entropy.token();
         match self.redis_authority() {
             Some(keys) => {
-                self.patience.keys(over, || claim_in_redis(keys, event, &fresh, self.options.done_ttl)).await
+                let ttl = self.options.done_ttl;
+                self.patience.keys(over, || claim_in_redis(keys, event, digest, &fresh, ttl)).await
             }
             None => self.claim_in_inbox(event, digest, fresh, over).await,
         }
@@ -162,12 +166,20 @@ impl Dedup {
 
     /// Mutant 2 asks this before the handler and claims after it: whether the event is finished, and if not, an
     /// effect key that nobody else will ever learn.
-    pub(super) async fn look(&self, event: &InboxKey, over: &CancellationToken) -> Result<Claim, Halt> {
+    pub(super) async fn look(
+        &self,
+        event: &InboxKey,
+        digest: Option<Digest>,
+        over: &CancellationToken,
+    ) -> Result<Claim, Halt> {
         let finished = match self.redis_authority() {
             Some(keys) => {
                 let key = dedup_key(event);
                 let value = self.patience.keys(over, || keys.get(&key)).await?;
-                matches!(value.as_deref(), Some(DONE | DEAD))
+                matches!(
+                    value.as_deref().and_then(|value| Known::parse(value, digest)),
+                    Some(Known::Finished)
+                )
             }
             None => {
                 let row = self.patience.store(over, || self.store.inbox(event)).await?;
@@ -188,19 +200,19 @@ impl Dedup {
     pub(super) async fn mark(
         &self,
         event: &InboxKey,
+        digest: Option<Digest>,
         state: Finished,
         over: &CancellationToken,
     ) -> Result<(), Halt> {
         let Some(keys) = &self.keys else { return Ok(()) };
-        let value = if state == Finished::Dead { DEAD } else { DONE };
-        let key = dedup_key(event);
+        let (key, value) = (dedup_key(event), finished(state, digest));
         if self.finishes_in_store() {
-            if let Err(error) = keys.set(&key, value, self.options.done_ttl).await {
+            if let Err(error) = keys.set(&key, &value, self.options.done_ttl).await {
                 tracing::debug!(%error, "the accelerator was not told");
             }
             return Ok(());
         }
-        self.patience.keys(over, || keys.set(&key, value, self.options.done_ttl)).await
+        self.patience.keys(over, || keys.set(&key, &value, self.options.done_ttl)).await
     }
 
     fn redis_authority(&self) -> Option<&Arc<dyn Keys>> {
@@ -239,43 +251,6 @@ impl Lease {
     }
 }
 
-/// Redis as authority: `claimed:<attempts>:<effect key>` until it is `done` or `dead`.
-async fn claim_in_redis(
-    keys: &Arc<dyn Keys>,
-    event: &InboxKey,
-    fresh: &str,
-    ttl: Duration,
-) -> Result<Claim, KeysError> {
-    let key = dedup_key(event);
-    let first = claimed(1, fresh);
-    loop {
-        let before = if mutant::enabled("dedup-get-then-set") {
-            // Mutant 6: another worker may come in between these two.
-            let before = keys.get(&key).await?;
-            if before.is_none() {
-                keys.set(&key, &first, ttl).await?;
-            }
-            before
-        } else {
-            keys.set_if_absent(&key, &first, ttl).await?
-        };
-        let Some(before) = before else {
-            return Ok(Claim::Run { effect_key: fresh.to_owned(), attempt: 1 });
-        };
-        if before == DONE || before == DEAD {
-            return Ok(Claim::Finished);
-        }
-        let Some((attempts, effect_key)) = parse_claimed(&before) else {
-            return Err(KeysError::Unexpected { expected: "claimed:<attempts>:<effect key>", found: before });
-        };
-        let attempt = attempts.saturating_add(1);
-        if keys.replace_if(&key, &before, &claimed(attempt, effect_key), ttl).await? {
-            return Ok(Claim::Run { effect_key: effect_key.to_owned(), attempt });
-        }
-        // Somebody else was quicker: look again.
-    }
-}
-
 /// Mutant 6: reads, then writes whatever has happened meanwhile.
 async fn get_then_set(
     store: &dyn EventStore,
@@ -296,32 +271,5 @@ fn claim_of(row: InboxRow) -> Claim {
     match row.state {
         InboxState::Claimed => Claim::Run { effect_key: row.effect_key, attempt: row.attempts },
         InboxState::Done | InboxState::Dead => Claim::Finished,
-    }
-}
-
-fn claimed(attempts: u32, effect_key: &str) -> String {
-    format!("claimed:{attempts}:{effect_key}")
-}
-
-fn parse_claimed(value: &str) -> Option<(u32, &str)> {
-    let (attempts, effect_key) = value.strip_prefix("claimed:")?.split_once(':')?;
-    Some((attempts.parse().ok()?, effect_key))
-}
-
-fn dedup_key(event: &InboxKey) -> String {
-    named("dedup", event)
-}
-
-fn lease_key(event: &InboxKey) -> String {
-    named("lease", event)
-}
-
-/// Both the handler's name and the event's: another handler of the same event is another key.
-fn named(purpose: &str, InboxKey { handler, subject }: &InboxKey) -> String {
-    match subject {
-        InboxSubject::Event(id) => format!("{purpose}:{handler}:{id}"),
-        InboxSubject::Record { topic, partition, offset } => {
-            format!("{purpose}:{handler}:{topic}/{partition}/{offset}")
-        }
     }
 }

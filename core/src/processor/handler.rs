@@ -37,6 +37,13 @@ pub struct HandlerContext {
     pub attempt: u32,
 }
 
+impl HandlerContext {
+    /// A context, for tests of a handler.
+    pub fn new(effect_key: impl Into<String>, attempt: u32) -> Self {
+        Self { effect_key: effect_key.into(), attempt }
+    }
+}
+
 /// What a handled event changes. Applied whole, or not at all.
 #[derive(Clone, Debug, Default)]
 #[must_use]
@@ -55,6 +62,16 @@ impl Outcome {
     pub fn publish(mut self, topic: impl Into<String>, event: EventEnvelope) -> Self {
         self.publish.push((topic.into(), event));
         self
+    }
+
+    /// What will be published: topic and event, in order.
+    pub fn published(&self) -> &[(String, EventEnvelope)] {
+        &self.publish
+    }
+
+    /// What will be appended, in order.
+    pub fn appended(&self) -> &[Append] {
+        &self.append
     }
 
     /// Appends to the event store. A version conflict is answered by handling the event again.

@@ -61,6 +61,7 @@ mod lanes;
 mod options;
 mod patience;
 mod progress;
+mod redis_claim;
 mod run;
 mod work;
 

@@ -90,7 +90,7 @@ impl Worker {
     pub(super) async fn work(&self, item: Item) -> Result<(), Halt> {
         point!("processor.received");
         let key = self.inbox_key(&item);
-        let lease = match self.dedup.enter(&key, &item.over).await? {
+        let lease = match self.dedup.enter(&key, item.digest(), &item.over).await? {
             Entry::Open(lease) => lease,
             Entry::Finished => {
                 point::saw("duplicate-suppressed");
@@ -146,7 +146,7 @@ impl Worker {
         point!("processor.before-claim");
         let claim = if mutant::enabled("dedup-after-effect") {
             // Mutant 2: only looks; the claim is written once the effect has happened.
-            self.dedup.look(key, &item.over).await?
+            self.dedup.look(key, item.digest(), &item.over).await?
         } else {
             self.dedup.claim(key, item.digest(), &item.over).await?
         };
@@ -159,7 +159,7 @@ impl Worker {
             Claim::Collision => {
                 // The row under this id is another event's: this one is known by its position.
                 *key = item.position_key(self.handler.name());
-                self.dedup.claim(key, None, &item.over).await?;
+                self.dedup.claim(key, item.digest(), &item.over).await?;
                 let detail = "another event with this id and another digest was handled before";
                 return Ok(Attempt::Unfit(Reason::new("id-collision", detail)));
             }
@@ -175,10 +175,10 @@ impl Worker {
         if mutant::enabled("dedup-not-cleared") {
             // Mutant 3: done before it is done; if the handler fails now, nobody will try again.
             self.commit(item, key, self.transaction(key, Finished::Done)).await?;
-            self.dedup.mark(key, Finished::Done, &item.over).await?;
+            self.dedup.mark(key, item.digest(), Finished::Done, &item.over).await?;
         }
         point!("processor.before-effect");
-        match self.handle(event, &HandlerContext { effect_key, attempt }).await {
+        match self.handle(event, &HandlerContext::new(effect_key, attempt)).await {
             Ok(outcome) => self.apply(item, key, outcome).await,
             Err(HandlerError::Retry(reason)) => Ok(Attempt::Failed(reason)),
             Err(HandlerError::Reject(reason)) => Ok(Attempt::Rejected(reason)),
@@ -248,7 +248,7 @@ impl Worker {
             Err(halt) => return Err(halt),
         }
         point!("processor.committed");
-        self.dedup.mark(key, Finished::Done, &item.over).await?;
+        self.dedup.mark(key, item.digest(), Finished::Done, &item.over).await?;
         Ok(Attempt::Finished)
     }
 
@@ -274,7 +274,7 @@ impl Worker {
             point::saw("dead-lettered");
             tracing::warn!(%reason, handler, topic = %partition.topic, offset = item.record.offset, "dead letter");
         }
-        self.dedup.mark(key, Finished::Dead, &item.over).await
+        self.dedup.mark(key, item.digest(), Finished::Dead, &item.over).await
     }
 
     /// Commits, however long the store takes to answer. Repeating is safe if the transaction finishes the inbox

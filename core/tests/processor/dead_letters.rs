@@ -1,5 +1,8 @@
 //! Dead letters: when, in what order, and that nothing of the original is lost.
 
+use squall_core::keys::MemoryKeys;
+use squall_core::processor::Authority;
+
 use crate::world::{DEAD, Step, World};
 
 fn header(record: &squall_core::bus::Record, name: &str) -> Option<String> {
@@ -88,19 +91,27 @@ async fn an_event_that_kills_the_process_is_buried_without_running_again() {
 
 #[tokio::test(start_paused = true)]
 async fn two_events_with_one_id_are_never_taken_for_duplicates() {
-    let mut world = World::new();
-    let event = world.emit("o-1", "k").await;
-    let digest = event.digest().to_string();
-    // Only the tail of the digest differs, so the id stays the same.
-    let forged = format!("{}{}", &digest[..60], if digest.ends_with("0000") { "1111" } else { "0000" });
-    let bytes = String::from_utf8(event.to_bytes()).expect("JSON").replace(&digest, &forged);
-    world.publish_raw(Some("k"), bytes.as_bytes()).await;
-    assert!(world.run().await);
-    let letters = world.bus.records(DEAD);
-    assert_eq!(letters.len(), 1);
-    assert_eq!(letters[0].value.as_ref(), bytes.as_bytes());
-    assert_eq!(header(&letters[0], "squall-dlq-reason").as_deref(), Some("id-collision"));
-    assert_eq!(world.charges("o-1"), 1);
+    for authority in [None, Some(Authority::Inbox), Some(Authority::Redis)] {
+        let mut world = World::new();
+        if let Some(authority) = authority {
+            world.keys = Some(MemoryKeys::new());
+            world.options.dedup.authority = authority;
+        }
+        let event = world.emit("o-1", "k").await;
+        assert!(world.run().await);
+        let digest = event.digest().to_string();
+        // Only the tail of the digest differs, so the id stays the same.
+        let tail = if digest.ends_with("0000") { "1111" } else { "0000" };
+        let forged = format!("{}{tail}", &digest[..60]);
+        let bytes = String::from_utf8(event.to_bytes()).expect("JSON").replace(&digest, &forged);
+        world.publish_raw(Some("k"), bytes.as_bytes()).await;
+        assert!(world.run().await);
+        let letters = world.bus.records(DEAD);
+        assert_eq!(letters.len(), 1, "{authority:?}");
+        assert_eq!(letters[0].value.as_ref(), bytes.as_bytes());
+        assert_eq!(header(&letters[0], "squall-dlq-reason").as_deref(), Some("id-collision"));
+        assert_eq!(world.charges("o-1"), 1);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -67,6 +67,24 @@ const CASES: &[Case] = &[
         },
     },
     Case {
+        mutant: "dedup-after-effect",
+        breaks: "idempotent",
+        provoke: |world| {
+            redis_authority(world);
+            world.options.dedup.authority = Authority::Inbox;
+            world.crash_at("processor.after-effect", 1);
+        },
+    },
+    Case {
+        mutant: "dedup-get-then-set",
+        breaks: "idempotent",
+        provoke: |world| {
+            redis_authority(world);
+            world.options.dedup.authority = Authority::Inbox;
+            world.groups.push("overlap".to_owned());
+        },
+    },
+    Case {
         mutant: "publish-before-append",
         breaks: "no-phantom",
         provoke: |world| world.crash_at("processor.after-effect", 1),
