@@ -10,7 +10,7 @@ use squall_core::bus::{
     Bus, BusError, Consumer, ConsumerOptions, Delivery, OutgoingRecord, Publisher, PublisherOptions, Record,
     TopicPartition,
 };
-use squall_mocks::kafka::client::{self, ClientError, Event, KafkaClient, NewRecord, ProduceError};
+use squall_mocks::kafka::client::{self, ClientError, Event, KafkaClient, NewRecord, OffsetReset, ProduceError};
 
 /// A [`Bus`] over a Kafka client.
 #[derive(Clone)]
@@ -37,6 +37,9 @@ impl Bus for KafkaBus {
 
     async fn consumer(&self, options: ConsumerOptions) -> Result<Box<dyn Consumer>, BusError> {
         let mut consumer = client::ConsumerOptions::new(options.group, options.topics);
+        // A group without a committed offset begins at the beginning: what was published before it came is not
+        // to be lost.
+        consumer.auto_offset_reset = OffsetReset::Earliest;
         consumer.session_timeout = options.session_timeout;
         consumer.heartbeat_interval = options.session_timeout / 3;
         Ok(Box::new(KafkaConsumer { consumer: self.client.consumer(consumer).map_err(refused)? }))

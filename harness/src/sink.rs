@@ -23,6 +23,9 @@ use tokio::time::sleep;
 
 use crate::history::{Effect, Record, Recorder, Text};
 
+/// What a sink counts: effects carried out, and requests it recognised as repeated.
+pub const SIGHTINGS: [&str; 2] = ["effect", "effect-repeated"];
+
 /// The largest request read.
 const BODY_BYTES_MAX: usize = 256 * 1024;
 
@@ -162,7 +165,7 @@ impl HttpSink {
         }
         drop(carried_out);
         let shared = &self.shared;
-        shared.recorder.saw(if committed { "effect" } else { "effect-repeated" });
+        shared.recorder.saw(SIGHTINGS[usize::from(!committed)]);
         let effect = Effect {
             name: Arc::clone(&shared.effect),
             business_key: key.into(),

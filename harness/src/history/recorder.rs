@@ -66,6 +66,14 @@ impl Recorder {
         state.entries.push(Entry { seq, at, host, what });
     }
 
+    /// Makes these names count from zero: what is never seen is then known to be zero.
+    pub fn count_from_zero<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
+        let mut state = self.lock();
+        for name in names {
+            state.counters.entry(name.to_owned()).or_default();
+        }
+    }
+
     /// Counts one sighting of `name`.
     pub fn saw(&self, name: &str) {
         let mut state = self.lock();

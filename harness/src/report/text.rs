@@ -172,6 +172,8 @@ fn further(others: &[Failure], failed: u64) -> Vec<String> {
     wrap(&format!("also failed: seeds {}", seeds.join(", ")), INDENT)
 }
 
+/// The line of totals.
+#[must_use]
 pub fn totals(results: &[ScenarioResult]) -> String {
     let totals = Totals::of(results);
     let counts = [

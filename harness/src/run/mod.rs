@@ -10,8 +10,6 @@ mod supervise;
 use std::sync::Arc;
 use std::time::Duration;
 
-use squall_core::point;
-
 use crate::checker::Registry;
 use crate::expect::{Judged, Modality};
 use crate::plan::{Outcome, Plan};
@@ -22,7 +20,7 @@ use crate::trace::diff::first_divergence;
 use crate::trace::{Keep, Trace, TraceOptions};
 use crate::verdict::{Class, Verdict, Violation};
 use crate::world::Run;
-use crate::world::sim::known_mutant;
+use crate::world::sim::{counted, known_mutant};
 
 pub use crate::world::sim::WorldError;
 
@@ -100,7 +98,8 @@ impl Runner {
         let kinds = self.services.kinds();
         let mut vocabulary = Vocabulary::new()
             .service_kinds(kinds.iter().map(String::as_str))
-            .points(point::ALL.iter().map(|point| point.name));
+            .points(counted())
+            .metrics(counted());
         for checker in self.registry.iter() {
             let optional: Vec<&str> = checker.parameters().iter().map(|it| it.name).collect();
             vocabulary = vocabulary.checker(checker.name(), &[], &optional);

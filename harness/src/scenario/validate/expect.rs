@@ -1,10 +1,12 @@
 //! Rules for expectations: one claim each, about something known, within the time there is.
 
+use std::collections::BTreeSet;
+
 use squall_mocks::rule::duration_text;
 
 use super::{Check, join};
 use crate::scenario::document::{Node, Step};
-use crate::scenario::schema::{Claim, ExpectEntry, Expectation, InvalidExpectation, Subject};
+use crate::scenario::schema::{Claim, ExpectEntry, Expectation, InvalidExpectation, Scenario, Subject};
 
 pub(super) fn check(check: &mut Check<'_>) {
     let path = join(&[], ["expect"]);
@@ -79,17 +81,20 @@ fn invalid(check: &mut Check<'_>, path: &[Step], entry: &ExpectEntry, problem: &
     }
 }
 
-/// A checker, with the keys it needs; `never` and `sometimes` may also be about a point.
+/// A checker, with the keys it needs; `sometimes` may also be about a point, or about a fault of the scenario:
+/// `name` counts how often it began, `name.hit` what a rule did.
 fn named(check: &mut Check<'_>, path: &[Step], value: &[Step], name: &str, expectation: &Expectation) {
     let vocabulary = check.vocabulary;
-    let by_point = matches!(expectation.claim, Claim::Never | Claim::Sometimes { .. });
+    let counted = matches!(expectation.claim, Claim::Sometimes { .. });
     let Some(keys) = vocabulary.checkers.get(name) else {
-        if by_point && vocabulary.points.contains(name) {
+        let faults = fault_names(check.scenario);
+        let is_fault = faults.contains(name.strip_suffix(".hit").unwrap_or(name));
+        if counted && (vocabulary.points.contains(name) || is_fault) {
             return without(check, path, &expectation.clone().into());
         }
-        let points = vocabulary.points.iter().filter(|_| by_point);
+        let points = vocabulary.points.iter().chain(&faults).filter(|_| counted);
         let known = vocabulary.checkers.keys().chain(points).map(String::as_str);
-        let what = if by_point { "checker or point" } else { "checker" };
+        let what = if counted { "checker, point or fault" } else { "checker" };
         return check.unknown(value, what, name, known);
     };
     let path = join(path, ["with"]);
@@ -105,6 +110,12 @@ fn named(check: &mut Check<'_>, path: &[Step], value: &[Step], name: &str, expec
         let text = format!("`{name}` needs to be told `{key}`");
         check.mistake(&path, text, format!("with = {{ {key} = … }}"));
     }
+}
+
+fn fault_names(scenario: &Scenario) -> BTreeSet<String> {
+    let planned = scenario.faults.iter().filter_map(|fault| fault.name.clone());
+    let chaos = scenario.chaos.iter().flat_map(|chaos| &chaos.any).filter_map(|entry| entry.name.clone());
+    planned.chain(chaos).collect()
 }
 
 fn without(check: &mut Check<'_>, path: &[Step], entry: &ExpectEntry) {

@@ -127,8 +127,7 @@ impl Stage<'_> {
                 for index in 0..service.hosts.len() {
                     software.push(self.broker(id(index), &cluster, index));
                 }
-                let (name, hosts) = (service.name.clone(), service.hosts.clone());
-                targets.kafka.push(Cluster { name, cluster, hosts });
+                targets.kafka.push(Cluster { cluster, hosts: service.hosts.clone() });
             }
             REDIS_KIND => {
                 for (index, host) in service.hosts.iter().enumerate() {

@@ -38,7 +38,6 @@ pub(super) struct Targets {
 
 /// A Kafka cluster and the hosts of its nodes, node 1 first.
 pub(super) struct Cluster {
-    pub(super) name: String,
     pub(super) cluster: KafkaCluster,
     pub(super) hosts: Vec<String>,
 }

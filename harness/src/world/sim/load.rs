@@ -22,6 +22,7 @@ use squall_core::event_id::Occurrence;
 use squall_core::store::MemoryStore;
 use tokio::time::sleep;
 
+use super::SIGHTINGS;
 use super::injector::HARNESS;
 use super::observer::Observer;
 use crate::bus::KafkaBus;
@@ -153,7 +154,7 @@ impl Load {
             }),
         );
         if publication.repeated {
-            shared.recorder.saw("workload.duplicate");
+            shared.recorder.saw(SIGHTINGS[0]);
         }
         let outcome = client.publish(publication, poison.then_some(value)).await;
         let told = |error: &dyn std::fmt::Display| error.to_string().into();

@@ -27,6 +27,7 @@ use crate::plan::Plan;
 use crate::service::Services;
 use crate::sim::engine::{Engine, TurmoilEngine};
 use crate::sim::net::Net;
+use crate::sink;
 use crate::sim::{Context, HostId, Probe, current_host, now};
 use crate::trace::{TraceOptions, Tracer};
 
@@ -60,6 +61,15 @@ pub enum WorldError {
     Thread(String),
 }
 
+/// Every name this world counts, besides the faults of a plan: points and sightings.
+pub(crate) fn counted() -> impl Iterator<Item = &'static str> {
+    let points = point::ALL.iter().map(|point| point.name);
+    points.chain(sink::SIGHTINGS).chain(SIGHTINGS)
+}
+
+/// What this world counts besides the points that services pass and the faults of the plan.
+const SIGHTINGS: [&str; 1] = ["duplicate-published"];
+
 /// Runs `plan`. `progress` is raised by one at every step, for whoever watches that the run moves.
 ///
 /// # Errors
@@ -75,6 +85,7 @@ pub fn run(
     mutant::enable(mutant);
     let tracer = Tracer::new(trace, now);
     let recorder = Recorder::new(now);
+    recorder.count_from_zero(counted());
     let outcome = Simulation::new(plan, services, &tracer, &recorder)?.drive(progress);
     mutant::enable(None);
     let (end, elapsed) = outcome;
