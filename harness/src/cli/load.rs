@@ -51,7 +51,10 @@ pub(super) fn load(
                 }
                 loaded.extend(found.cases.into_iter().map(|case| Loaded { file: file.clone(), case }));
             }
-            Err(diagnostics) => wrong.push_str(&diagnostics.render(context.error_colour)),
+            Err(diagnostics) => {
+                wrong.push_str(diagnostics.render(context.error_colour).trim_end());
+                wrong.push_str("\n\n");
+            },
         }
     }
     if wrong.is_empty() { Ok(loaded) } else { Err(Failure::Invalid(wrong.trim_end().to_owned())) }

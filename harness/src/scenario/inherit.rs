@@ -130,7 +130,7 @@ fn append(parent: &mut Vec<Node>, child: Vec<Node>) {
         let name = node.get("name").and_then(Node::text).map(str::to_owned);
         let same = |other: &Node| name.is_some() && other.get("name").and_then(Node::text) == name.as_deref();
         match parent.iter().position(same) {
-            Some(index) => parent[index] = node,
+            Some(index) => lay_over(&mut parent[index], node),
             None => parent.push(node),
         }
     }
