@@ -77,6 +77,30 @@ impl Fault {
     /// The groups: the first part of a kind's name.
     pub const GROUPS: [&str; 5] = ["net", "process", "kafka", "redis", "http"];
 
+    /// The names of all kinds, in order of their groups.
+    pub const KINDS: [&str; 20] = [
+        "net.partition",
+        "net.latency",
+        "net.reset",
+        "net.cut-after",
+        "net.bandwidth",
+        "net.slice",
+        "net.half-open",
+        "process.kill",
+        "kafka.rule",
+        "kafka.move-coordinator",
+        "kafka.move-leader",
+        "kafka.metadata-lag",
+        "redis.rule",
+        "redis.failover",
+        "redis.restart",
+        "redis.flush",
+        "redis.expire-early",
+        "redis.evict",
+        "redis.readonly",
+        "http.rule",
+    ];
+
     /// The kind's name: `net.partition`.
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -85,7 +85,10 @@ fn check(plan: &Plan, root: &Node, diagnostics: &mut Diagnostics) {
     if plan.duration.is_zero() {
         report(&["duration".into()], "a run of no duration proves nothing".to_owned(), "duration = \"30s\"");
     }
-    if plan.tick.is_zero() || plan.tick > Duration::from_secs(1) || plan.tick.as_micros() % 1000 != 0 {
+    if plan.tick.is_zero()
+        || plan.tick > Duration::from_secs(1)
+        || !plan.tick.as_micros().is_multiple_of(1000)
+    {
         let text = "a tick is 1ms to 1s, in whole milliseconds".to_owned();
         report(&["tick".into()], text, "tick = \"1ms\"");
     }
