@@ -20,5 +20,5 @@ pub use discover::{DiscoverError, discover};
 pub(crate) use inherit::read_text;
 pub use load::{Case, LoadOptions, Loaded};
 pub use schema::Scenario;
-pub(crate) use validate::check_load;
+pub(crate) use validate::validate_plan;
 pub use vocabulary::Vocabulary;

@@ -89,6 +89,8 @@ const MISTAKES: &[Mistake] = &[
     mistake("nth = 3 }", "probability = 1.5 }", "1.5", "a probability from 0 to 1", ""),
     mistake("act = \"drop-after\"", "act = \"drop-aftr\"", "\"drop-aftr\"", "unknown name `drop-aftr`", "did you mean `drop-after`"),
     mistake("at = \"35s\"", "at = \"35s\"\nname = \"crash-in-the-gap\"", "\"crash-in-the-gap\"", "is taken", ""),
+    mistake("replicas = 3", "replicas = 4000000000", "4000000000", "1 to 64 replicas", ""),
+    mistake("name = \"crash-in-the-gap\"", "name = \"chaos.crash\"", "\"chaos.crash\"", "begin with `chaos.`", ""),
     // Chaos.
     mistake("weight = 4", "weight = 0", "0", "a weight is 1 to 100", ""),
     mistake("max-concurrent = 2", "max-concurrent = 0", "0", "faults at once", ""),

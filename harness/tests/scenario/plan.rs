@@ -204,6 +204,14 @@ fn unique_keys_are_unique_and_uniform_ones_even() {
 }
 
 #[test]
+fn a_plan_may_be_shortened_by_hand() {
+    let mut plan = Plan::draw(&case(), Seed(7));
+    plan.duration = Duration::from_secs(5);
+    let read = Plan::parse("x.plan.toml", &plan.to_toml()).unwrap_or_else(|found| panic!("{found}"));
+    assert_eq!(read, plan);
+}
+
+#[test]
 fn a_mistake_in_a_plan_is_shown_where_it_is() {
     let text = Plan::draw(&case(), Seed(7)).to_toml();
     let change = |from: &str, to: &str| {
@@ -225,4 +233,16 @@ fn a_mistake_in_a_plan_is_shown_where_it_is() {
     assert!(message.contains("1 to 1000000 keys") && line.contains("4000000000"), "{message} at {line}");
     let (message, _) = change("between = [\"worker-1\"", "between = [\"worker-9\"");
     assert!(message.contains("no host is called `worker-9`"), "{message}");
+    let (message, line) = change("between = [\"worker-1\"", "between = [\"worker-*\"");
+    assert!(
+        message.contains("no host is called `worker-*`") && line.contains("worker-*"),
+        "{message} at {line}"
+    );
+    let (message, line) = change(
+        "spec]\nkind = \"squall.redis\"\nreplicas = 1",
+        "spec]\nkind = \"squall.redis\"\nreplicas = 4000000000",
+    );
+    assert!(message.contains("not the hosts of `redis`") && line.contains("hosts ="), "{message} at {line}");
+    let (message, line) = change("net.partition-57a4", "crash-in-the-gap");
+    assert!(message.contains("is taken") && line.contains("crash-in-the-gap"), "{message} at {line}");
 }
