@@ -1,8 +1,8 @@
 //! The faults a scenario can name: what can go wrong, not how it is made to.
 //!
-//! One enum, [`Fault`], serves scenario and plan files. In both a fault is one dotted key, `net.partition`, that
-//! holds its settings. Each kind says whether it lasts ([`Needs`]), which hosts it names and which worlds can
-//! inject it. Nothing here injects anything.
+//! One enum, [`Fault`], serves scenario and plan files. In both a fault is one dotted key, `net.partition`,
+//! that holds its settings. Each kind says whether it lasts ([`Needs`]), which hosts it names and which
+//! worlds can inject it. Nothing here injects anything.
 
 mod host;
 mod http;

@@ -4,7 +4,8 @@ use squall::scenario::Severity;
 
 use crate::support::{VALID, changed, load, mistakes};
 
-/// One change of the valid scenario, and what must be said: the text at the place, and parts of message and hint.
+/// One change of the valid scenario, and what must be said: the text at the place, and parts of message and
+/// hint.
 struct Mistake {
     from: &'static str,
     to: &'static str,

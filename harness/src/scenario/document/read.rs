@@ -1,8 +1,8 @@
 //! Reads a tree into a type and reports every mistake on the way.
 //!
 //! Serde stops at the first mistake. So it is reported, the value it is in is marked faulty, and the reading
-//! starts again without that value, until it succeeds. A mistake that only follows from a marked value, like a
-//! key that is missing because its value was marked, is not reported.
+//! starts again without that value, until it succeeds. A mistake that only follows from a marked value, like
+//! a key that is missing because its value was marked, is not reported.
 
 use serde::de::DeserializeOwned;
 

@@ -142,7 +142,9 @@ pub(super) fn worlds(check: &mut Check<'_>, path: &[Step], fault: &Fault, by_poi
     let names = unable.iter().map(|world| world.name()).collect::<Vec<_>>().join(", ");
     let what = if by_point { format!("`{kind}` at a point") } else { format!("`{kind}`") };
     if unable.is_empty() {
-    } else if able.is_empty() {
+        return;
+    }
+    if able.is_empty() {
         let text = format!("{what} cannot be injected in any of the scenario's worlds ({names})");
         check.mistake(path, text, "add \"sim\" to `worlds`, or choose another fault");
     } else {
