@@ -161,6 +161,33 @@ fn all_mistakes_are_found_at_once() {
 }
 
 #[test]
+fn every_missing_key_is_named() {
+    let text = changed("rate = \"200/s\"\n", "").replace("count = 2000\n", "").replace("emit = ", "emti = ");
+    let text = text.replace("[\"worker-1\"], [\"kafka-*\"]", "[\"worker-9\"], [\"kafka-*\"]");
+    let found = mistakes(&text);
+    let messages: Vec<&str> = found.iter().map(|record| record.message.as_str()).collect();
+    let expected = [
+        "the key `count` is missing",
+        "the key `rate` is missing",
+        "unknown key `emti`",
+        "no host is called `worker-9`",
+    ];
+    assert_eq!(messages, expected);
+    let plan =
+        squall::plan::Plan::parse("x.plan.toml", "schema = 1\n[[fault]]\nat = 3").expect_err("mistakes");
+    let shown = plan.to_string();
+    for part in [
+        "`scenario` is missing",
+        "`seed` is missing",
+        "`settle` is missing",
+        "`name` is missing",
+        "with a unit",
+    ] {
+        assert!(shown.contains(part), "no {part} in {shown}");
+    }
+}
+
+#[test]
 fn a_diagnostic_shows_the_line_and_marks_the_place() {
     let shown = load(&changed("net.partition", "net.partion")).expect_err("a mistake").render(false);
     let expected = [
