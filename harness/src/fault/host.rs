@@ -1,7 +1,8 @@
 //! Names of hosts, and patterns over them.
 //!
-//! A service of one replica is a host of the service's name; with more, hosts are numbered from 1: `worker-1`.
-//! A single host also answers to `worker-1`, so that a scenario stays right while its matrix varies the number.
+//! A service of one replica is a host of the service's name; with more, hosts are numbered from 1:
+//! `worker-1`. A single host also answers to `worker-1`, so that a scenario stays right while its matrix
+//! varies the number.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 

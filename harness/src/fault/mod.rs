@@ -1,8 +1,8 @@
 //! The faults a scenario can name: what can go wrong, not how it is made to.
 //!
-//! One enum, [`Fault`], serves scenario and plan files. In both a fault is one dotted key, `net.partition`, that
-//! holds its settings. Each kind says whether it lasts ([`Needs`]), which hosts it names and which worlds can
-//! inject it. Nothing here injects anything.
+//! One enum, [`Fault`], serves scenario and plan files. In both a fault is one dotted key, `net.partition`,
+//! that holds its settings. Each kind says whether it lasts ([`Needs`]), which hosts it names and which
+//! worlds can inject it. Nothing here injects anything.
 
 mod host;
 mod http;
@@ -76,6 +76,30 @@ pub enum Fault {
 impl Fault {
     /// The groups: the first part of a kind's name.
     pub const GROUPS: [&str; 5] = ["net", "process", "kafka", "redis", "http"];
+
+    /// The names of all kinds, in order of their groups.
+    pub const KINDS: [&str; 20] = [
+        "net.partition",
+        "net.latency",
+        "net.reset",
+        "net.cut-after",
+        "net.bandwidth",
+        "net.slice",
+        "net.half-open",
+        "process.kill",
+        "kafka.rule",
+        "kafka.move-coordinator",
+        "kafka.move-leader",
+        "kafka.metadata-lag",
+        "redis.rule",
+        "redis.failover",
+        "redis.restart",
+        "redis.flush",
+        "redis.expire-early",
+        "redis.evict",
+        "redis.readonly",
+        "http.rule",
+    ];
 
     /// The kind's name: `net.partition`.
     #[must_use]

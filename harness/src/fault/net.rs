@@ -1,4 +1,5 @@
-//! Faults of the network between hosts. A link is every pair of a host of its first and one of its second end.
+//! Faults of the network between hosts. A link is every pair of a host of its first and one of its second
+//! end.
 //!
 //! Types only: the world injects them.
 

@@ -166,7 +166,7 @@ impl FromStr for Bandwidth {
 
 impl fmt::Display for Bandwidth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let exact = BYTE_UNITS.iter().find(|(_, size)| self.bytes_per_second % size == 0);
+        let exact = BYTE_UNITS.iter().find(|(_, size)| self.bytes_per_second.is_multiple_of(*size));
         let (unit, size) = exact.unwrap_or(&("B", 1));
         write!(f, "{}{unit}/s", self.bytes_per_second / size)
     }

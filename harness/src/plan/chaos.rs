@@ -1,9 +1,9 @@
 //! Writes chaos out as faults with times and hosts.
 //!
-//! Each entry of `[chaos]` is a process of its own: a gap, an occurrence, a gap, …, each drawn from streams under
-//! the entry's name. Then the occurrences of all entries compete for the `max-concurrent` places: each draws a
-//! ticket u^(1/weight), and the highest go first (weighted sampling after Efraimidis and Spirakis), so leaving an
-//! entry out changes no draw of another; at most it leaves room for more of them.
+//! Each entry of `[chaos]` is a process of its own: a gap, an occurrence, a gap, …, each drawn from streams
+//! under the entry's name. Then the occurrences of all entries compete for the `max-concurrent` places: each
+//! draws a ticket u^(1/weight), and the highest go first (weighted sampling after Efraimidis and Spirakis),
+//! so leaving an entry out changes no draw of another; at most it leaves room for more of them.
 
 use std::time::Duration;
 

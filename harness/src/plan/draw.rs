@@ -90,7 +90,8 @@ pub(super) fn name_rule(fault: &mut Fault, name: &str) {
     slot.get_or_insert_with(|| name.to_owned());
 }
 
-/// Gives names to what has none: from its kind and settings, so that they do not change when another is removed.
+/// Gives names to what has none: from its kind and settings, so that they do not change when another is
+/// removed.
 #[derive(Default)]
 pub(super) struct Names {
     taken: BTreeMap<String, u32>,

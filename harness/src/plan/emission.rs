@@ -1,7 +1,7 @@
 //! The events of a workload, each from streams of its own: its key, its fields, how it is spoiled.
 //!
-//! They follow from the workload's definition and the seed, so they are made when they are asked for. Adding a
-//! field changes no other field, raising the count changes no earlier event.
+//! They follow from the workload's definition and the seed, so they are made when they are asked for. Adding
+//! a field changes no other field, raising the count changes no earlier event.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -59,13 +59,20 @@ impl TryFrom<PlannedEntry> for PlannedFault {
 
 impl From<PlannedFault> for PlannedEntry {
     fn from(planned: PlannedFault) -> Self {
-        let PlannedFault { name, trigger, lasts, fault, origin } = planned;
+        let (origin, name) = (planned.origin, planned.name.clone());
+        let FaultEntry { at, when, lasts, net, process, kafka, redis, http, .. } = planned.into();
+        Self { origin, name, at, when, lasts, net, process, kafka, redis, http }
+    }
+}
+
+impl From<PlannedFault> for FaultEntry {
+    fn from(planned: PlannedFault) -> Self {
+        let PlannedFault { name, trigger, lasts, fault, .. } = planned;
         let (at, when) = match trigger {
             Trigger::At(at) => (Some(at), None),
             Trigger::Point(point) => (None, Some(point)),
         };
-        let (net, process, kafka, redis, http) = (None, None, None, None, None);
-        let entry = Self { origin, name, at, when, lasts, net, process, kafka, redis, http };
+        let entry = Self { name: Some(name), at, when, lasts, ..Self::default() };
         match fault {
             Fault::Net(fault) => Self { net: Some(fault), ..entry },
             Fault::Process(fault) => Self { process: Some(fault), ..entry },

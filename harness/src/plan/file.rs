@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{PLAN_SCHEMA, Plan, Trigger};
+use super::{PLAN_SCHEMA, Plan, PlannedService};
 use crate::scenario::document::{Node, Step, parse, read};
-use crate::scenario::schema::{Run, Scenario, Seeds};
-use crate::scenario::{Diagnostic, Diagnostics, check_load, read_text};
+use crate::scenario::schema::{FaultEntry, Run, Scenario, Seeds};
+use crate::scenario::{Diagnostic, Diagnostics, read_text, validate_plan};
 
 /// Longest `duration` and `settle` of a plan.
 const RUN_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -85,7 +85,10 @@ fn check(plan: &Plan, root: &Node, diagnostics: &mut Diagnostics) {
     if plan.duration.is_zero() {
         report(&["duration".into()], "a run of no duration proves nothing".to_owned(), "duration = \"30s\"");
     }
-    if plan.tick.is_zero() || plan.tick > Duration::from_secs(1) || plan.tick.as_micros() % 1000 != 0 {
+    if plan.tick.is_zero()
+        || plan.tick > Duration::from_secs(1)
+        || !plan.tick.as_micros().is_multiple_of(1000)
+    {
         let text = "a tick is 1ms to 1s, in whole milliseconds".to_owned();
         report(&["tick".into()], text, "tick = \"1ms\"");
     }
@@ -95,33 +98,22 @@ fn check(plan: &Plan, root: &Node, diagnostics: &mut Diagnostics) {
     if plan.faults.len() > FAULTS_MAX {
         report(&["fault".into()], format!("more than {FAULTS_MAX} faults"), "remove some");
     }
-    if root.is_sound() {
-        check_faults(plan, &mut report);
-        check_load(&view(plan), root, diagnostics);
+    let mut services = BTreeSet::new();
+    for (index, service) in plan.services.iter().enumerate() {
+        let path = |key: &str| vec![Step::from("service"), Step::from(index), Step::from(key)];
+        if !services.insert(&service.name) {
+            report(&path("name"), format!("the name `{}` is taken", service.name), "rename one");
+        }
+        // The lengths are compared first: `replicas` may be any number.
+        let PlannedService { name, hosts, spec } = service;
+        if spec.replicas as usize != hosts.len() || spec.host_names(name) != *hosts {
+            let text = format!("these are not the hosts of `{name}` with {} replicas", spec.replicas);
+            report(&path("hosts"), text, "change `hosts` and `spec.replicas` together");
+        }
     }
-}
-
-/// The hosts and names of the faults. The tree is sound, so a fault's number is its place's.
-fn check_faults(plan: &Plan, report: &mut impl FnMut(&[Step], String, &str)) {
-    let hosts: BTreeSet<&str> = plan.hosts().map(|(host, _)| host).collect();
-    let mut names = BTreeSet::new();
-    for (index, planned) in plan.faults.iter().enumerate() {
-        let path = |key: &str| vec![Step::from("fault"), Step::from(index), Step::from(key)];
-        if !names.insert(planned.name.as_str()) {
-            let text = format!("the name `{}` is taken", planned.name);
-            report(&path("name"), text, "a name decides what a rule draws: each fault needs its own");
-        }
-        let mut fault = planned.fault.clone();
-        let mut named: Vec<String> =
-            fault.hosts_mut().iter().flat_map(|(_, hosts)| hosts.names().to_vec()).collect();
-        if let Trigger::Point(point) = &planned.trigger {
-            named.extend(point.host.iter().flat_map(|hosts| hosts.names().to_vec()));
-        }
-        for name in named.iter().filter(|name| !hosts.contains(name.as_str())) {
-            let text = format!("no host is called `{name}`");
-            let group = fault.kind().split('.').next().unwrap_or_default();
-            report(&path(group), text, "a plan names hosts of its services, without patterns");
-        }
+    // With a mistake above, or in a table that was left out, nothing is said about what names those hosts.
+    if root.is_sound() && !diagnostics.has_errors() {
+        validate_plan(&view(plan), root, diagnostics);
     }
 }
 
@@ -136,7 +128,7 @@ fn view(plan: &Plan) -> Scenario {
         run: Run { duration: plan.duration, settle: plan.settle, seeds: Seeds::Count(1), tick: plan.tick },
         topology: topology.collect(),
         workloads: plan.workloads.clone(),
-        faults: Vec::new(),
+        faults: plan.faults.iter().cloned().map(FaultEntry::from).collect(),
         chaos: None,
         expectations: Vec::new(),
     }

@@ -1,8 +1,8 @@
 //! Plans: everything one run needs, every random choice made.
 //!
 //! A plan is drawn from a scenario's case and a seed, or read from a file; a run, a replay and a shrink know
-//! nothing else. Faults name concrete hosts and times, chaos is written out. Only the events of a workload are
-//! not listed: they follow from its definition and the seed, so a plan stays small enough to read.
+//! nothing else. Faults name concrete hosts and times, chaos is written out. Only the events of a workload
+//! are not listed: they follow from its definition and the seed, so a plan stays small enough to read.
 
 mod chaos;
 mod draw;

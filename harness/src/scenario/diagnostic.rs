@@ -100,7 +100,7 @@ pub struct Record {
     pub end_column: Option<usize>,
 }
 
-/// Most diagnostics that are kept: a file that is no TOML at all has one mistake per line.
+/// Most diagnostics of each severity that are kept: a file that is no TOML at all has one mistake per line.
 const KEPT_MAX: usize = 500;
 /// Most diagnostics that are written out for a person; the rest is counted.
 const RENDERED_MAX: usize = 50;
@@ -121,13 +121,14 @@ impl Diagnostics {
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
         let same =
             |known: &Diagnostic| known.place == diagnostic.place && known.message == diagnostic.message;
-        if !self.is_full() && !self.list.iter().any(same) {
+        if !self.is_full(diagnostic.severity) && !self.list.iter().any(same) {
             self.list.push(diagnostic);
         }
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.list.len() >= KEPT_MAX
+    /// Whether no more of this severity are kept. Errors have room of their own: no warning may displace one.
+    pub(crate) fn is_full(&self, severity: Severity) -> bool {
+        self.list.iter().filter(|diagnostic| diagnostic.severity == severity).count() >= KEPT_MAX
     }
 
     /// Puts them in the order of their places; those without one come first.

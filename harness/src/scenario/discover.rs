@@ -67,8 +67,8 @@ pub fn discover(path: &Path) -> Result<Vec<PathBuf>, DiscoverError> {
     if found.is_empty() { Err(DiscoverError::None(path.to_owned())) } else { Ok(found) }
 }
 
-/// Whether a file says that it is only there to be extended. One that cannot be read does not: loading it says
-/// what is wrong.
+/// Whether a file says that it is only there to be extended. One that cannot be read does not: loading it
+/// says what is wrong.
 fn is_abstract(path: &Path) -> bool {
     let text = super::inherit::read_text(path).unwrap_or_default();
     let table = text.parse::<toml::Table>().unwrap_or_default();

@@ -15,7 +15,8 @@ use crate::seed::Seed;
 /// How to load.
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
-    /// Values for parameters, by name: `--set workers=3`. A value is read as TOML if it is that, or else as text.
+    /// Values for parameters, by name: `--set workers=3`. A value is read as TOML if it is that, or else as
+    /// text.
     pub overrides: Vec<(String, String)>,
     /// The names a scenario may use.
     pub vocabulary: Vocabulary,

@@ -1,7 +1,8 @@
 //! Scenarios: TOML files that say what runs, what goes wrong and what must hold.
 //!
-//! [`Scenario::load`](schema::Scenario::load) reads a file and everything it extends into checked cases, or says
-//! all that is wrong with it, each mistake with its place. Nothing here runs anything or draws a random number.
+//! [`Scenario::load`](schema::Scenario::load) reads a file and everything it extends into checked cases, or
+//! says all that is wrong with it, each mistake with its place. Nothing here runs anything or draws a random
+//! number.
 
 mod diagnostic;
 mod discover;
@@ -20,5 +21,5 @@ pub use discover::{DiscoverError, discover};
 pub(crate) use inherit::read_text;
 pub use load::{Case, LoadOptions, Loaded};
 pub use schema::Scenario;
-pub(crate) use validate::check_load;
+pub(crate) use validate::validate_plan;
 pub use vocabulary::Vocabulary;

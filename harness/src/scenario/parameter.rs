@@ -1,8 +1,8 @@
 //! `[params]`, `[matrix]` and `--set`: the values of a case, and putting them where `${name}` stands.
 //!
-//! A text that is nothing but `${name}` becomes the value with its type; inside a longer text the value's text
-//! is put in. `$${` stands for `${` itself. A value keeps the place where it is used. Values are plain: no
-//! tables, no references to other parameters.
+//! A text that is nothing but `${name}` becomes the value with its type; inside a longer text the value's
+//! text is put in. `$${` stands for `${` itself. A value keeps the place where it is used. Values are plain:
+//! no tables, no references to other parameters.
 
 use std::collections::{BTreeMap, BTreeSet};
 

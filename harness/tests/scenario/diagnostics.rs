@@ -4,7 +4,8 @@ use squall::scenario::Severity;
 
 use crate::support::{VALID, changed, load, mistakes};
 
-/// One change of the valid scenario, and what must be said: the text at the place, and parts of message and hint.
+/// One change of the valid scenario, and what must be said: the text at the place, and parts of message and
+/// hint.
 struct Mistake {
     from: &'static str,
     to: &'static str,
@@ -89,6 +90,8 @@ const MISTAKES: &[Mistake] = &[
     mistake("nth = 3 }", "probability = 1.5 }", "1.5", "a probability from 0 to 1", ""),
     mistake("act = \"drop-after\"", "act = \"drop-aftr\"", "\"drop-aftr\"", "unknown name `drop-aftr`", "did you mean `drop-after`"),
     mistake("at = \"35s\"", "at = \"35s\"\nname = \"crash-in-the-gap\"", "\"crash-in-the-gap\"", "is taken", ""),
+    mistake("replicas = 3", "replicas = 4000000000", "4000000000", "1 to 64 replicas", ""),
+    mistake("name = \"crash-in-the-gap\"", "name = \"chaos.crash\"", "\"chaos.crash\"", "begin with `chaos.`", ""),
     // Chaos.
     mistake("weight = 4", "weight = 0", "0", "a weight is 1 to 100", ""),
     mistake("max-concurrent = 2", "max-concurrent = 0", "0", "faults at once", ""),
@@ -155,6 +158,33 @@ fn all_mistakes_are_found_at_once() {
     }
     let lines: Vec<_> = found.iter().map(|record| record.line).collect();
     assert!(lines.is_sorted(), "in the order of the file: {lines:?}");
+}
+
+#[test]
+fn every_missing_key_is_named() {
+    let text = changed("rate = \"200/s\"\n", "").replace("count = 2000\n", "").replace("emit = ", "emti = ");
+    let text = text.replace("[\"worker-1\"], [\"kafka-*\"]", "[\"worker-9\"], [\"kafka-*\"]");
+    let found = mistakes(&text);
+    let messages: Vec<&str> = found.iter().map(|record| record.message.as_str()).collect();
+    let expected = [
+        "the key `count` is missing",
+        "the key `rate` is missing",
+        "unknown key `emti`",
+        "no host is called `worker-9`",
+    ];
+    assert_eq!(messages, expected);
+    let plan =
+        squall::plan::Plan::parse("x.plan.toml", "schema = 1\n[[fault]]\nat = 3").expect_err("mistakes");
+    let shown = plan.to_string();
+    for part in [
+        "`scenario` is missing",
+        "`seed` is missing",
+        "`settle` is missing",
+        "`name` is missing",
+        "with a unit",
+    ] {
+        assert!(shown.contains(part), "no {part} in {shown}");
+    }
 }
 
 #[test]

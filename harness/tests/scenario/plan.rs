@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use squall::fault::{Fault, World};
+use squall::fault::{Fault, Hosts, KafkaFault, NetFault, World};
 use squall::plan::{Emission, Origin, Outcome, Plan, PlannedFault, Spoil, Trigger};
 use squall::scenario::Case;
-use squall::scenario::schema::Keys;
+use squall::scenario::schema::{ChaosEntry, Field, Keys};
 use squall::seed::Seed;
 
 use crate::support::{VALID, load};
@@ -27,6 +27,8 @@ fn by_name(faults: &[PlannedFault]) -> BTreeMap<&str, &PlannedFault> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn the_same_seed_draws_the_same_plan(seed: u64) {
         let case = case();
@@ -77,6 +79,9 @@ proptest! {
         let mut case = case();
         let chaos = case.scenario.chaos.as_mut().expect("chaos");
         chaos.max_concurrent = most;
+        let anywhere = || Hosts::new(["*"]);
+        let reset = NetFault::Reset { link: [anywhere(), anywhere()] };
+        chaos.any.push(ChaosEntry { weight: 1, net: Some(reset), ..ChaosEntry::default() });
         chaos.any.iter_mut().for_each(|entry| entry.gap.mean = Duration::from_secs(2));
         let plan = Plan::draw(&case, Seed(seed));
         let hosts: Vec<&str> = plan.hosts().map(|(host, _)| host).collect();
@@ -95,12 +100,11 @@ proptest! {
                 prop_assert!(!named.names().is_empty());
                 prop_assert!(named.names().iter().all(|name| hosts.contains(&name.as_str())));
             }
+            if let [(_, left), (_, right)] = fault.fault.clone().hosts_mut().as_slice() {
+                prop_assert!(!left.names().iter().any(|name| right.contains(name)), "a link needs two ends");
+            }
         }
     }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn mutilated_plans_are_refused_and_never_panic(
@@ -139,13 +143,29 @@ fn a_swarm_enables_different_subsets() {
 }
 
 #[test]
+fn weight_decides_who_gets_the_last_place() {
+    let mut case = case();
+    let chaos = case.scenario.chaos.as_mut().expect("chaos");
+    (chaos.swarm, chaos.max_concurrent) = (false, 1);
+    let mut heavy = chaos.any[0].clone();
+    heavy.gap.mean = Duration::from_secs(1);
+    let light = ChaosEntry { name: Some("light".to_owned()), weight: 1, ..heavy.clone() };
+    chaos.any = vec![light, ChaosEntry { name: Some("heavy".to_owned()), weight: 50, ..heavy }];
+    let plans = (0..20).map(|seed| Plan::draw(&case, Seed(seed)));
+    let names: Vec<String> = plans.flat_map(|plan| plan.faults).map(|fault| fault.name).collect();
+    let count = |prefix: &str| names.iter().filter(|name| name.starts_with(prefix)).count();
+    let (light, heavy) = (count("chaos.light."), count("chaos.heavy."));
+    assert!(light > 0 && heavy > 2 * light, "light {light}, heavy {heavy}");
+}
+
+#[test]
 fn patterns_become_hosts_and_a_rule_gets_its_faults_name() {
     let plan = Plan::draw(&case(), Seed(1));
     let hosts: Vec<&str> = plan.hosts().map(|(host, _)| host).collect();
     assert_eq!(hosts, ["kafka-1", "kafka-2", "kafka-3", "redis", "worker-1", "worker-2", "worker-3"]);
     let Trigger::Point(point) = &plan.faults[0].trigger else { panic!("a point") };
     assert_eq!(point.host.as_ref().map(|hosts| hosts.names().len()), Some(3));
-    let Fault::Kafka(squall::fault::KafkaFault::Rule(rule)) = &plan.faults[3].fault else { panic!("a rule") };
+    let Fault::Kafka(KafkaFault::Rule(rule)) = &plan.faults[3].fault else { panic!("a rule") };
     assert_eq!(rule.name.as_ref(), Some(&plan.faults[3].name));
     let unsupported: Vec<&str> = plan.unsupported(World::Local).map(|fault| fault.name.as_str()).collect();
     assert_eq!(unsupported, ["crash-in-the-gap"], "only the simulation sees points");
@@ -166,6 +186,11 @@ fn events_are_due_at_the_rate_under_few_keys_and_spoiled_in_their_shares() {
     assert!((20..=60).contains(&duplicates), "2 % of 2000: {duplicates}");
     assert!(spoiled(|spoil| matches!(spoil, Spoil::Poison)) >= 1);
     for event in &events {
+        for spoil in &event.spoil {
+            if let Spoil::Late { by: delay } | Spoil::Duplicate { after: delay } = spoil {
+                assert!(event.at + *delay <= plan.duration, "{event:?}");
+            }
+        }
         let amount = event.data["amount"].as_i64().expect("a number");
         assert!((1..=100_000).contains(&amount));
         assert!(event.data["email"].as_str().is_some_and(|email| email.ends_with("@example.com")));
@@ -180,7 +205,7 @@ fn earlier_events_and_other_fields_stay_when_a_workload_grows() {
     let small = &plan.workloads[0];
     let mut large = small.clone();
     large.count = 3000;
-    large.data.insert("aaa".to_owned(), squall::scenario::schema::Field::Range([0, 9]));
+    large.data.insert("aaa".to_owned(), Field::Range([0, 9]));
     let pairs = plan.emissions(small).zip(plan.emissions(&large));
     for (before, mut after) in pairs {
         after.data.remove("aaa");
@@ -201,6 +226,14 @@ fn unique_keys_are_unique_and_uniform_ones_even() {
     assert_eq!(count(&workload).len(), 2000);
     workload.keys = Keys::Uniform { n: 4 };
     assert!(count(&workload).values().all(|n| (400..600).contains(n)));
+}
+
+#[test]
+fn a_plan_may_be_shortened_by_hand() {
+    let mut plan = Plan::draw(&case(), Seed(7));
+    plan.duration = Duration::from_secs(5);
+    let read = Plan::parse("x.plan.toml", &plan.to_toml()).unwrap_or_else(|found| panic!("{found}"));
+    assert_eq!(read, plan);
 }
 
 #[test]
@@ -225,4 +258,16 @@ fn a_mistake_in_a_plan_is_shown_where_it_is() {
     assert!(message.contains("1 to 1000000 keys") && line.contains("4000000000"), "{message} at {line}");
     let (message, _) = change("between = [\"worker-1\"", "between = [\"worker-9\"");
     assert!(message.contains("no host is called `worker-9`"), "{message}");
+    let (message, line) = change("between = [\"worker-1\"", "between = [\"worker-*\"");
+    assert!(
+        message.contains("no host is called `worker-*`") && line.contains("worker-*"),
+        "{message} at {line}"
+    );
+    let (message, line) = change(
+        "spec]\nkind = \"squall.redis\"\nreplicas = 1",
+        "spec]\nkind = \"squall.redis\"\nreplicas = 4000000000",
+    );
+    assert!(message.contains("not the hosts of `redis`") && line.contains("hosts ="), "{message} at {line}");
+    let (message, line) = change("net.partition-57a4", "crash-in-the-gap");
+    assert!(message.contains("is taken") && line.contains("crash-in-the-gap"), "{message} at {line}");
 }

@@ -1,4 +1,5 @@
-//! What these tests share: a vocabulary, a scenario without mistakes, and loading from a folder that goes away.
+//! What these tests share: a vocabulary, a scenario without mistakes, and loading from a folder that goes
+//! away.
 
 use std::path::Path;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::scenario::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::scenario::diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 
 /// A value and where it was written.
 #[derive(Clone, Debug)]
@@ -165,7 +165,7 @@ pub(crate) fn parse(source: usize, diagnostics: &mut Diagnostics) -> Option<Node
         if last_line.replace(line) == Some(line) {
             continue;
         }
-        if diagnostics.is_full() {
+        if diagnostics.is_full(Severity::Error) {
             break;
         }
         diagnostics.push(Diagnostic::error(place, format!("this is not TOML: {}", error.message())));

@@ -1,8 +1,8 @@
 //! What a scenario says, in the shape of its file, version 1.
 //!
-//! A value of these types is what the file says after inheritance and parameters, with defaults filled in; the
-//! loader has also checked it against the rules a type cannot express. Files are read by the loader, which
-//! knows lines and columns; written, they are plain TOML.
+//! A value of these types is what the file says after inheritance and parameters, with defaults filled in;
+//! the loader has also checked it against the rules a type cannot express. Files are read by the loader,
+//! which knows lines and columns; written, they are plain TOML.
 
 mod data;
 mod expect;

@@ -15,10 +15,11 @@ pub(super) fn check(check: &mut Check<'_>) {
     let path = join(&[], ["fault"]);
     let rows = check.rows(&path, &check.scenario.faults);
     check.unique_names(&rows, |entry| entry.name.as_deref());
-    if rows.len() > FAULTS_MAX {
+    if rows.len() > FAULTS_MAX && !check.is_plan {
         check.mistake(&path, format!("more than {FAULTS_MAX} faults"), "leave faults to [chaos]");
     }
     for (path, entry) in rows {
+        name(check, &path, entry);
         trigger(check, &path, entry);
         if let Some(fault) = one_kind(check, &path, entry.faults()) {
             window(check, &path, &fault, entry.lasts.is_some());
@@ -26,6 +27,19 @@ pub(super) fn check(check: &mut Check<'_>) {
             worlds(check, &path, &fault, entry.when.is_some());
             settings(check, &path, fault, entry.when.is_some());
         }
+    }
+}
+
+fn name(check: &mut Check<'_>, path: &[Step], entry: &FaultEntry) {
+    let path = join(path, ["name"]);
+    match entry.name.as_deref() {
+        Some(name) if name.trim().is_empty() => {
+            check.mistake(&path, "an empty name names nothing", "name = \"crash-in-the-gap\"");
+        }
+        Some(name) if name.starts_with("chaos.") && !check.is_plan => {
+            check.mistake(&path, "names that begin with `chaos.` are given to what chaos draws", "rename it");
+        }
+        _ => {}
     }
 }
 
@@ -66,7 +80,7 @@ fn trigger(check: &mut Check<'_>, path: &[Step], entry: &FaultEntry) {
         _ => {}
     }
     let duration = check.scenario.run.duration;
-    if entry.at.is_some_and(|at| at >= duration) && check.is_sound(&join(&[], ["run"])) {
+    if entry.at.is_some_and(|at| at >= duration) && !check.is_plan && check.is_sound(&join(&[], ["run"])) {
         let text =
             format!("this is after the end of the run's duration of {}", duration_text::format(duration));
         check.mistake(
@@ -78,7 +92,7 @@ fn trigger(check: &mut Check<'_>, path: &[Step], entry: &FaultEntry) {
     let Some(when) = &entry.when else { return };
     let vocabulary = check.vocabulary;
     let path = join(path, ["when"]);
-    if !vocabulary.points.contains(&when.point) {
+    if !vocabulary.points.contains(&when.point) && !check.is_plan {
         let known = vocabulary.points.iter().map(String::as_str);
         check.unknown(&join(&path, ["point"]), "point", &when.point, known);
     }
@@ -114,7 +128,7 @@ fn length(check: &mut Check<'_>, path: &[Step], entry: &FaultEntry) {
     }
     let duration = check.scenario.run.duration;
     let ends = entry.at.unwrap_or(Duration::ZERO).saturating_add(lasts);
-    if ends > duration && check.is_sound(&join(&[], ["run"])) {
+    if ends > duration && !check.is_plan && check.is_sound(&join(&[], ["run"])) {
         let text = format!("this ends after the run's duration of {}", duration_text::format(duration));
         check.warning(&path, text, "everything is healed then; shorten it, or lengthen `run.duration`");
     }
@@ -128,7 +142,9 @@ pub(super) fn worlds(check: &mut Check<'_>, path: &[Step], fault: &Fault, by_poi
     let names = unable.iter().map(|world| world.name()).collect::<Vec<_>>().join(", ");
     let what = if by_point { format!("`{kind}` at a point") } else { format!("`{kind}`") };
     if unable.is_empty() {
-    } else if able.is_empty() {
+        return;
+    }
+    if able.is_empty() {
         let text = format!("{what} cannot be injected in any of the scenario's worlds ({names})");
         check.mistake(path, text, "add \"sim\" to `worlds`, or choose another fault");
     } else {
@@ -179,15 +195,14 @@ fn names(check: &mut Check<'_>, path: &[Step], names: &[String]) {
 
 /// A link from a host to itself carries nothing.
 fn two_ends(check: &mut Check<'_>, path: &[Step], left: &[String], right: &[String]) {
-    let all = check.hosts();
     let chosen = |names: &[String]| -> Vec<&String> {
-        all.iter().filter(|host| names.iter().any(|name| selects(name, host))).collect()
+        check.hosts.iter().filter(|host| names.iter().any(|name| selects(name, host))).collect()
     };
-    let (left, right) = (chosen(left), chosen(right));
-    if let ([one], [other]) = (left.as_slice(), right.as_slice())
+    if let ([one], [other]) = (chosen(left).as_slice(), chosen(right).as_slice())
         && one == other
     {
-        check.mistake(path, format!("both ends are `{one}`"), "name two different hosts");
+        let text = format!("both ends are `{one}`");
+        check.mistake(path, text, "name two different hosts");
     }
 }
 

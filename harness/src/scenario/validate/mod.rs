@@ -15,6 +15,7 @@ use super::document::{Node, Step};
 use super::schema::{KAFKA_KIND, REDIS_KIND, Scenario};
 use super::suggest;
 use super::vocabulary::Vocabulary;
+use crate::fault::selects;
 
 /// Most replicas of one service.
 const REPLICAS_MAX: u32 = 64;
@@ -45,9 +46,16 @@ pub(super) fn validate(
     expect::check(&mut check);
 }
 
-/// Checks only the workloads: a plan's are as a scenario's, and under the same keys.
-pub(crate) fn check_load(scenario: &Scenario, root: &Node, diagnostics: &mut Diagnostics) {
-    workload::check(&mut Check::new(scenario, root, &Vocabulary::default(), diagnostics));
+/// Checks the workloads and faults of a plan, which stand under the same keys as a scenario's.
+///
+/// Hosts are names without patterns, and nothing needs to happen before the duration ends: whoever shortens a
+/// plan need not also remove what no longer happens. The topology must have been checked.
+pub(crate) fn validate_plan(plan: &Scenario, root: &Node, diagnostics: &mut Diagnostics) {
+    let vocabulary = Vocabulary::default();
+    let mut check = Check::new(plan, root, &vocabulary, diagnostics);
+    check.is_plan = true;
+    workload::check(&mut check);
+    fault::check(&mut check);
 }
 
 /// What every rule looks at.
@@ -56,9 +64,13 @@ struct Check<'a> {
     root: &'a Node,
     vocabulary: &'a Vocabulary,
     diagnostics: &'a mut Diagnostics,
+    /// Whether what runs is known: hosts, brokers, topics.
     topology_is_sound: bool,
     /// Whether a mistake was reported.
     reported: bool,
+    is_plan: bool,
+    /// Every host of a sound topology, by name.
+    hosts: Vec<String>,
 }
 
 impl<'a> Check<'a> {
@@ -69,7 +81,28 @@ impl<'a> Check<'a> {
         diagnostics: &'a mut Diagnostics,
     ) -> Self {
         let topology_is_sound = root.get("topology").is_none_or(Node::is_sound);
-        Self { scenario, root, vocabulary, diagnostics, topology_is_sound, reported: false }
+        let mut check = Self {
+            scenario,
+            root,
+            vocabulary,
+            diagnostics,
+            topology_is_sound,
+            reported: false,
+            is_plan: false,
+            hosts: Vec::new(),
+        };
+        check.list_hosts();
+        check
+    }
+
+    /// Not before the replicas are known to be within bounds: they decide how many names there are.
+    fn list_hosts(&mut self) {
+        let services = &self.scenario.topology;
+        self.topology_is_sound &= services.values().all(|service| service.replicas <= REPLICAS_MAX);
+        self.hosts = match self.topology_is_sound {
+            true => services.iter().flat_map(|(name, service)| service.host_names(name)).collect(),
+            false => Vec::new(),
+        };
     }
 
     /// Reports a mistake in the value at `path`.
@@ -147,22 +180,22 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Every host of the topology, by name.
-    fn hosts(&self) -> Vec<String> {
-        self.scenario.topology.iter().flat_map(|(name, service)| service.host_names(name)).collect()
-    }
-
     /// Reports `name` at `path` if it selects none of the hosts.
     fn selector(&mut self, path: &[Step], name: &str) {
         if !self.topology_is_sound {
             return;
         }
-        let hosts = self.hosts();
-        if hosts.iter().any(|host| crate::fault::selects(name, host)) {
+        let selects = |host: &String| if self.is_plan { host == name } else { selects(name, host) };
+        if self.hosts.iter().any(selects) {
             return;
         }
-        let known = suggest::hint(name, hosts.iter().map(String::as_str));
-        let hint = known.unwrap_or_else(|| "the topology has no hosts".to_owned());
+        let known = suggest::hint(name, self.hosts.iter().map(String::as_str));
+        let hint = match known {
+            _ if self.is_plan && name.contains(['*', '?']) => {
+                "a plan names hosts, without patterns".to_owned()
+            }
+            known => known.unwrap_or_else(|| "the topology has no hosts".to_owned()),
+        };
         self.mistake(path, format!("no host is called `{name}`"), hint);
     }
 

@@ -43,7 +43,7 @@ fn times(check: &mut Check<'_>) {
             check.mistake(&path(key), format!("`{key}` is longer than 7 days"), "30s to 10m is usual");
         }
     }
-    let whole = run.tick.as_micros() % 1000 == 0;
+    let whole = run.tick.as_micros().is_multiple_of(1000);
     if !whole || run.tick.is_zero() || run.tick > TICK_MAX {
         check.mistake(&path("tick"), "a tick is 1ms to 1s, in whole milliseconds", "tick = \"1ms\"");
     }

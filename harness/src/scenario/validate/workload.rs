@@ -16,7 +16,7 @@ const FIELDS_MAX: usize = 256;
 pub(super) fn check(check: &mut Check<'_>) {
     let path = join(&[], ["workload"]);
     let rows = check.rows(&path, &check.scenario.workloads);
-    if rows.is_empty() && check.is_sound(&path) {
+    if rows.is_empty() && !check.is_plan && check.is_sound(&path) {
         check.warning(&path, "the scenario has no workload: nothing will happen", "add a [[workload]]");
     }
     check.unique_names(&rows, |workload| Some(&workload.name));
@@ -46,7 +46,8 @@ fn load(check: &mut Check<'_>, path: &[Step], workload: &Workload) {
     }
     let duration = check.scenario.run.duration;
     let last = rate.due(count - 1);
-    if last >= duration && *count <= EVENTS_MAX && check.is_sound(&join(&[], ["run"])) {
+    let fits = last < duration || check.is_plan || *count > EVENTS_MAX;
+    if !fits && check.is_sound(&join(&[], ["run"])) {
         let (last, duration) = (duration_text::format(last), duration_text::format(duration));
         let text = format!(
             "{count} events at {rate} do not fit: the last is due after {last}, at the end of {duration} or later"

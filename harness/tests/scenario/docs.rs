@@ -1,0 +1,66 @@
+//! The examples of `docs/scenario-format.md` load, and there is one for every kind of fault.
+
+use std::collections::BTreeSet;
+
+use squall::fault::Fault;
+
+use crate::support::{load_files, options};
+
+const DOCS: &str = include_str!("../../../docs/scenario-format.md");
+
+/// What the parts of a file that the page shows are parts of.
+const BASE: &str = r#"
+    schema = 1
+    abstract = true
+    [run]
+    duration = "60s"
+    settle = "60s"
+    [topology.kafka]
+    kind = "squall.kafka"
+    replicas = 3
+    topics = { orders = { partitions = 6 } }
+    [topology.redis]
+    kind = "squall.redis"
+    [topology.worker]
+    kind = "squall.processor"
+    replicas = 3
+    uses = ["kafka", "redis"]
+    [[workload]]
+    name = "place-orders"
+    emit = "order.placed"
+    to = "kafka/orders"
+    count = 2000
+    rate = "200/s"
+    [[expect]]
+    sometimes = "dedup.suppressed"
+"#;
+
+fn examples() -> Vec<&'static str> {
+    DOCS.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+#[test]
+fn every_example_loads_and_every_kind_of_fault_has_one() {
+    let mut kinds = BTreeSet::new();
+    assert!(examples().len() > 10, "the page has examples");
+    for example in examples() {
+        let whole = example.starts_with("schema");
+        let heading =
+            if whole { "" } else { "schema = 1\nname = \"part\"\nextends = \"base/orders.toml\"\n" };
+        let text = format!("{heading}{example}");
+        let files = [("example.toml", text.as_str()), ("base/orders.toml", BASE)];
+        let loaded = load_files(&files, &options()).unwrap_or_else(|found| panic!("{found}\n\nin\n{text}"));
+        for case in &loaded.cases {
+            let scenario = &case.scenario;
+            kinds.extend(scenario.faults.iter().filter_map(|entry| Some(entry.fault()?.kind())));
+        }
+    }
+    assert_eq!(kinds, BTreeSet::from(Fault::KINDS));
+}
+
+#[test]
+fn every_kind_of_fault_is_in_the_table() {
+    for kind in Fault::KINDS {
+        assert!(DOCS.contains(&format!("| `{kind}` |")), "{kind} has no row");
+    }
+}
