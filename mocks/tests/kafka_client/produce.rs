@@ -61,21 +61,19 @@ async fn a_lost_acknowledgement_is_no_duplicate_with_idempotence() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idempotent_producer_with_five_batches_under_way_loses_repeats_and_reorders_nothing() {
-    let world = World::start(3, 1);
-    for act in [Act::DropAfter, Act::DropBefore, Act::Error("NOT_LEADER_OR_FOLLOWER".to_owned())] {
-        world.cluster.rules().add(Rule::new(KafkaMatch::api("produce"), act).with_probability(0.15));
+    for seed in 0..15 {
+        let world = World::start_with(KafkaOptions { seed, ..KafkaOptions::brokers(3) }, 1);
+        for act in [Act::DropAfter, Act::DropBefore, Act::Error("NOT_LEADER_OR_FOLLOWER".to_owned())] {
+            world.cluster.rules().add(Rule::new(KafkaMatch::api("produce"), act).with_probability(0.15));
+        }
+        let options = ProducerOptions { batch_bytes: 100, ..ProducerOptions::default() };
+        let producer = world.producer(options);
+        let sends = (0..200).map(|n| producer.send(record(0, n)));
+        let acknowledged = futures::future::try_join_all(sends).await.expect("all acknowledged");
+        let offsets: Vec<i64> = acknowledged.into_iter().map(|(_, offset)| offset).collect();
+        assert_eq!(offsets, (0..200).collect::<Vec<i64>>(), "seed {seed}");
+        assert_eq!(world.log(0), (0..200).map(|n| n.to_string()).collect::<Vec<_>>(), "seed {seed}");
     }
-    let options = ProducerOptions { batch_bytes: 100, ..ProducerOptions::default() };
-    let producer = world.producer(options);
-    let sends = (0..200).map(|n| producer.send(record(0, n)));
-    let offsets: Vec<i64> = futures::future::try_join_all(sends)
-        .await
-        .expect("all acknowledged")
-        .into_iter()
-        .map(|(_, offset)| offset)
-        .collect();
-    assert_eq!(offsets, (0..200).collect::<Vec<i64>>());
-    assert_eq!(world.log(0), (0..200).map(|n| n.to_string()).collect::<Vec<_>>());
 }
 
 #[tokio::test(start_paused = true)]
