@@ -338,3 +338,19 @@ async fn whatever_connections_break_every_record_is_seen() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_leaves_while_it_joins_holds_nobody_up() {
+    let world = World::start(1, 1);
+    let mut first = world.consumer("one");
+    assert!(matches!(next(&mut first).await, Event::Assigned(_)));
+    let second = world.consumer("two");
+    // The second waits in its join for the first, which is busy.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    second.close().await.expect("left");
+    assert_eq!(next(&mut first).await, Event::Revoked(vec![partition(0)]));
+    let start = tokio::time::Instant::now();
+    assert_eq!(next(&mut first).await, Event::Assigned(vec![partition(0)]));
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert_eq!(world.cluster.group("g").expect("a group").members.len(), 1);
+}

@@ -61,7 +61,7 @@ async fn a_lost_acknowledgement_is_no_duplicate_with_idempotence() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idempotent_producer_with_five_batches_under_way_loses_repeats_and_reorders_nothing() {
-    for seed in 0..15 {
+    for seed in 0..8 {
         let world = World::start_with(KafkaOptions { seed, ..KafkaOptions::brokers(3) }, 1);
         for act in [Act::DropAfter, Act::DropBefore, Act::Error("NOT_LEADER_OR_FOLLOWER".to_owned())] {
             world.cluster.rules().add(Rule::new(KafkaMatch::api("produce"), act).with_probability(0.15));

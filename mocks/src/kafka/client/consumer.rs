@@ -195,10 +195,11 @@ impl Consumer {
     /// [`ClientError`] if the group could not be told; it will notice by timeout.
     pub async fn close(self) -> Result<(), ClientError> {
         self.task.abort();
-        match self.membership.generation() {
-            Some(generation) => group::leave(&self.membership.coordinator, &generation.member).await,
-            None => Ok(()),
+        let member = self.membership.member();
+        if member.is_empty() {
+            return Ok(());
         }
+        group::leave(&self.membership.coordinator, &member).await
     }
 }
 
