@@ -2,6 +2,7 @@
 
 #![cfg(feature = "kafka")]
 
+mod determinism;
 mod faults;
 mod groups;
 mod log;

@@ -63,15 +63,23 @@ impl Wire {
 
     pub async fn send<R: Request>(&mut self, version: i16, request: &R) {
         self.correlation += 1;
+        let frame = Self::frame(self.correlation, version, request);
+        self.stream.write_all(&frame).await.expect("written");
+    }
+
+    fn frame<R: Request>(correlation: i32, version: i16, request: &R) -> BytesMut {
         let header = RequestHeader::default()
             .with_request_api_key(R::KEY)
             .with_request_api_version(version)
-            .with_correlation_id(self.correlation)
+            .with_correlation_id(correlation)
             .with_client_id(Some(StrBytes::from_static_str("wire")));
-        let mut body = BytesMut::new();
-        header.encode(&mut body, R::header_version(version)).expect("a header");
-        request.encode(&mut body, version).expect("a request");
-        self.send_frame(&body).await;
+        let mut frame = BytesMut::new();
+        frame.put_u32(0);
+        header.encode(&mut frame, R::header_version(version)).expect("a header");
+        request.encode(&mut frame, version).expect("a request");
+        let size = u32::try_from(frame.len() - 4).expect("short");
+        frame[..4].copy_from_slice(&size.to_be_bytes());
+        frame
     }
 
     pub async fn send_frame(&mut self, body: &[u8]) {
@@ -91,6 +99,16 @@ impl Wire {
         let answer = R::Response::decode(&mut bytes, version).expect("an answer of this version");
         assert!(bytes.is_empty(), "{key:?} v{version}: {} bytes are left over", bytes.len());
         Ok(answer)
+    }
+
+    /// Sends a request and takes whatever comes back; nothing if the connection closes.
+    pub async fn exchange<R: Request>(&mut self, version: i16, request: &R) -> Vec<u8> {
+        self.correlation += 1;
+        let frame = Self::frame(self.correlation, version, request);
+        if self.stream.write_all(&frame).await.is_err() {
+            return Vec::new();
+        }
+        self.receive_frame().await.map(|bytes| bytes.to_vec()).unwrap_or_default()
     }
 
     pub async fn receive_frame(&mut self) -> io::Result<Bytes> {
