@@ -218,6 +218,25 @@ async fn a_member_survives_the_move_of_its_coordinator() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_group_survives_the_death_of_its_coordinator() {
+    let world = World::start(3, 1);
+    produce(&world, 1, 0..3).await;
+    // Longer than the cluster takes to notice, so that the commit is tried for long enough.
+    let options = ConsumerOptions { session_timeout: Duration::from_secs(20), ..consumer_options() };
+    let mut consumer = world.client("one").consumer(options).expect("valid options");
+    let mut seen = consume(&mut consumer, 3).await;
+    let coordinator = world.cluster.group("g").expect("a group").coordinator;
+    world.cluster.node_down(coordinator).expect("a node");
+    produce(&world, 1, 3..6).await;
+    // Whether the member is kept is the group's to say; the records come either way, and the commit holds.
+    seen.extend(consume(&mut consumer, 3).await);
+    assert_eq!(sorted(seen), (0..6).collect::<Vec<_>>());
+    let group = world.cluster.group("g").expect("a group");
+    assert_ne!(group.coordinator, coordinator);
+    assert_eq!(group.offsets[&("t".to_owned(), 0)].offset, 6);
+}
+
+#[tokio::test(start_paused = true)]
 async fn consuming_follows_leaders_and_survives_a_dead_broker() {
     let world = World::start(3, 3);
     produce(&world, 3, 0..30).await;

@@ -140,6 +140,29 @@ async fn producing_follows_the_leader_when_it_moves() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_broker_that_lags_does_not_bring_back_an_old_leader() {
+    let world = World::start(3, 1);
+    world.cluster.move_leader("t", 0, Some(2)).expect("moved");
+    let options = ClientOptions {
+        metadata_max_age: Duration::from_millis(50),
+        ..world.client("producer").options().clone()
+    };
+    let client = KafkaClient::new(options, Arc::new(world.net.clone()));
+    let producer = client.producer(not_idempotent()).expect("valid options");
+    producer.send(record(0, "a")).await.expect("acknowledged");
+    world.cluster.set_metadata_lag(3, Some(Duration::from_secs(3600))).expect("a node");
+    world.cluster.move_leader("t", 0, Some(1)).expect("moved");
+    let refused = Rule::new(KafkaMatch::api("produce").node(2), Act::Delay(Duration::ZERO));
+    let refused = world.cluster.rules().add(refused);
+    for n in 0..20 {
+        producer.send(record(0, n)).await.expect("acknowledged");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // The metadata was asked for again and again, every third time of the broker that lags.
+    assert!(refused.hits() <= 1, "{} requests went to the old leader", refused.hits());
+}
+
+#[tokio::test(start_paused = true)]
 async fn producing_survives_the_death_of_the_leader() {
     let world = World::start(3, 1);
     let producer = world.producer(ProducerOptions::default());
