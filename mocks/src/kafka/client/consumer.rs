@@ -99,7 +99,8 @@ pub struct Consumer {
 }
 
 impl KafkaClient {
-    /// A consumer. It joins the group in the background, as soon as it is made.
+    /// A consumer. It joins the group in the background, as soon as it is made; hence it has to be made within
+    /// a tokio runtime.
     ///
     /// # Errors
     /// [`ClientError::Usage`], if the options contradict each other.

@@ -109,6 +109,8 @@ impl Gathered {
                 Some(since) => match records.try_recv() {
                     Ok(next) => Some(next),
                     Err(mpsc::error::TryRecvError::Disconnected) => None,
+                    // A timer of no length would still take a millisecond.
+                    Err(mpsc::error::TryRecvError::Empty) if options.linger.is_zero() => return true,
                     Err(mpsc::error::TryRecvError::Empty) => {
                         match timeout_at(since + options.linger, records.recv()).await {
                             Ok(next) => next,
