@@ -34,6 +34,8 @@ pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ticket {
     pub conn: u64,
+    /// The node that received it.
+    pub node: i32,
     pub api: &'static Api,
     pub version: i16,
     pub correlation: i32,

@@ -106,6 +106,12 @@ impl Cluster {
         }
         for (ticket, reply) in replies {
             self.waiting.remove(&ticket.conn);
+            let error = match &reply {
+                Reply::Join(Err(refused)) => refused.error.code(),
+                Reply::Sync(Err(error)) => error.code(),
+                Reply::Join(Ok(_)) | Reply::Sync(Ok(_)) => ticket.error_after.unwrap_or(0),
+            };
+            self.sight_request(ticket, error);
             let frame = match reply {
                 Reply::Join(answer) => super::api::join_group::answer(ticket, answer),
                 Reply::Sync(answer) => super::api::sync_group::answer(ticket, answer),

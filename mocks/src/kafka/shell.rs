@@ -284,7 +284,14 @@ impl Connection {
     fn call(&self, request: Request, faults: &Faults) -> Outcome {
         let (api, version) = (request.head.api, request.head.version);
         let correlation = request.head.correlation;
-        let ticket = Ticket { conn: self.guard.conn, api, version, correlation, error_after: faults.after };
+        let ticket = Ticket {
+            conn: self.guard.conn,
+            node: self.node,
+            api,
+            version,
+            correlation,
+            error_after: faults.after,
+        };
         let client_id = request.head.client_id.clone();
         let client_host = format!("/{}", self.peer.rsplit_once(':').map_or(&*self.peer, |(host, _)| host));
         self.guard.shared.with(|cluster| {

@@ -218,6 +218,25 @@ async fn a_member_survives_the_move_of_its_coordinator() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_group_survives_the_death_of_its_coordinator() {
+    let world = World::start(3, 1);
+    produce(&world, 1, 0..3).await;
+    // Longer than the cluster takes to notice, so that the commit is tried for long enough.
+    let options = ConsumerOptions { session_timeout: Duration::from_secs(20), ..consumer_options() };
+    let mut consumer = world.client("one").consumer(options).expect("valid options");
+    let mut seen = consume(&mut consumer, 3).await;
+    let coordinator = world.cluster.group("g").expect("a group").coordinator;
+    world.cluster.node_down(coordinator).expect("a node");
+    produce(&world, 1, 3..6).await;
+    // Whether the member is kept is the group's to say; the records come either way, and the commit holds.
+    seen.extend(consume(&mut consumer, 3).await);
+    assert_eq!(sorted(seen), (0..6).collect::<Vec<_>>());
+    let group = world.cluster.group("g").expect("a group");
+    assert_ne!(group.coordinator, coordinator);
+    assert_eq!(group.offsets[&("t".to_owned(), 0)].offset, 6);
+}
+
+#[tokio::test(start_paused = true)]
 async fn consuming_follows_leaders_and_survives_a_dead_broker() {
     let world = World::start(3, 3);
     produce(&world, 3, 0..30).await;
@@ -285,4 +304,72 @@ async fn an_offset_that_is_gone_is_reset_as_configured() {
     first.close().await.expect("left");
     let mut second = world.consumer("two");
     assert_eq!(sorted(consume(&mut second, 3).await), [0, 1, 2]);
+}
+
+/// A member that commits only what it has handled, and checks that no partition's records are out of order
+/// or left out while it has them.
+async fn careful_member(mut consumer: Consumer, sink: tokio::sync::mpsc::UnboundedSender<String>) {
+    let mut handled: BTreeMap<TopicPartition, i64> = BTreeMap::new();
+    while let Ok(event) = consumer.next().await {
+        match event {
+            Event::Assigned(_) => handled.clear(),
+            Event::Records(partition, records) => {
+                for record in records {
+                    let before = handled.insert(partition.clone(), record.offset);
+                    assert!(before.is_none_or(|before| before + 1 == record.offset), "{partition} jumps");
+                    let _ = sink.send(text(record.value.as_deref()));
+                }
+                // A commit that is refused leaves the records to whoever has the partition now.
+                let _ = consumer.commit(&[(partition.clone(), handled[&partition] + 1)]).await;
+            }
+            Event::Revoked(_) | Event::Lost(_) => handled.clear(),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_connections_break_every_record_is_seen() {
+    for seed in 0..10 {
+        let world = World::start_with(KafkaOptions { seed, ..KafkaOptions::brokers(3) }, 4);
+        for act in [Act::DropBefore, Act::DropAfter, Act::Delay(Duration::from_millis(700))] {
+            world.cluster.rules().add(Rule::new(KafkaMatch::default(), act).with_probability(0.04));
+        }
+        let (sink, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let mut tasks = tokio::task::JoinSet::new();
+        for (round, name) in ["one", "two", "three"].into_iter().enumerate() {
+            tasks.spawn(careful_member(world.consumer(name), sink.clone()));
+            let start = i32::try_from(round).expect("small") * 40;
+            produce(&world, 4, start..start + 40).await;
+            world.cluster.move_leader("t", 1, Some(1 + i32::try_from(round).expect("small"))).expect("moved");
+            world.cluster.move_coordinator("g");
+        }
+        let mut distinct = std::collections::BTreeSet::new();
+        let all = async {
+            while distinct.len() < 120 {
+                distinct.insert(seen.recv().await.expect("members run"));
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(3600), all).await.unwrap_or_else(|_| {
+            panic!("seed {seed}: {} of 120 records seen", distinct.len());
+        });
+        while let Some(ended) = tasks.try_join_next() {
+            ended.expect("no member panics");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_leaves_while_it_joins_holds_nobody_up() {
+    let world = World::start(1, 1);
+    let mut first = world.consumer("one");
+    assert!(matches!(next(&mut first).await, Event::Assigned(_)));
+    let second = world.consumer("two");
+    // The second waits in its join for the first, which is busy.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    second.close().await.expect("left");
+    assert_eq!(next(&mut first).await, Event::Revoked(vec![partition(0)]));
+    let start = tokio::time::Instant::now();
+    assert_eq!(next(&mut first).await, Event::Assigned(vec![partition(0)]));
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert_eq!(world.cluster.group("g").expect("a group").members.len(), 1);
 }

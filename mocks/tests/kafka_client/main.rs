@@ -3,6 +3,7 @@
 #![cfg(feature = "kafka")]
 
 mod consume;
+mod determinism;
 mod network;
 mod produce;
 

@@ -61,21 +61,19 @@ async fn a_lost_acknowledgement_is_no_duplicate_with_idempotence() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idempotent_producer_with_five_batches_under_way_loses_repeats_and_reorders_nothing() {
-    let world = World::start(3, 1);
-    for act in [Act::DropAfter, Act::DropBefore, Act::Error("NOT_LEADER_OR_FOLLOWER".to_owned())] {
-        world.cluster.rules().add(Rule::new(KafkaMatch::api("produce"), act).with_probability(0.15));
+    for seed in 0..8 {
+        let world = World::start_with(KafkaOptions { seed, ..KafkaOptions::brokers(3) }, 1);
+        for act in [Act::DropAfter, Act::DropBefore, Act::Error("NOT_LEADER_OR_FOLLOWER".to_owned())] {
+            world.cluster.rules().add(Rule::new(KafkaMatch::api("produce"), act).with_probability(0.15));
+        }
+        let options = ProducerOptions { batch_bytes: 100, ..ProducerOptions::default() };
+        let producer = world.producer(options);
+        let sends = (0..200).map(|n| producer.send(record(0, n)));
+        let acknowledged = futures::future::try_join_all(sends).await.expect("all acknowledged");
+        let offsets: Vec<i64> = acknowledged.into_iter().map(|(_, offset)| offset).collect();
+        assert_eq!(offsets, (0..200).collect::<Vec<i64>>(), "seed {seed}");
+        assert_eq!(world.log(0), (0..200).map(|n| n.to_string()).collect::<Vec<_>>(), "seed {seed}");
     }
-    let options = ProducerOptions { batch_bytes: 100, ..ProducerOptions::default() };
-    let producer = world.producer(options);
-    let sends = (0..200).map(|n| producer.send(record(0, n)));
-    let offsets: Vec<i64> = futures::future::try_join_all(sends)
-        .await
-        .expect("all acknowledged")
-        .into_iter()
-        .map(|(_, offset)| offset)
-        .collect();
-    assert_eq!(offsets, (0..200).collect::<Vec<i64>>());
-    assert_eq!(world.log(0), (0..200).map(|n| n.to_string()).collect::<Vec<_>>());
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,6 +137,29 @@ async fn producing_follows_the_leader_when_it_moves() {
         expected.push(n.to_string());
     }
     assert_eq!(world.log(0), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_lags_does_not_bring_back_an_old_leader() {
+    let world = World::start(3, 1);
+    world.cluster.move_leader("t", 0, Some(2)).expect("moved");
+    let options = ClientOptions {
+        metadata_max_age: Duration::from_millis(50),
+        ..world.client("producer").options().clone()
+    };
+    let client = KafkaClient::new(options, Arc::new(world.net.clone()));
+    let producer = client.producer(not_idempotent()).expect("valid options");
+    producer.send(record(0, "a")).await.expect("acknowledged");
+    world.cluster.set_metadata_lag(3, Some(Duration::from_secs(3600))).expect("a node");
+    world.cluster.move_leader("t", 0, Some(1)).expect("moved");
+    let refused = Rule::new(KafkaMatch::api("produce").node(2), Act::Delay(Duration::ZERO));
+    let refused = world.cluster.rules().add(refused);
+    for n in 0..20 {
+        producer.send(record(0, n)).await.expect("acknowledged");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // The metadata was asked for again and again, every third time of the broker that lags.
+    assert!(refused.hits() <= 1, "{} requests went to the old leader", refused.hits());
 }
 
 #[tokio::test(start_paused = true)]

@@ -66,7 +66,7 @@ fn told(
     };
     let wanted = |setting: &&Setting| {
         let keys = resource.configuration_keys.as_ref();
-        keys.is_none_or(|keys| keys.iter().any(|key| key.as_str() == setting.name))
+        keys.is_none_or(|keys| keys.is_empty() || keys.iter().any(|key| key.as_str() == setting.name))
     };
     let configs = SETTINGS.iter().filter(wanted).map(|setting| told_setting(setting, topic, synonyms));
     answer.with_configs(configs.collect())

@@ -124,7 +124,6 @@ fn wanted(cluster: &Cluster, call: &Call<'_>, request: FetchRequest) -> Wanted {
 /// Where a fetch stands in a log.
 struct Position {
     id: Uuid,
-    epoch: i32,
     end: i64,
     diverging: Option<Diverging>,
 }
@@ -162,7 +161,11 @@ impl ParkedFetch {
             return Err(code);
         }
         let led = cluster.led_at(self.node, name, partition.number, partition.leader_epoch);
-        let (id, led) = led.map_err(|error| error.code())?;
+        let (id, _) = led.map_err(|error| error.code())?;
+        if !topic.told_id.is_nil() && topic.told_id != id {
+            // Deleted and made again while the fetch waited.
+            return Err(ResponseError::UnknownTopicId.code());
+        }
         let log = cluster.logs.get(&(id, partition.number));
         let log = log.ok_or(ResponseError::KafkaStorageError.code())?;
         let diverging = (partition.last_epoch >= 0)
@@ -173,7 +176,7 @@ impl ParkedFetch {
         if diverging.is_none() && !(log.start()..=log.end()).contains(&partition.offset) {
             return Err(ResponseError::OffsetOutOfRange.code());
         }
-        Ok(Position { id, epoch: led.epoch, end: log.end(), diverging })
+        Ok(Position { id, end: log.end(), diverging })
     }
 
     fn answer(&self, cluster: &mut Cluster) {
@@ -192,11 +195,7 @@ impl ParkedFetch {
             topics.push(TopicAnswer { name: topic.told_name.clone(), id: topic.told_id, partitions });
         }
         let code = first_error(topics.iter().flat_map(|topic| &topic.partitions).map(|p| p.error));
-        if cluster.observed {
-            let name = crate::kafka::wire::errors::name_of(code);
-            let text = format!("fetch v{} {name}", self.ticket.version);
-            cluster.sight(&format!("kafka-{}", self.node), crate::observe::What::Request(text));
-        }
+        cluster.sight_request(self.ticket, code);
         cluster.finish(self.ticket, encode(self.ticket, topics));
     }
 
@@ -223,7 +222,6 @@ impl ParkedFetch {
             log.read(partition.offset, left.min(partition.max_bytes), at_least_one, &mut chunks);
         }
         let data = Data { chunks, high_watermark: position.end, diverging: position.diverging };
-        let _ = position.epoch;
         PartitionAnswer { number, error: 0, leader: None, data }
     }
 

@@ -190,7 +190,7 @@ mod tests {
     fn the_codec_reads_every_version_of_what_is_written_by_hand() {
         let api = keys::find(1).expect("fetch");
         for version in api.min..=api.max {
-            let ticket = Ticket { conn: 1, api, version, correlation: 77, error_after: None };
+            let ticket = Ticket { conn: 1, node: 1, api, version, correlation: 77, error_after: None };
             let chunks = VecDeque::from([Bytes::from_static(b"abc"), Bytes::from_static(b"defg")]);
             let data = Data { chunks, high_watermark: 9, diverging: None };
             let good = PartitionAnswer { number: 3, error: 0, leader: None, data };

@@ -22,8 +22,10 @@ use crate::kafka::view::{MetadataView, PartitionView, TopicView};
 use crate::kafka::wire::text;
 
 pub(super) fn describe(request: &MetadataRequest, cluster: &Cluster, node: i32) -> Described {
-    let topics = request.topics.iter().flatten();
-    Described::topics(topics.filter_map(|topic| match &topic.name {
+    let Some(topics) = &request.topics else {
+        return Described::topics(cluster.image_of(node).topics.keys().cloned());
+    };
+    Described::topics(topics.iter().filter_map(|topic| match &topic.name {
         Some(name) => Some(name.to_string()),
         None => cluster.topic_name(node, topic.topic_id),
     }))

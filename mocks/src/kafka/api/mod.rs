@@ -124,7 +124,7 @@ macro_rules! apis {
                     Self::UnknownApiVersions => api_versions::unknown_version(call).map(Answer::Now),
                     $(Self::$key(request) => match $module::handle(cluster, call, request) {
                         Answer::Now(answer) => {
-                            cluster.sight_request(call, $module::outcome(&answer));
+                            cluster.sight_request(call.ticket, $module::outcome(&answer));
                             let ticket = call.ticket;
                             Frame::encode(ticket.api, ticket.version, ticket.correlation, &answer)
                                 .map(Answer::Now)
@@ -207,11 +207,11 @@ impl Cluster {
         self.done.push((ticket.conn, frame));
     }
 
-    fn sight_request(&mut self, call: &Call<'_>, error: i16) {
+    /// Tells whoever watches that a request was answered.
+    pub fn sight_request(&mut self, ticket: Ticket, error: i16) {
         if self.observed {
-            let api = call.ticket.api.name;
-            let text = format!("{api} v{} {}", call.ticket.version, errors::name_of(error));
-            self.sight(&format!("kafka-{}", call.node), What::Request(text));
+            let text = format!("{} v{} {}", ticket.api.name, ticket.version, errors::name_of(error));
+            self.sight(&format!("kafka-{}", ticket.node), What::Request(text));
         }
     }
 }

@@ -19,8 +19,8 @@ use crate::kafka::wire::text;
 
 /// Partitions asked for, by topic; none means all.
 type Wanted = Option<Vec<(String, Vec<i32>)>>;
-/// What is known of each: partition, offset or error.
-type Known = Vec<(String, Vec<(i32, Result<Option<Committed>, i16>)>)>;
+/// What is known of a topic: each partition's offset or error.
+type Known = (String, Vec<(i32, Result<Option<Committed>, i16>)>);
 
 pub(super) fn describe(request: &OffsetFetchRequest, _: &Cluster, _: i32) -> Described {
     let mut described = Described::default();
@@ -42,14 +42,11 @@ pub(super) fn handle(
     let several = call.version() >= 8;
     let mut answer = OffsetFetchResponse::default();
     for (group, wanted) in asked(&request) {
-        let whole = match call.faults.targets.is_empty() {
-            true => call.faults.either("", None),
-            false => None,
-        };
+        let whole = fault_of_all(call, &wanted);
         let refused =
             whole.or_else(|| cluster.coordinates_valid(call.node, &group).err().map(|error| error.code()));
         let known = match refused {
-            Some(_) if several || call.version() < 2 => Vec::new(),
+            Some(_) if call.version() >= 2 => Vec::new(),
             _ => known(cluster, call, &group, wanted),
         };
         let code = refused.unwrap_or(0);
@@ -71,6 +68,16 @@ pub(super) fn outcome(answer: &OffsetFetchResponse) -> i16 {
     first_error(answer.groups.iter().map(|group| group.error_code).chain([answer.error_code]))
 }
 
+/// The error of a rule that concerns everything asked for: it stands for the whole group, as the errors of a
+/// coordinator do.
+fn fault_of_all(call: &Call<'_>, wanted: &Wanted) -> Option<i16> {
+    let code = call.faults.before.or(call.faults.after)?;
+    let mut partitions = wanted.iter().flatten().flat_map(|(topic, numbers)| {
+        numbers.iter().map(move |number| call.faults.either(topic, Some(*number)))
+    });
+    partitions.all(|fault| fault.is_some()).then_some(code)
+}
+
 fn asked(request: &OffsetFetchRequest) -> Vec<(String, Wanted)> {
     if request.groups.is_empty() {
         let topic = |t: &kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic| {
@@ -88,7 +95,7 @@ fn asked(request: &OffsetFetchRequest) -> Vec<(String, Wanted)> {
     request.groups.iter().map(group).collect()
 }
 
-fn known(cluster: &Cluster, call: &Call<'_>, group: &str, wanted: Wanted) -> Known {
+fn known(cluster: &Cluster, call: &Call<'_>, group: &str, wanted: Wanted) -> Vec<Known> {
     let offsets = cluster.groups.get(group).map(|group| &group.offsets);
     let wanted = wanted.unwrap_or_else(|| {
         let mut all: Vec<(String, Vec<i32>)> = Vec::new();
@@ -123,9 +130,7 @@ fn flat(known: Result<Option<Committed>, i16>) -> (i64, i32, String, i16) {
     }
 }
 
-fn topics_of_group(
-    (topic, partitions): (String, Vec<(i32, Result<Option<Committed>, i16>)>),
-) -> OffsetFetchResponseTopics {
+fn topics_of_group((topic, partitions): Known) -> OffsetFetchResponseTopics {
     let one = |(number, known)| {
         let (offset, epoch, metadata, code) = flat(known);
         OffsetFetchResponsePartitions::default()
@@ -140,10 +145,7 @@ fn topics_of_group(
         .with_partitions(partitions.into_iter().map(one).collect())
 }
 
-fn topic_alone(
-    (topic, partitions): (String, Vec<(i32, Result<Option<Committed>, i16>)>),
-    each: i16,
-) -> OffsetFetchResponseTopic {
+fn topic_alone((topic, partitions): Known, each: i16) -> OffsetFetchResponseTopic {
     let one = |(number, known)| {
         let (offset, epoch, metadata, code) = flat(known);
         OffsetFetchResponsePartition::default()

@@ -99,7 +99,8 @@ pub struct Consumer {
 }
 
 impl KafkaClient {
-    /// A consumer. It joins the group in the background, as soon as it is made.
+    /// A consumer. It joins the group in the background, as soon as it is made; hence it has to be made within
+    /// a tokio runtime.
     ///
     /// # Errors
     /// [`ClientError::Usage`], if the options contradict each other.
@@ -195,10 +196,11 @@ impl Consumer {
     /// [`ClientError`] if the group could not be told; it will notice by timeout.
     pub async fn close(self) -> Result<(), ClientError> {
         self.task.abort();
-        match self.membership.generation() {
-            Some(generation) => group::leave(&self.membership.coordinator, &generation.member).await,
-            None => Ok(()),
+        let member = self.membership.member();
+        if member.is_empty() {
+            return Ok(());
         }
+        group::leave(&self.membership.coordinator, &member).await
     }
 }
 

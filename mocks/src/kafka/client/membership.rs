@@ -39,6 +39,8 @@ pub(super) struct Membership {
 struct State {
     events: VecDeque<Event>,
     generation: Option<Generation>,
+    /// The id the coordinator knows this member by; empty before it gave one and after it forgot it.
+    member: String,
     owned: Vec<TopicPartition>,
     revocation: Revocation,
     failure: Option<ClientError>,
@@ -102,6 +104,11 @@ impl Membership {
         self.lock().generation.clone()
     }
 
+    /// The id the coordinator knows this member by, also while it still joins; empty if there is none.
+    pub(super) fn member(&self) -> String {
+        self.lock().member.clone()
+    }
+
     /// Makes the task ask the coordinator now how things stand.
     pub(super) fn check_now(&self) {
         self.told.notify_one();
@@ -137,8 +144,11 @@ impl Membership {
         true
     }
 
-    fn lose(&self) {
+    fn lose(&self, keep_member: bool) {
         let mut state = self.lock();
+        if !keep_member {
+            state.member.clear();
+        }
         self.fetcher.assign(BTreeMap::new());
         state.generation = None;
         if state.revocation == Revocation::Announced {
@@ -163,8 +173,7 @@ impl Membership {
 pub(super) async fn run(membership: Arc<Membership>) {
     let client = &membership.coordinator.client;
     let name = format!("group {} {}", membership.options.group, client.options().client_id);
-    let mut member =
-        Member { backoff: client.backoff(&name), membership: &membership, id: String::new(), counts: None };
+    let mut member = Member { backoff: client.backoff(&name), membership: &membership, counts: None };
     loop {
         let ended = match member.generation().await {
             Ok(()) => member.live().await,
@@ -182,8 +191,6 @@ pub(super) async fn run(membership: Arc<Membership>) {
 struct Member<'a> {
     membership: &'a Membership,
     backoff: Backoff,
-    /// Empty before the coordinator gave one, and after it forgot it.
-    id: String,
     /// If this member leads: how many partitions each topic had when it assigned them.
     counts: Option<BTreeMap<String, i32>>,
 }
@@ -203,14 +210,15 @@ impl Member<'_> {
     /// `false` if it has to be tried again at once.
     async fn join_once(&mut self) -> Result<bool, ClientError> {
         let Membership { options, coordinator, .. } = self.membership;
-        let (generation, leading) = match group::join(coordinator, options, &self.id).await? {
+        let id = self.membership.member();
+        let (generation, leading) = match group::join(coordinator, options, &id).await? {
             Joined::Again(id) => {
-                self.id = id;
+                self.membership.lock().member = id;
                 return Ok(false);
             }
             Joined::Member { generation, leading } => (generation, leading),
         };
-        self.id.clone_from(&generation.member);
+        self.membership.lock().member.clone_from(&generation.member);
         self.counts = None;
         let mut assignments = BTreeMap::new();
         if let Some(subscriptions) = leading {
@@ -236,7 +244,7 @@ impl Member<'_> {
     async fn after_failed_join(&mut self, error: ClientError) -> Result<(), ClientError> {
         tracing::debug!(group = %self.membership.options.group, %error, "join failed");
         match error.code() {
-            Some(ResponseError::UnknownMemberId) => self.id.clear(),
+            Some(ResponseError::UnknownMemberId) => self.membership.lock().member.clear(),
             Some(ResponseError::IllegalGeneration | ResponseError::RebalanceInProgress) => {}
             _ if error.is_retryable() => {}
             _ => return Err(error),
@@ -265,10 +273,7 @@ impl Member<'_> {
             ended => ended,
         };
         if let Ended::Lost { keep_member } = ended {
-            if !keep_member {
-                self.id.clear();
-            }
-            self.membership.lose();
+            self.membership.lose(keep_member);
         }
         Ok(())
     }

@@ -127,7 +127,7 @@ struct State {
     version: u64,
     /// Someone has learnt that the image is wrong.
     stale: bool,
-    /// Topics anyone asked for.
+    /// Topics anyone asked for, as far as they exist.
     topics: BTreeSet<String>,
     /// Which candidate is asked first: they take turns.
     turn: usize,
@@ -174,6 +174,11 @@ impl KafkaClient {
         if let Some((older, _)) = &state.image {
             image.merge(older);
         }
+        // What does not exist is not asked for again by itself, so wrong names do not pile up.
+        state.topics.retain(|topic| {
+            let error = image.topics.get(topic).and_then(|topic| topic.error);
+            error.is_none_or(|error| error.0 != ResponseError::UnknownTopicOrPartition)
+        });
         let image = Arc::new(image);
         state.image = Some((Arc::clone(&image), Instant::now()));
         state.version += 1;

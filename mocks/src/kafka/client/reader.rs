@@ -33,7 +33,8 @@ pub struct Reader {
 const RECORDS_MAX: usize = 10_000;
 
 impl KafkaClient {
-    /// A reader. It begins to fetch in the background, as soon as it is made.
+    /// A reader. It begins to fetch in the background, as soon as it is made; hence it has to be made within a
+    /// tokio runtime.
     #[must_use]
     pub fn reader(&self, partition: TopicPartition, start: StartAt) -> Reader {
         let position = match start {

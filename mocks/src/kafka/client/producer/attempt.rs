@@ -36,6 +36,8 @@ impl Attempt<'_> {
         let mut backoff = client.backoff(&format!("produce {} {}", self.partition, self.number));
         let mut unknown = false;
         loop {
+            // Read before sending: what the broker answers depends on what was settled then.
+            let was_oldest = self.oldest.load(Ordering::Relaxed) >= self.number;
             let error = match self.once().await {
                 Ok(offset) => return Ok(offset),
                 Err(error) => error,
@@ -43,7 +45,7 @@ impl Attempt<'_> {
             unknown |= error.may_have_applied();
             tracing::debug!(partition = %self.partition, batch = self.number, %error, "produce attempt failed");
             let delay = backoff.next_delay();
-            if !self.may_retry(&error) || Instant::now() + delay >= self.deadline {
+            if !may_retry(&error, was_oldest) || Instant::now() + delay >= self.deadline {
                 return Err(if unknown {
                     ProduceError::Unknown(error)
                 } else {
@@ -52,18 +54,6 @@ impl Attempt<'_> {
             }
             client.invalidate_metadata();
             sleep(delay).await;
-        }
-    }
-
-    /// A sequence that is ahead of its time becomes right once the batches before it are in.
-    fn may_retry(&self, error: &ClientError) -> bool {
-        match error.code() {
-            Some(ResponseError::OutOfOrderSequenceNumber) => {
-                self.oldest.load(Ordering::Relaxed) < self.number
-            }
-            // Not final, though Kafka's table says so: the answer tells nothing.
-            Some(ResponseError::UnknownServerError) => true,
-            _ => error.is_retryable(),
         }
     }
 
@@ -100,5 +90,15 @@ impl Attempt<'_> {
             Err(error) if error.code() == Some(ResponseError::DuplicateSequenceNumber) => Ok(-1),
             checked => checked.map(|()| answer.base_offset),
         }
+    }
+}
+
+fn may_retry(error: &ClientError, was_oldest: bool) -> bool {
+    match error.code() {
+        // A sequence that is ahead of its time becomes right once the batches before it are in.
+        Some(ResponseError::OutOfOrderSequenceNumber) => !was_oldest,
+        // Not final, though Kafka's table says so: the answer tells nothing.
+        Some(ResponseError::UnknownServerError) => true,
+        _ => error.is_retryable(),
     }
 }

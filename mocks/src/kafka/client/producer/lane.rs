@@ -38,6 +38,9 @@ struct Ready {
 struct Sequence {
     identity: Option<Identity>,
     next: i32,
+    /// The broker has taken a batch under this identity. Until then it would take *any* sequence, also one
+    /// whose predecessors are lost on the way, so until then one batch is under way at most.
+    established: bool,
     broken: bool,
 }
 
@@ -66,14 +69,16 @@ pub(super) async fn run(
         // Counted from the oldest that is open, not by how many are: brokers recognise a producer's last five
         // batches, so a retry must not fall behind those.
         let first = open.first().copied().unwrap_or(number);
-        let room = number - first < shared.options.max_in_flight as u64;
-        let room = room && (!sequence.broken || under_way.is_empty());
+        let window = number - first < shared.options.max_in_flight as u64;
+        let alone = sequence.broken || (shared.options.idempotent && !sequence.established);
+        let room = if alone { under_way.is_empty() } else { window };
         tokio::select! {
             biased;
             Some((settled, result, replies)) = under_way.next(), if !under_way.is_empty() => {
                 open.remove(&settled);
                 oldest.store(open.first().copied().unwrap_or(number), Ordering::Relaxed);
                 sequence.broken |= Result::is_err(&result);
+                sequence.established |= Result::is_ok(&result);
                 answer(replies, result);
             }
             gathering = gathered.fill(shared, &mut records), if more && room => {
@@ -104,6 +109,8 @@ impl Gathered {
                 Some(since) => match records.try_recv() {
                     Ok(next) => Some(next),
                     Err(mpsc::error::TryRecvError::Disconnected) => None,
+                    // A timer of no length would still take a millisecond.
+                    Err(mpsc::error::TryRecvError::Empty) if options.linger.is_zero() => return true,
                     Err(mpsc::error::TryRecvError::Empty) => {
                         match timeout_at(since + options.linger, records.recv()).await {
                             Ok(next) => next,
@@ -181,7 +188,7 @@ async fn identify(
     loop {
         let error: ClientError = match shared.identities.get(&shared.client, sequence.identity).await {
             Ok(identity) => {
-                *sequence = Sequence { identity: Some(identity), next: 0, broken: false };
+                *sequence = Sequence { identity: Some(identity), ..Sequence::default() };
                 return Ok(identity);
             }
             Err(error) => error,
