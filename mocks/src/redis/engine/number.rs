@@ -102,7 +102,7 @@ impl Decimal {
         };
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         let digits_only = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        if whole.len() + fraction.len() == 0 || fraction.len() > PLACES || whole.len() > 18 {
+        if whole.len() + fraction.len() == 0 || fraction.len() > PLACES || whole.len() > 20 {
             return None;
         }
         if !digits_only(whole) || !digits_only(fraction) {

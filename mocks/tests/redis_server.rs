@@ -1,0 +1,1 @@
+//! A server with real clients: see the trials.
