@@ -356,7 +356,11 @@ pub const SEQUENCES: &[(&str, &[&str])] = &[
         &[
             "set a 10",
             "incrbyfloat a 0.1",
-            "incrbyfloat a 5.0e1",
+            "incrbyfloat a 5.0e3",
+            "incrbyfloat a 1e300",
+            "incrbyfloat a -1e-30",
+            "set a 100",
+            "incrbyfloat a 50.1",
             "object encoding a",
             "set b hello",
             "append b world",
