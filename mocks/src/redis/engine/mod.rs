@@ -14,6 +14,7 @@ mod client;
 pub(crate) mod cmd;
 mod config;
 mod error;
+mod long_double;
 mod lua;
 pub(crate) mod number;
 mod parameters;

@@ -1,1 +1,240 @@
+//! The engine on a clock of the test's own: strict deadlines, lazy and active expiry, frozen time, sandbox.
 
+use super::*;
+
+/// An engine, one client and a clock that moves only by hand.
+struct Bench {
+    engine: Engine,
+    client: ClientId,
+    at: Moment,
+}
+
+impl Bench {
+    fn new(expiry: Expiry) -> Self {
+        let at = Moment { unix_us: 1_000_000_000, elapsed_us: 0 };
+        let setup = Setup {
+            seed: 7,
+            expiry,
+            password: None,
+            horizon: Horizon::default(),
+            databases: 16,
+            script_instructions: 1_000_000,
+        };
+        let mut engine = Engine::new(setup, at);
+        let client = engine.connect("test:1".to_owned(), at);
+        Self { engine, client, at }
+    }
+
+    fn wait_ms(&mut self, ms: i64) {
+        self.at.unix_us += ms * 1000;
+        self.at.elapsed_us += ms * 1000;
+    }
+
+    fn args(&mut self, args: &[&str]) -> Reply {
+        let args = args.iter().map(|arg| Bytes::copy_from_slice(arg.as_bytes())).collect();
+        self.engine.exec(self.client, args, self.at).reply.expect("a reply")
+    }
+
+    fn run(&mut self, line: &str) -> Reply {
+        self.args(&line.split(' ').collect::<Vec<_>>())
+    }
+}
+
+fn error(reply: Reply) -> String {
+    match reply {
+        Reply::Error(line) => line,
+        other => panic!("expected an error, found {other:?}"),
+    }
+}
+
+#[test]
+fn a_key_exists_at_its_deadline_and_not_a_millisecond_later() {
+    let mut bench = Bench::new(Expiry::LazyOnly);
+    bench.run("SET k v PX 100");
+    bench.wait_ms(100);
+    assert_eq!((bench.run("EXISTS k"), bench.run("PTTL k")), (Reply::Int(1), Reply::Int(0)));
+    bench.wait_ms(1);
+    assert_eq!((bench.run("EXISTS k"), bench.run("PTTL k")), (Reply::Int(0), Reply::Int(-2)));
+}
+
+#[test]
+fn an_expired_key_counts_until_it_is_looked_at() {
+    let mut bench = Bench::new(Expiry::LazyOnly);
+    bench.run("SET k v PX 10");
+    bench.wait_ms(11);
+    assert_eq!(bench.run("DBSIZE"), Reply::Int(1));
+    assert_eq!(bench.run("KEYS *"), Reply::Array(vec![]));
+    assert_eq!(bench.run("DBSIZE"), Reply::Int(1), "KEYS hides, and deletes nothing");
+    assert_eq!(bench.run("GET k"), Reply::Null);
+    assert_eq!(bench.run("DBSIZE"), Reply::Int(0));
+    assert_eq!(bench.engine.take_expired(), [(0, Bytes::from_static(b"k"))]);
+}
+
+#[test]
+fn active_expiry_is_due_just_after_the_deadline_or_at_the_next_tick_or_never() {
+    for (expiry, due) in [
+        (Expiry::Exact, Some(1_000_051)),
+        (Expiry::Redis { hz: 10 }, Some(1_000_100)),
+        (Expiry::LazyOnly, None),
+    ] {
+        let mut bench = Bench::new(expiry);
+        assert_eq!(bench.engine.next_expiry_ms(), None, "without deadlines there is nothing to wait for");
+        bench.run("SET k v PX 50");
+        assert_eq!(bench.engine.next_expiry_ms(), due);
+        if due.is_some() {
+            bench.wait_ms(50);
+            bench.engine.expire_due(bench.at);
+            assert_eq!(bench.run("DBSIZE"), Reply::Int(1), "at the deadline the key still exists");
+            bench.wait_ms(1);
+            bench.engine.expire_due(bench.at);
+            assert_eq!(bench.run("DBSIZE"), Reply::Int(0));
+        }
+        bench.run("DEBUG SET-ACTIVE-EXPIRE 0");
+        bench.run("SET k v PX 50");
+        assert_eq!(bench.engine.next_expiry_ms(), None);
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_moves_no_deadline() {
+    let mut bench = Bench::new(Expiry::LazyOnly);
+    bench.run("SET k v PX 1000");
+    bench.at.unix_us -= 500_000;
+    assert_eq!(bench.run("PTTL k"), Reply::Int(1500));
+    bench.at.unix_us += 10_000_000;
+    assert_eq!(bench.run("GET k"), Reply::Null);
+}
+
+#[test]
+fn time_stands_still_in_a_transaction_and_in_a_script() {
+    let mut bench = Bench::new(Expiry::LazyOnly);
+    let script = "redis.call('set', KEYS[1], 'v', 'px', 5) local from = redis.call('time') \
+                  for i = 1, 50000 do end local to = redis.call('time') \
+                  return {from[2] == to[2], redis.call('exists', KEYS[1])}";
+    let reply = bench.args(&["EVAL", script, "1", "k"]);
+    assert_eq!(reply, Reply::Array(vec![Reply::Int(1), Reply::Int(1)]));
+}
+
+#[test]
+fn a_watched_key_that_expires_breaks_the_transaction_though_nobody_deleted_it() {
+    let mut bench = Bench::new(Expiry::LazyOnly);
+    bench.run("SET k v PX 10");
+    bench.run("WATCH k");
+    bench.wait_ms(11);
+    bench.run("MULTI");
+    bench.run("PING");
+    assert_eq!(bench.run("EXEC"), Reply::NullArray);
+
+    bench.run("SET k v PX 10");
+    bench.wait_ms(11);
+    bench.run("WATCH k");
+    bench.run("GET k");
+    bench.run("MULTI");
+    assert_eq!(bench.run("EXEC"), Reply::Array(vec![]), "it had expired before it was watched");
+}
+
+#[test]
+fn another_clients_write_breaks_a_watch() {
+    let mut bench = Bench::new(Expiry::LazyOnly);
+    let other = bench.engine.connect("test:2".to_owned(), bench.at);
+    bench.run("WATCH k");
+    bench.engine.exec(other, ["SET", "k", "1"].map(Bytes::from).to_vec(), bench.at);
+    bench.run("MULTI");
+    assert_eq!(bench.run("EXEC"), Reply::NullArray);
+}
+
+#[test]
+fn a_script_cannot_run_for_ever_and_cannot_catch_being_stopped() {
+    let mut bench = Bench::new(Expiry::LazyOnly);
+    for script in ["while true do end", "while true do pcall(function() while true do end end) end"] {
+        let line = error(bench.args(&["EVAL", script, "0"]));
+        assert!(line.contains("Script killed by user"), "{line}");
+    }
+    assert_eq!(bench.args(&["EVAL", "return 1", "0"]), Reply::Int(1), "the interpreter still works");
+}
+
+#[test]
+fn a_script_leaves_nothing_behind_and_reaches_nothing_outside() {
+    let mut bench = Bench::new(Expiry::LazyOnly);
+    for script in [
+        "x = 1",
+        "_G.x = 1",
+        "rawset(_G, 'x', 1)",
+        "string.format = nil",
+        "redis.call = nil",
+        "setmetatable(_G, {})",
+        "getmetatable('').__index = 1",
+        "return os.time()",
+        "return io",
+        "return require('os')",
+        "return loadstring('x = 1')()",
+        "return debug",
+        "return setfenv",
+    ] {
+        error(bench.args(&["EVAL", script, "0"]));
+    }
+    assert_eq!(bench.args(&["EVAL", "return loadstring('\\27Lua')", "0"]), Reply::Null);
+    let reply =
+        bench.args(&["EVAL", "return {redis.call('ping').ok, ('x'):rep(2), type(string.format)}", "0"]);
+    assert_eq!(reply, Reply::bulks(["PONG", "xx", "function"]));
+}
+
+#[test]
+fn a_table_that_contains_itself_is_an_error_and_not_a_crash() {
+    let mut bench = Bench::new(Expiry::LazyOnly);
+    let reply = bench.args(&["EVAL", "local t = {} t[1] = t return t", "0"]);
+    assert!(format!("{reply:?}").contains("reached lua stack limit"));
+}
+
+#[test]
+fn a_failover_loses_a_whole_transaction_or_none_of_it() {
+    let mut bench = Bench::new(Expiry::LazyOnly);
+    bench.run("SET a 1");
+    for line in ["MULTI", "SET a 2", "SET b 2", "EXEC"] {
+        bench.run(line);
+    }
+    assert_eq!(bench.engine.failover(Lose::LastWrites(1), bench.at), 1);
+    assert!(!bench.engine.is_connected(bench.client), "every connection is closed");
+    bench.client = bench.engine.connect("test:2".to_owned(), bench.at);
+    assert_eq!(bench.run("MGET a b"), Reply::Array(vec![Reply::bulk("1"), Reply::Null]));
+}
+
+#[test]
+fn random_answers_are_the_same_for_the_same_seed() {
+    let draw = || {
+        let mut bench = Bench::new(Expiry::LazyOnly);
+        bench.run("MSET a 1 b 2 c 3 d 4 e 5 f 6");
+        (0..20).map(|_| bench.run("RANDOMKEY")).collect::<Vec<_>>()
+    };
+    assert_eq!(draw(), draw());
+}
+
+#[test]
+fn a_scan_visits_every_key_that_stays_exactly_once() {
+    let mut bench = Bench::new(Expiry::LazyOnly);
+    for at in 0..500 {
+        bench.run(&format!("SET stays:{at} 1"));
+    }
+    let (mut cursor, mut seen, mut step) = ("0".to_owned(), Vec::new(), 0);
+    loop {
+        let Reply::Array(page) = bench.run(&format!("SCAN {cursor} COUNT 7")) else {
+            panic!("expected a page")
+        };
+        let (Reply::Bulk(next), Reply::Array(keys)) = (&page[0], &page[1]) else { panic!("expected a page") };
+        seen.extend(keys.iter().filter_map(|key| match key {
+            Reply::Bulk(key) if key.starts_with(b"stays") => Some(key.clone()),
+            _ => None,
+        }));
+        cursor = String::from_utf8_lossy(next).into_owned();
+        if cursor == "0" {
+            break;
+        }
+        step += 1;
+        bench.run(&format!("SET comes:{step} 1"));
+        bench.run(&format!("DEL comes:{}", step / 2));
+    }
+    let count = seen.len();
+    seen.sort();
+    seen.dedup();
+    assert_eq!((seen.len(), count), (500, 500));
+}

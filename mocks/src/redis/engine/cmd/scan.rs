@@ -47,9 +47,13 @@ impl<'a> Options<'a> {
     }
 }
 
-/// A cursor is what `strtoul` reads, all of it: a negative number counts from the end of the range.
+/// A cursor is what `strtoul` reads, all of it: a negative number counts from the end of the range, and no
+/// text at all is 0.
 pub(super) fn cursor(text: &[u8]) -> Result<u64, CmdError> {
     let text = std::str::from_utf8(text).map_err(|_| CmdError::INVALID_CURSOR)?;
+    if text.is_empty() {
+        return Ok(0);
+    }
     let number = match text.strip_prefix('-') {
         Some(digits) => digits.parse().map(u64::wrapping_neg),
         None => text.parse(),

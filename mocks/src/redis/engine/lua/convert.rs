@@ -146,6 +146,12 @@ pub(super) fn error_text(table: &Table) -> Option<String> {
     Some(text.strip_prefix('-').unwrap_or(&text).to_owned())
 }
 
+/// The error line of a table that was raised; a number will do as its text.
+pub(super) fn raised_text(table: &Table) -> Option<String> {
+    let number = || table.raw_get("err").ok().as_ref().and_then(to_argument);
+    error_text(table).or_else(|| number().map(|digits| String::from_utf8_lossy(&digits).into_owned()))
+}
+
 /// An argument of a command, if the value can be one.
 pub(super) fn to_argument(value: &Value) -> Option<Bytes> {
     match value {

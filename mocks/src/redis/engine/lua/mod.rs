@@ -10,6 +10,7 @@
 mod convert;
 mod host;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -189,24 +190,32 @@ fn run_function(
         lua.create_sequence_from(items?)
     };
     let (keys, args) = (strings(keys)?, strings(args)?);
+    let engine = RefCell::new(engine);
+    let command = |lua: &Lua, args: MultiValue| {
+        let mut engine = engine.borrow_mut();
+        if let (Some(mode), Some(protocol)) = (engine.script.as_mut(), host::chosen_protocol(lua)) {
+            mode.protocol = protocol;
+        }
+        let protocol = engine.script.map_or(2, |mode| mode.protocol);
+        (call_command(&mut engine, id, args), protocol)
+    };
     let (result, protocol) = lua.scope(|scope| {
         host::begin_run(lua);
-        let call = scope.create_function_mut(|lua, (raises, args): (bool, MultiValue)| {
-            if let (Some(mode), Some(protocol)) = (engine.script.as_mut(), host::chosen_protocol(lua)) {
-                mode.protocol = protocol;
-            }
-            let reply = call_command(engine, id, args);
-            let mode = engine.script.map_or(2, |mode| mode.protocol);
-            let failed = raises && matches!(reply, Reply::Error(_));
-            Ok((!failed, convert::to_lua(lua, &reply, mode)?))
+        let call = scope.create_function(|lua, args: MultiValue| match command(lua, args) {
+            (Reply::Error(line), _) => Err(mlua::Error::external(host::Raised(line))),
+            (reply, protocol) => convert::to_lua(lua, &reply, protocol),
         })?;
-        let result: (bool, Value) = interpreter.run.call((function, keys, args, call))?;
+        let call_protected = scope.create_function(|lua, args: MultiValue| {
+            let (reply, protocol) = command(lua, args);
+            convert::to_lua(lua, &reply, protocol)
+        })?;
+        let result: (bool, Value) = interpreter.run.call((function, keys, args, call, call_protected))?;
         Ok((result, host::chosen_protocol(lua).unwrap_or(2)))
     })?;
     match result {
         (true, value) => Ok(Ok(convert::to_reply(&value, protocol)?)),
         (false, Value::Table(failure)) => Ok(Err(Failure {
-            text: convert::error_text(&failure).unwrap_or_else(|| "ERR unknown error".to_owned()),
+            text: convert::raised_text(&failure).unwrap_or_else(|| "ERR unknown error".to_owned()),
             line: failure.raw_get::<Option<i64>>("line").unwrap_or_default(),
         })),
         (false, other) => Ok(Err(Failure { text: format!("ERR {}", other.to_string()?), line: None })),

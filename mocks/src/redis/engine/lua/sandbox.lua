@@ -22,23 +22,9 @@ local function protect(fields)
   })
 end
 
-local call_command, keys_and_args
-
--- A host function answers whether it succeeded, and its result or what to raise.
-local function check(ok, ...)
-  if ok then return ... end
-  raw_error((...), 0)
-end
-
 local redis = redis_fields
-function redis.call(...) return check(call_command(true, ...)) end
-function redis.pcall(...)
-  local _, reply = call_command(false, ...)
-  return reply
-end
 for _, name in raw_pairs({ 'sha1hex', 'log', 'setresp', 'set_repl', 'acl_check_cmd' }) do
-  local run = host[name]
-  redis[name] = function(...) return check(run(...)) end
+  redis[name] = host[name]
 end
 local function reply_of(field)
   return function(...)
@@ -57,8 +43,7 @@ function redis.debug() end
 
 local math_fields = {}
 for name, value in raw_pairs(math) do math_fields[name] = value end
-math_fields.random = function(...) return check(host.random(...)) end
-math_fields.randomseed = function(...) return check(host.randomseed(...)) end
+math_fields.random, math_fields.randomseed = host.random, host.randomseed
 
 local globals = {
   _VERSION = _VERSION, assert = assert, collectgarbage = collectgarbage, error = error, gcinfo = gcinfo,
@@ -84,25 +69,22 @@ raw_setmetatable(environment, {
 function globals.pairs(subject) return raw_pairs(held[subject] or subject) end
 function globals.next(subject, key) return raw_next(held[subject] or subject, key) end
 function globals.rawget(subject, key) return raw_rawget(held[subject] or subject, key) end
-function globals.rawset(subject, key, value)
-  if held[subject] then raw_error(READ_ONLY, 0) end
-  return raw_rawset(subject, key, value)
-end
-function globals.setmetatable(subject, metatable)
-  if held[subject] then raw_error(READ_ONLY, 0) end
-  return raw_setmetatable(subject, metatable)
-end
+globals.rawset = host.guard(held, raw_rawset, 'ERR ' .. READ_ONLY)
+globals.setmetatable = host.guard(held, raw_setmetatable, 'ERR ' .. READ_ONLY)
 function globals.getmetatable(subject)
   -- The metatable of strings is shared by all scripts.
   if type(subject) == 'string' then return nil end
   return raw_getmetatable(subject)
 end
 
+-- Failures of host functions are no plain Lua values; this makes them tables.
+local plain = host.plain
+
 -- An error that is a table with a text is caught as its text, as in Redis. A stopped script stays stopped.
 local function caught(ok, ...)
   if ok then return true, ... end
   if host.is_stopped() then raw_error((...), 0) end
-  local failure = ...
+  local failure = plain((...))
   if type(failure) == 'table' and type(failure.err) == 'string' then failure = failure.err end
   return false, failure
 end
@@ -131,13 +113,14 @@ function globals.load(read, ...)
 end
 
 local function locate(failure)
+  failure = plain(failure)
   if type(failure) ~= 'table' then failure = { err = 'ERR ' .. tostring(failure) } end
   local line = host.line()
   if line then failure.line = line end
   return failure
 end
 
-return environment, function(script, keys, args, call)
-  call_command, globals.KEYS, globals.ARGV = call, keys, args
+return environment, function(script, keys, args, call, call_protected)
+  redis.call, redis.pcall, globals.KEYS, globals.ARGV = call, call_protected, keys, args
   return raw_xpcall(script, locate)
 end

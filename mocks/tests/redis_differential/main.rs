@@ -1,0 +1,47 @@
+//! The same commands against the mock and a real redis-server, replies compared.
+//!
+//! The real server is `SQUALL_REDIS_SERVER`, or `redis-server` on the path; without one every trial is listed
+//! as ignored. Time is real here: a wait is a `DEBUG SLEEP` of both servers, and what is left of a deadline is
+//! compared with some tolerance. Orders and random choices that Redis does not promise are not compared.
+
+mod golden;
+mod random;
+mod table;
+mod wire;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Trial};
+
+use wire::Servers;
+
+fn main() -> ExitCode {
+    let args = Arguments::from_args();
+    let servers = Servers::start().map(Arc::new);
+    let mut trials = Vec::new();
+    let mut add = |name: String, run: Box<dyn FnOnce(&Servers) -> Result<(), String> + Send>| {
+        let servers = servers.as_ref().ok().map(Arc::clone);
+        let ignored = servers.is_none();
+        let run = move || match servers {
+            Some(servers) => run(&servers).map_err(Into::into),
+            None => Ok(()),
+        };
+        trials.push(Trial::test(name, run).with_ignored_flag(ignored));
+    };
+    for version in [2, 3] {
+        for (name, lines) in golden::SEQUENCES {
+            let run = move |servers: &Servers| golden::run(servers, version, lines);
+            add(format!("resp{version}::{name}_agree"), Box::new(run));
+        }
+        for (name, commands) in random::groups() {
+            let run = move |servers: &Servers| random::run(servers, version, commands);
+            add(format!("resp{version}::random_{name}_agree"), Box::new(run));
+        }
+    }
+    add("command_table_agrees".to_owned(), Box::new(table::agrees));
+    if let Err(why) = &servers {
+        eprintln!("differential trials are ignored: {why}");
+    }
+    libtest_mimic::run(&args, trials).exit_code()
+}

@@ -1,0 +1,227 @@
+//! Two servers, connections to them, and when two replies are the same.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use squall_mocks::Clock;
+use squall_mocks::redis::{RedisOptions, RedisServer};
+
+/// A real server and a mock. Trials take turns: both servers are one state.
+pub struct Servers {
+    real: SocketAddr,
+    mock: SocketAddr,
+    turn: Mutex<()>,
+    child: Child,
+    _runtime: tokio::runtime::Runtime,
+    _data: tempfile::TempDir,
+}
+
+impl Servers {
+    pub fn start() -> Result<Self, String> {
+        let program = std::env::var("SQUALL_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
+        let version = Command::new(&program).arg("--version").output();
+        let version = version.map_err(|error| format!("cannot run {program}: {error}"))?;
+        let version = String::from_utf8_lossy(&version.stdout).into_owned();
+        if !version.contains("v=7.0.") {
+            return Err(format!("expected redis-server 7.0, found {}", version.trim()));
+        }
+        let data = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let real = free.map_err(|error| error.to_string())?;
+        let child = Command::new(&program)
+            .args(["--port", &real.port().to_string(), "--bind", "127.0.0.1", "--save", ""])
+            .args(["--enable-debug-command", "yes", "--dir"])
+            .arg(data.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.map_err(|error| error.to_string())?;
+        let mock = runtime.block_on(async {
+            let server = RedisServer::new(RedisOptions { clock: Clock::system(), ..RedisOptions::default() });
+            server.start_tcp("127.0.0.1:0").await
+        });
+        let mock = mock.map_err(|error| error.to_string())?;
+        let servers = Self { real, mock, turn: Mutex::new(()), child, _runtime: runtime, _data: data };
+        servers.wait_for_real()?;
+        Ok(servers)
+    }
+
+    fn wait_for_real(&self) -> Result<(), String> {
+        // Each refused connection costs a syscall, not a sleep; the server takes milliseconds to listen.
+        let answers = (0..1_000_000).any(|_| {
+            let connected = TcpStream::connect_timeout(&self.real, Duration::from_secs(1));
+            connected.is_err().then(std::thread::yield_now).is_none()
+        });
+        answers.then_some(()).ok_or_else(|| "the real server does not listen".to_owned())
+    }
+
+    /// Fresh connections to both servers, which are emptied, until the value is dropped.
+    pub fn pair(&self, version: u8) -> Result<Pair<'_>, String> {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pair = Pair {
+            real: Connection::open(self.real).map_err(|error| format!("real: {error}"))?,
+            mock: Connection::open(self.mock).map_err(|error| format!("mock: {error}"))?,
+            _turn: turn,
+        };
+        for line in ["flushall", "script flush", "config resetstat", "debug set-active-expire 0"] {
+            pair.ask(&words(line))?;
+        }
+        if version == 3 {
+            pair.ask(&words("hello 3"))?;
+        }
+        Ok(pair)
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        // It is ours, and holds nothing worth saving.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A connection to each server.
+pub struct Pair<'a> {
+    real: Connection,
+    mock: Connection,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl Pair<'_> {
+    /// Sends a command to both and answers both replies: the real one, and the mock's.
+    pub fn ask(&mut self, command: &[Vec<u8>]) -> Result<(Resp, Resp), String> {
+        let real = self.real.ask(command).map_err(|error| format!("real: {error}"))?;
+        let mock = self.mock.ask(command).map_err(|error| format!("mock: {error} (real: {real:?})"))?;
+        Ok((real, mock))
+    }
+}
+
+/// A reply as it came over the wire.
+#[derive(Clone, Debug, PartialEq, PartialOrd)]
+pub enum Resp {
+    Simple(String),
+    Error(String),
+    Int(i64),
+    Bulk(String),
+    Null(char),
+    List(char, Vec<Resp>),
+    Other(String),
+}
+
+struct Connection {
+    reader: BufReader<TcpStream>,
+}
+
+impl Connection {
+    fn open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        Ok(Self { reader: BufReader::new(stream) })
+    }
+
+    fn ask(&mut self, command: &[Vec<u8>]) -> io::Result<Resp> {
+        let mut request = format!("*{}\r\n", command.len()).into_bytes();
+        for argument in command {
+            request.extend(format!("${}\r\n", argument.len()).bytes());
+            request.extend(argument);
+            request.extend(b"\r\n");
+        }
+        self.reader.get_mut().write_all(&request)?;
+        self.read()
+    }
+
+    fn read(&mut self) -> io::Result<Resp> {
+        let mut line = Vec::new();
+        self.reader.read_until(b'\n', &mut line)?;
+        let line = latin1(line.strip_suffix(b"\r\n").ok_or(io::ErrorKind::UnexpectedEof)?);
+        let (mark, rest) = (line.chars().next().unwrap_or('?'), line.get(1..).unwrap_or_default());
+        let length = || rest.parse::<i64>().map_err(|_| io::Error::other(format!("odd length {line:?}")));
+        Ok(match mark {
+            '+' => Resp::Simple(rest.to_owned()),
+            '-' => Resp::Error(rest.to_owned()),
+            ':' => Resp::Int(length()?),
+            '_' => Resp::Null('_'),
+            '$' | '*' if length()? < 0 => Resp::Null(mark),
+            '$' | '=' => {
+                let mut body = vec![0; usize::try_from(length()?).unwrap_or(0) + 2];
+                self.reader.read_exact(&mut body)?;
+                Resp::Bulk(latin1(&body[..body.len() - 2]))
+            }
+            '*' | '~' => Resp::List(mark, self.read_items(length()?)?),
+            '%' => Resp::List(mark, self.read_items(length()? * 2)?),
+            _ => Resp::Other(line),
+        })
+    }
+
+    fn read_items(&mut self, count: i64) -> io::Result<Vec<Resp>> {
+        (0..count).map(|_| self.read()).collect()
+    }
+}
+
+fn latin1(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(*byte)).collect()
+}
+
+/// Splits a line at spaces; quotes of either kind keep spaces together.
+pub fn words(line: &str) -> Vec<Vec<u8>> {
+    let mut words = Vec::new();
+    let mut rest = line.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let (word, tail) = if first == '\'' || first == '"' {
+            rest[1..].split_once(first).unwrap_or((&rest[1..], ""))
+        } else {
+            rest.split_once(' ').unwrap_or((rest, ""))
+        };
+        words.push(word.replace("\\n", "\n").into_bytes());
+        rest = tail.trim_start();
+    }
+    words
+}
+
+/// Whether two replies to a command say the same.
+pub fn same(command: &[Vec<u8>], real: &Resp, mock: &Resp) -> bool {
+    let word = |at: usize| command.get(at).map(|word| latin1(word).to_ascii_lowercase()).unwrap_or_default();
+    let name = word(0);
+    match name.as_str() {
+        "ttl" | "expiretime" => near(real, mock, 2),
+        "pttl" | "pexpiretime" => near(real, mock, 1500),
+        // What these answer differs from server to server, or is drawn by chance.
+        "time" | "info" | "randomkey" => std::mem::discriminant(real) == std::mem::discriminant(mock),
+        "client" if matches!(word(1).as_str(), "id" | "list" | "info") => {
+            std::mem::discriminant(real) == std::mem::discriminant(mock)
+        }
+        "keys" | "hkeys" | "hvals" | "hgetall" | "scan" | "hscan" | "config" => sorted(real) == sorted(mock),
+        "hrandfield" => shape(real) == shape(mock),
+        _ => real == mock,
+    }
+}
+
+fn near(real: &Resp, mock: &Resp, tolerance: i64) -> bool {
+    match (real, mock) {
+        (Resp::Int(real), Resp::Int(mock)) if *real > 0 && *mock > 0 => (real - mock).abs() <= tolerance,
+        _ => real == mock,
+    }
+}
+
+/// The same reply with the order of its elements lost; keys stay with their values.
+fn sorted(reply: &Resp) -> Resp {
+    let Resp::List(mark, items) = reply else { return reply.clone() };
+    let mut items: Vec<Resp> = items.iter().map(sorted).collect();
+    items.sort_by(|left, right| left.partial_cmp(right).unwrap_or(std::cmp::Ordering::Equal));
+    Resp::List(*mark, items)
+}
+
+/// Kinds and lengths only.
+fn shape(reply: &Resp) -> Resp {
+    match reply {
+        Resp::List(mark, items) => Resp::List(*mark, items.iter().map(shape).collect()),
+        Resp::Bulk(_) => Resp::Bulk(String::new()),
+        other => other.clone(),
+    }
+}
