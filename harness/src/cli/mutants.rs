@@ -48,9 +48,11 @@ pub(super) fn mutants(arguments: &MutantsArgs, context: &mut Context<'_>) -> Res
         let killer = hunt(arguments.seeds, planted, scenario, context)?;
         bar.inc(arguments.seeds);
         let (word, by, seeds) = match &killer {
-            Some((checker, seeds)) if planted.checkers.contains(&checker.as_str()) => ("killed", checker.as_str(), *seeds),
-            // Something noticed, but not the checker whose promise was broken.
-            Some((checker, seeds)) => ("astray", checker.as_str(), *seeds),
+            Some((checkers, seeds)) => match planted.checkers.iter().find(|it| checkers.iter().any(|by| by == *it)) {
+                Some(named) => ("killed", *named, *seeds),
+                // Something noticed, but not the checker whose promise was broken.
+                None => ("astray", checkers[0].as_str(), *seeds),
+            },
             None => ("SURVIVED", "-", arguments.seeds),
         };
         survivors += u8::from(word != "killed");
@@ -64,23 +66,23 @@ pub(super) fn mutants(arguments: &MutantsArgs, context: &mut Context<'_>) -> Res
     Ok(u8::from(survivors > 0))
 }
 
-/// The checker that noticed, and after how many seeds.
+/// The checkers that noticed, in the first seed in which any did, and the number of that seed.
 fn hunt(
     seeds: u64,
     planted: &Planted,
     scenario: &Loaded,
     context: &Context<'_>,
-) -> Result<Option<(String, u64)>, Failure> {
+) -> Result<Option<(Vec<String>, u64)>, Failure> {
     let options = RunnerOptions { mutant: Some(planted.name.to_owned()), ..RunnerOptions::default() };
     let runner = Runner::new(options, context.services.clone());
     let seeds = scenario.seeds(&Seeds { seeds: Some(seeds), seed: Vec::new() });
-    let (mut tried, mut killer) = (0, None);
+    let (mut tried, mut killers) = (0, Vec::new());
     runner.run_seeds(&scenario.case, &seeds, |_, judged| {
         tried += 1;
-        killer = judged.verdict().violation().map(|violation| violation.checker.clone());
-        killer.is_none()
+        killers = judged.violations().map(|violation| violation.checker.clone()).collect();
+        killers.is_empty()
     })?;
-    Ok(killer.map(|checker| (checker, tried)))
+    Ok((!killers.is_empty()).then_some((killers, tried)))
 }
 
 fn chosen(only: &[String]) -> Result<Vec<&'static Planted>, Failure> {

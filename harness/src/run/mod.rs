@@ -79,6 +79,13 @@ impl JudgedRun {
     }
 }
 
+impl JudgedRun {
+    /// Everything that was broken.
+    pub fn violations(&self) -> impl Iterator<Item = &Violation> {
+        self.broken.iter().chain(self.expectations.iter().filter_map(|it| it.verdict.violation()))
+    }
+}
+
 impl Runner {
     /// A runner for `services`, with the built-in checkers.
     #[must_use]

@@ -116,6 +116,17 @@ impl Cluster {
         });
     }
 
+    /// Makes the next live replica of a partition its leader; none if no replica lives.
+    pub fn move_leader_on(&mut self, topic: &str, number: i32) -> Option<i32> {
+        let partition = self.truth.partition(topic, number)?;
+        let replicas = &partition.replicas;
+        let at = replicas.iter().position(|node| Some(*node) == partition.leader).unwrap_or(0);
+        let mut turned = (1..=replicas.len()).map(|step| replicas[(at + step) % replicas.len()]);
+        let next = turned.find(|node| !self.truth.fenced.contains(node))?;
+        self.move_leader(topic, number, Some(next));
+        Some(next)
+    }
+
     /// Sets the replicas in sync; a leader outside of them loses its place to one of them.
     pub fn set_isr(&mut self, topic: &str, number: i32, isr: &[i32]) {
         self.change(|image| {

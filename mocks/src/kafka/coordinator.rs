@@ -51,13 +51,7 @@ impl Cluster {
             self.create_offsets_topic();
         }
         let number = self.offsets_partition(group);
-        let Some(partition) = self.truth.partition(OFFSETS_TOPIC, number) else { return -1 };
-        let replicas = &partition.replicas;
-        let at = replicas.iter().position(|node| Some(*node) == partition.leader).unwrap_or(0);
-        let turned = (1..=replicas.len()).map(|step| replicas[(at + step) % replicas.len()]);
-        let Some(next) = turned.into_iter().find(|node| !self.truth.fenced.contains(node)) else { return -1 };
-        self.move_leader(OFFSETS_TOPIC, number, Some(next));
-        next
+        self.move_leader_on(OFFSETS_TOPIC, number).unwrap_or(-1)
     }
 
     /// Unloads and loads the groups whose coordinator is another than in `before`.

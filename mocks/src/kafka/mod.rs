@@ -190,6 +190,18 @@ impl KafkaCluster {
         })
     }
 
+    /// Makes the next live replica of a partition its leader and returns that node, or -1 if none lives.
+    ///
+    /// # Errors
+    /// No such partition.
+    pub fn move_leader_on(&self, topic: &str, partition: i32) -> Result<i32, KafkaError> {
+        let mut node = -1;
+        self.with_partition(topic, partition, &[], |cluster| {
+            node = cluster.move_leader_on(topic, partition).unwrap_or(-1);
+        })?;
+        Ok(node)
+    }
+
     /// Sets which replicas are in sync. A leader that is not among them loses its place.
     ///
     /// # Errors

@@ -260,7 +260,10 @@ impl Injector {
                 }
                 KafkaFault::MoveLeader { topic, partition, to } => {
                     // A topic that does not exist has no leader to move.
-                    let _ = cluster.move_leader(topic, *partition, *to);
+                    let _ = match to {
+                        Some(_) => cluster.move_leader(topic, *partition, *to),
+                        None => cluster.move_leader_on(topic, *partition).map(|_| ()),
+                    };
                 }
                 KafkaFault::MetadataLag { node, by } => {
                     if cluster.set_metadata_lag(*node, Some(*by)).is_ok() {
