@@ -71,7 +71,8 @@ pub(super) async fn run(server: &RedisServer, id: ClientId, kill: &Notify, strea
             return;
         }
         let waits = wake.is_some();
-        let reads = !conn.closing && !(waits && conn.input.len() >= READ_AHEAD);
+        let has_enough = waits && conn.input.len() >= READ_AHEAD;
+        let reads = !conn.closing && !has_enough;
         if reads {
             conn.input.reserve(READ_BYTES);
         }

@@ -36,11 +36,10 @@ use client::{Client, Replies};
 use config::Config;
 use lua::Scripts;
 use stats::Stats;
-use table::Spec;
 
 pub use client::ClientId;
 pub use error::CmdError;
-pub use table::all as commands;
+pub use table::{Spec, all as commands};
 
 /// The version this engine behaves as, and reports.
 pub const VERSION: &str = "7.0.15";
@@ -398,7 +397,7 @@ impl Engine {
     }
 
     pub(crate) fn password(&self) -> &str {
-        self.config.get("requirepass").unwrap_or_default()
+        &self.config.password
     }
 
     fn begin_another_process(&mut self, at: Moment) {
