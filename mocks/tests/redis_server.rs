@@ -211,6 +211,8 @@ async fn a_server_that_is_down_or_stalled_or_read_only_shows_it() -> Tested {
     let begun = tokio::time::Instant::now();
     assert_eq!(raw(&server, "PING\r\n", "\n").await?, "+PONG\r\n");
     assert_eq!(begun.elapsed().as_secs(), 9);
+    assert_eq!(raw(&server, "DEBUG SLEEP 4\r\n", "\n").await?, "+OK\r\n");
+    assert_eq!(begun.elapsed().as_secs(), 13, "the answer comes when the sleep is over");
     raw(&server, "SET cache:1 v\r\nSET lock:1 v\r\n", "+OK\r\n+OK").await?;
     assert_eq!(server.evict("cache:*"), 1);
     assert_eq!((server.flush_all(), server.snapshot().len()), (1, 0));
