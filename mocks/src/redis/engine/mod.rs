@@ -367,10 +367,6 @@ impl Engine {
         if self.expired.len() < REMEMBERED_EXPIRIES {
             self.expired.extend(expired);
         }
-        if self.watched.is_empty() {
-            self.store.clear_touched();
-            return;
-        }
         for place in self.store.take_touched() {
             let Some(watchers) = self.watched.get(&place) else { continue };
             let gone = self.store.db(place.0).get(&place.1).is_none();
@@ -394,6 +390,9 @@ impl Engine {
                 }
             }
         }
+        if self.watched.is_empty() {
+            self.store.note_touched(false);
+        }
     }
 
     pub(crate) fn password(&self) -> &str {
@@ -406,7 +405,7 @@ impl Engine {
         self.clients.clear();
         self.watched.clear();
         self.scripts.flush();
-        self.store.clear_touched();
+        self.store.note_touched(false);
         self.store.forget_history();
         self.run_id = cmd::server::random_hex(&mut self.rng);
     }
