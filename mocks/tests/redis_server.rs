@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, RedisConnectionInfo, Script};
+use squall_mocks::Clock;
 use squall_mocks::net::{BoxStream, Dial, MemoryNet};
 use squall_mocks::observe::{Sighting, What};
 use squall_mocks::redis::{Expiry, Keep, Lose, RedisLimits, RedisMatch, RedisOptions, RedisServer};
@@ -211,6 +212,8 @@ async fn a_server_that_is_down_or_stalled_or_read_only_shows_it() -> Tested {
     let begun = tokio::time::Instant::now();
     assert_eq!(raw(&server, "PING\r\n", "\n").await?, "+PONG\r\n");
     assert_eq!(begun.elapsed().as_secs(), 9);
+    assert_eq!(raw(&server, "DEBUG SLEEP 4\r\n", "\n").await?, "+OK\r\n");
+    assert_eq!(begun.elapsed().as_secs(), 13, "the answer comes when the sleep is over");
     raw(&server, "SET cache:1 v\r\nSET lock:1 v\r\n", "+OK\r\n+OK").await?;
     assert_eq!(server.evict("cache:*"), 1);
     assert_eq!((server.flush_all(), server.snapshot().len()), (1, 0));
@@ -287,5 +290,23 @@ async fn client_kill_and_reply_modes_work_across_connections() -> Tested {
         "x\r\n",
     );
     assert_eq!(muted.await?, "+OK\r\n$1\r\nx\r\n");
+    Ok(())
+}
+
+#[test]
+fn one_server_works_for_runtimes_that_take_turns_on_one_thread() -> Tested {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    let (host, service) = (runtime()?, runtime()?);
+    let clock = Clock::from_source(1_000_000, || Duration::ZERO);
+    let server = RedisServer::new(RedisOptions { clock, expiry: Expiry::Exact, ..RedisOptions::default() });
+    let mut stream = host.block_on(async { server.connect() });
+    service.block_on(stream.write_all(b"SET k v PX 100\r\nGET k\r\n"))?;
+    host.block_on(async { tokio::time::sleep(Duration::from_millis(1)).await });
+    let mut reply = vec![0; "+OK\r\n$1\r\nv\r\n".len()];
+    service.block_on(stream.read_exact(&mut reply))?;
+    assert_eq!(reply, b"+OK\r\n$1\r\nv\r\n");
+    service.block_on(async { server.advance(Duration::from_millis(101)) });
+    host.block_on(async { tokio::time::sleep(Duration::from_millis(1)).await });
+    assert_eq!(server.stats().expired, 1, "the host's runtime noticed the jump made from another");
     Ok(())
 }

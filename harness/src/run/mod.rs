@@ -33,12 +33,14 @@ pub struct RunnerOptions {
     pub verify_determinism: bool,
     /// A planted bug to switch on.
     pub mutant: Option<String>,
+    /// A simulation that takes no step for this long, by the machine's clock, has a service that never yields.
+    pub stall: Duration,
 }
 
 impl Default for RunnerOptions {
     fn default() -> Self {
         let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { jobs, verify_determinism: false, mutant: None }
+        Self { jobs, verify_determinism: false, mutant: None, stall: Duration::from_secs(10) }
     }
 }
 
@@ -134,21 +136,23 @@ impl Runner {
     /// [`WorldError`], if the plan cannot be run at all.
     pub fn run_plan(&self, plan: Plan, trace: &dyn Fn() -> TraceOptions) -> Result<JudgedRun, WorldError> {
         let plan = Arc::new(plan);
+        let supervise = |trace: &dyn Fn() -> TraceOptions| {
+            supervise::supervise(&plan, &self.services, trace, self.options.stall)
+        };
         if !self.options.verify_determinism {
-            let run = supervise::supervise(&plan, &self.services, trace)?;
-            return Ok(self.judged(&plan, run));
+            return Ok(self.judged(&plan, supervise(trace)?));
         }
         let prefixes = || TraceOptions { prefixes: PREFIXES_MAX, ..trace() };
-        let first = supervise::supervise(&plan, &self.services, &prefixes)?;
-        let second = supervise::supervise(&plan, &self.services, &prefixes)?;
+        let first = supervise(&prefixes)?;
+        let second = supervise(&prefixes)?;
         let Some(divergence) = first_divergence(&first.trace, &second.trace) else {
             return Ok(self.judged(&plan, first));
         };
         // Once more each, to see what happened there.
         let keep = divergence.window().unwrap_or(Keep::Nothing);
         let window = || TraceOptions { keep: keep.clone(), prefixes: PREFIXES_MAX, ..TraceOptions::default() };
-        let left = supervise::supervise(&plan, &self.services, &window)?;
-        let right = supervise::supervise(&plan, &self.services, &window)?;
+        let left = supervise(&window)?;
+        let right = supervise(&window)?;
         let shown = first_divergence(&left.trace, &right.trace).unwrap_or(divergence);
         let mut judged = self.judged(&plan, first);
         judged.broken = Some(Violation {

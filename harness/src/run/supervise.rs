@@ -1,6 +1,6 @@
 //! Runs one plan on a thread of its own and watches that it moves.
 //!
-//! A service that never yields cannot be interrupted. A run that takes no step for [`STALL`] of the machine's
+//! A service that never yields cannot be interrupted. A run that takes no step for some seconds of the machine's
 //! time is started once more, this time noting which host is running: if it stalls again, that host is named
 //! and the thread left behind; if not, only the machine was slow, and the second run counts. The verdict of a
 //! run that moves never depends on the machine's time.
@@ -18,12 +18,11 @@ use crate::trace::TraceOptions;
 use crate::world::sim::{self, WorldError};
 use crate::world::{End, Run};
 
-/// A run that takes no step for this long, by the machine's clock, is taken to hang.
-const STALL: Duration = Duration::from_secs(10);
 /// Debug builds of deeply nested futures need more than the default.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
-/// Runs `plan` in the simulation. `trace` makes the options anew, should the run have to be repeated.
+/// Runs `plan` in the simulation. `trace` makes the options anew, should the run have to be repeated; a run that
+/// takes no step for `bound`, by the machine's clock, is taken to hang.
 ///
 /// # Errors
 /// [`WorldError`], before anything has run.
@@ -31,15 +30,16 @@ pub(super) fn supervise(
     plan: &Arc<Plan>,
     services: &Services,
     trace: &dyn Fn() -> TraceOptions,
+    bound: Duration,
 ) -> Result<Run, WorldError> {
-    match attempt(plan, services, trace(), None) {
+    match attempt(plan, services, trace(), None, bound) {
         Attempt::Ended(run) => return run.map(|run| *run),
         Attempt::Stalled(_) => {}
     }
     let watch = HostWatch::default();
-    match attempt(plan, services, trace(), Some(watch.clone())) {
+    match attempt(plan, services, trace(), Some(watch.clone()), bound) {
         Attempt::Ended(run) => run.map(|run| *run),
-        Attempt::Stalled(steps) => Ok(stalled(plan, watch.running(), steps)),
+        Attempt::Stalled(steps) => Ok(stalled(plan, watch.running(), steps, bound)),
     }
 }
 
@@ -49,7 +49,13 @@ enum Attempt {
     Stalled(u64),
 }
 
-fn attempt(plan: &Arc<Plan>, services: &Services, trace: TraceOptions, watch: Option<HostWatch>) -> Attempt {
+fn attempt(
+    plan: &Arc<Plan>,
+    services: &Services,
+    trace: TraceOptions,
+    watch: Option<HostWatch>,
+    bound: Duration,
+) -> Attempt {
     let progress = Arc::new(AtomicU64::new(0));
     let (sender, receiver) = mpsc::channel();
     let (plan, services, steps) = (Arc::clone(plan), services.clone(), Arc::clone(&progress));
@@ -69,7 +75,7 @@ fn attempt(plan: &Arc<Plan>, services: &Services, trace: TraceOptions, watch: Op
     };
     let mut seen = 0;
     loop {
-        match receiver.recv_timeout(STALL) {
+        match receiver.recv_timeout(bound) {
             Ok(run) => {
                 // The thread has nothing left to do but end; its storage must be gone before the next run.
                 let _ = thread.join();
@@ -93,9 +99,9 @@ fn attempt(plan: &Arc<Plan>, services: &Services, trace: TraceOptions, watch: Op
     }
 }
 
-fn stalled(plan: &Plan, host: Option<String>, steps: u64) -> Run {
+fn stalled(plan: &Plan, host: Option<String>, steps: u64, bound: Duration) -> Run {
     let at = plan.tick * u32::try_from(steps.saturating_sub(1)).unwrap_or(u32::MAX);
-    Run { elapsed: at, ..Run::cut_short(End::Stalled { host, bound: STALL }) }
+    Run { elapsed: at, ..Run::cut_short(End::Stalled { host, bound }) }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

@@ -71,7 +71,8 @@ pub(super) async fn run(server: &RedisServer, id: ClientId, kill: &Notify, strea
             return;
         }
         let waits = wake.is_some();
-        let reads = !conn.closing && !(waits && conn.input.len() >= READ_AHEAD);
+        let has_enough = waits && conn.input.len() >= READ_AHEAD;
+        let reads = !conn.closing && !has_enough;
         if reads {
             conn.input.reserve(READ_BYTES);
         }
@@ -158,30 +159,32 @@ impl Conn<'_> {
         if self.server.is_observed() {
             self.server.tell(What::Rule { name, request: request_text(&args) });
         }
+        let start = self.output.len();
         match act {
             Act::Error(text) => {
                 let effects = self.server.engine().inject(self.id, &args, error_line(&text));
-                let reply = self.finish(&args, effects);
-                self.output.extend_from_slice(&reply);
+                self.finish(self.server.is_observed().then_some(&args), &effects);
             }
             Act::ErrorAfter(text) => {
                 self.apply(args);
+                self.output.truncate(start);
                 Reply::Error(error_line(&text)).write(2, &mut self.output);
             }
             Act::Delay(by) => self.held = Some(Held { until: Instant::now() + by, then: Then::Run(args) }),
             Act::DelayAfter(by) => {
-                let reply = self.apply(args);
-                self.held = Some(Held { until: Instant::now() + by, then: Then::Send(reply) });
+                self.apply(args);
+                self.hold_back(start, by);
             }
             Act::DropBefore => self.closing = true,
             Act::DropAfter => {
                 self.apply(args);
+                self.output.truncate(start);
                 self.closing = true;
             }
             Act::Silence => {}
             Act::Truncate(bytes) => {
-                let reply = self.apply(args);
-                self.output.extend_from_slice(&reply[..bytes.min(reply.len())]);
+                self.apply(args);
+                self.output.truncate(start.saturating_add(bytes));
                 self.closing = true;
             }
         }
@@ -197,45 +200,32 @@ impl Conn<'_> {
         self.server.shared.rules.decide(&request)
     }
 
-    /// Runs a command and queues its reply.
+    /// Runs a command and queues its reply. A command that stalls the server answers when that is over.
     fn execute(&mut self, args: Vec<Bytes>) {
-        if self.server.is_observed() {
-            let reply = self.apply(args);
-            self.output.extend_from_slice(&reply);
-            return;
+        let start = self.output.len();
+        if let Some(stall) = self.apply(args) {
+            self.hold_back(start, stall);
         }
-        let effects = {
-            let now = self.server.now();
-            self.server.engine().exec(self.id, args, now)
-        };
+    }
+
+    /// Runs a command and writes its reply; how long it stalls the server.
+    fn apply(&mut self, args: Vec<Bytes>) -> Option<Duration> {
+        let shown = self.server.is_observed().then(|| args.clone());
+        let now = self.server.now();
+        let effects = self.server.engine().exec(self.id, args, now);
+        self.finish(shown.as_deref(), &effects);
+        effects.stall
+    }
+
+    /// Writes a reply, and does what a command led to beside it. `shown` is the command to be told.
+    fn finish(&mut self, shown: Option<&[Bytes]>, effects: &Effects) {
+        if let Some(args) = shown {
+            let kind = effects.reply.as_ref().map_or("no reply", Reply::kind).escape_debug();
+            self.server.tell(What::Request(format!("{} -> {kind}", request_text(args))));
+        }
         if let Some(reply) = &effects.reply {
             reply.write(effects.protocol, &mut self.output);
         }
-        self.follow(&effects);
-    }
-
-    /// Runs a command; the bytes of its reply.
-    fn apply(&mut self, args: Vec<Bytes>) -> Bytes {
-        let shown = self.server.is_observed().then(|| args.clone());
-        let effects = {
-            let now = self.server.now();
-            self.server.engine().exec(self.id, args, now)
-        };
-        self.finish(&shown.unwrap_or_default(), effects)
-    }
-
-    fn finish(&mut self, args: &[Bytes], effects: Effects) -> Bytes {
-        if self.server.is_observed() {
-            let kind = effects.reply.as_ref().map_or("no reply", |reply| reply.kind());
-            let kind = kind.escape_debug();
-            self.server.tell(What::Request(format!("{} -> {kind}", request_text(args))));
-        }
-        self.follow(&effects);
-        effects.reply.map_or_else(Bytes::new, |reply| reply.to_bytes(effects.protocol))
-    }
-
-    /// Does what a command led to beside its reply.
-    fn follow(&mut self, effects: &Effects) {
         self.closing |= effects.close;
         for id in &effects.kill {
             self.server.kill(*id);
@@ -243,6 +233,12 @@ impl Conn<'_> {
         if let Some(stall) = effects.stall {
             self.server.stall_for(stall);
         }
+    }
+
+    /// Takes back what was written from `start` on, to be sent later.
+    fn hold_back(&mut self, start: usize, by: Duration) {
+        let reply = self.output.split_off(start).freeze();
+        self.held = Some(Held { until: Instant::now() + by, then: Then::Send(reply) });
     }
 
     fn check_sizes(&mut self) {

@@ -90,6 +90,14 @@ impl RedisServer {
     /// # Errors
     /// The listener's error, unless it only says that there will be no more connections.
     pub async fn serve(&self, mut listener: impl Listener) -> io::Result<()> {
+        self.serve_dyn(&mut listener).await
+    }
+
+    /// [`RedisServer::serve`] for a listener whose transport is not known at compile time.
+    ///
+    /// # Errors
+    /// As [`RedisServer::serve`].
+    pub async fn serve_dyn(&self, listener: &mut dyn Listener) -> io::Result<()> {
         let mut connections = JoinSet::new();
         let expiry = self.drive_expiry();
         tokio::pin!(expiry);
@@ -126,6 +134,9 @@ impl RedisServer {
     }
 
     /// A connection in memory, served on the current runtime.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     #[must_use]
     pub fn connect(&self) -> BoxStream {
         let (near, far) = tokio::io::duplex(PIPE_BYTES);

@@ -16,11 +16,13 @@ use libtest_mimic::{Arguments, Trial};
 
 use wire::Servers;
 
+type Run = Box<dyn FnOnce(&Servers) -> Result<(), String> + Send>;
+
 fn main() -> ExitCode {
     let args = Arguments::from_args();
     let servers = Servers::start().map(Arc::new);
     let mut trials = Vec::new();
-    let mut add = |name: String, run: Box<dyn FnOnce(&Servers) -> Result<(), String> + Send>| {
+    let mut add = |name: String, run: Run| {
         let servers = servers.as_ref().ok().map(Arc::clone);
         let ignored = servers.is_none();
         let run = move || match servers {
@@ -30,8 +32,8 @@ fn main() -> ExitCode {
         trials.push(Trial::test(name, run).with_ignored_flag(ignored));
     };
     for version in [2, 3] {
-        for (name, lines) in golden::SEQUENCES {
-            let run = move |servers: &Servers| golden::run(servers, version, lines);
+        for (name, text) in golden::SEQUENCES {
+            let run = move |servers: &Servers| golden::run(servers, version, text);
             add(format!("resp{version}::{name}_agree"), Box::new(run));
         }
         for (name, commands) in random::groups() {

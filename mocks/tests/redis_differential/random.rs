@@ -95,7 +95,6 @@ const HASHES: &[Template] = &[
     "hincrbyfloat K F N",
     "hstrlen K F",
     "hscan K 0 -/count -",
-    "hscan K I",
     "hrandfield K I -/withvalues",
     "set K V",
     "del K",

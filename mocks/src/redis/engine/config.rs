@@ -13,12 +13,14 @@ pub(crate) struct Config {
     /// Copies of what is read on every command.
     pub(crate) hash_listpack: (usize, usize),
     pub(crate) bulk_bytes: usize,
+    pub(crate) password: String,
 }
 
 impl Config {
     pub(crate) fn new() -> Self {
         let values = PARAMETERS.iter().map(|(name, value, kind)| (*name, ((*value).to_owned(), *kind)));
-        let mut config = Self { values: values.collect(), hash_listpack: (0, 0), bulk_bytes: 0 };
+        let mut config =
+            Self { values: values.collect(), hash_listpack: (0, 0), bulk_bytes: 0, password: String::new() };
         config.refresh();
         config
     }
@@ -79,6 +81,7 @@ impl Config {
         let size = |name| self.get(name).and_then(|value| value.parse().ok()).unwrap_or(usize::MAX);
         let hash_listpack = (size("hash-max-listpack-entries"), size("hash-max-listpack-value"));
         let bulk_bytes = size("proto-max-bulk-len");
+        self.password = self.get("requirepass").unwrap_or_default().to_owned();
         self.hash_listpack = hash_listpack;
         self.bulk_bytes = bulk_bytes;
     }

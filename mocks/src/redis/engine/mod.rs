@@ -36,11 +36,10 @@ use client::{Client, Replies};
 use config::Config;
 use lua::Scripts;
 use stats::Stats;
-use table::Spec;
 
 pub use client::ClientId;
 pub use error::CmdError;
-pub use table::all as commands;
+pub use table::{Spec, all as commands};
 
 /// The version this engine behaves as, and reports.
 pub const VERSION: &str = "7.0.15";
@@ -368,10 +367,6 @@ impl Engine {
         if self.expired.len() < REMEMBERED_EXPIRIES {
             self.expired.extend(expired);
         }
-        if self.watched.is_empty() {
-            self.store.clear_touched();
-            return;
-        }
         for place in self.store.take_touched() {
             let Some(watchers) = self.watched.get(&place) else { continue };
             let gone = self.store.db(place.0).get(&place.1).is_none();
@@ -395,10 +390,13 @@ impl Engine {
                 }
             }
         }
+        if self.watched.is_empty() {
+            self.store.note_touched(false);
+        }
     }
 
     pub(crate) fn password(&self) -> &str {
-        self.config.get("requirepass").unwrap_or_default()
+        &self.config.password
     }
 
     fn begin_another_process(&mut self, at: Moment) {
@@ -407,7 +405,7 @@ impl Engine {
         self.clients.clear();
         self.watched.clear();
         self.scripts.flush();
-        self.store.clear_touched();
+        self.store.note_touched(false);
         self.store.forget_history();
         self.run_id = cmd::server::random_hex(&mut self.rng);
     }

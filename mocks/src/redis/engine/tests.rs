@@ -1,5 +1,7 @@
 //! The engine on a clock of the test's own: strict deadlines, lazy and active expiry, frozen time, sandbox.
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// An engine, one client and a clock that moves only by hand.
@@ -237,4 +239,67 @@ fn a_scan_visits_every_key_that_stays_exactly_once() {
     seen.sort();
     seen.dedup();
     assert_eq!((seen.len(), count), (500, 500));
+}
+
+/// Any command of the table with arguments that make trouble.
+fn any_command() -> impl Strategy<Value = Vec<Bytes>> {
+    let mut names: Vec<&str> = commands().iter().map(|spec| spec.name).collect();
+    names.extend(commands().iter().flat_map(|spec| spec.children()).map(|child| child.name));
+    let words = [
+        "",
+        "k",
+        "h",
+        "0",
+        "1",
+        "-1",
+        "2",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "1e308",
+        "nan",
+        "*",
+        "[",
+        "\\",
+        "px",
+        "ex",
+        "pxat",
+        "match",
+        "count",
+        "withvalues",
+        "idx",
+        "return redis.call(unpack(ARGV))",
+        "set",
+        "id",
+        "addr",
+    ];
+    let args = proptest::collection::vec(proptest::sample::select(words.to_vec()), 0..6);
+    (proptest::sample::select(names), args).prop_map(|(name, args)| {
+        name.split('|').chain(args).map(|word| Bytes::copy_from_slice(word.as_bytes())).collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_command_line_makes_the_engine_panic_or_the_protocol_break(
+        lines in proptest::collection::vec(any_command(), 1..80),
+        jump in -5000_i64..5000,
+    ) {
+        let mut bench = Bench::new(Expiry::Redis { hz: 10 });
+        for args in lines {
+            bench.wait_ms(1);
+            bench.at.unix_us += jump * 1000;
+            if !bench.engine.is_connected(bench.client) {
+                bench.client = bench.engine.connect("test:3".to_owned(), bench.at);
+            }
+            let effects = bench.engine.exec(bench.client, args, bench.at);
+            for version in [2, 3] {
+                let bytes = effects.reply.as_ref().map(|reply| reply.to_bytes(version)).unwrap_or_default();
+                prop_assert!(bytes.is_empty() || bytes.ends_with(b"\r\n"));
+            }
+            if bench.engine.next_expiry_ms().is_some_and(|next| next <= bench.at.unix_ms()) {
+                bench.engine.expire_due(bench.at);
+                prop_assert!(bench.engine.next_expiry_ms().is_none_or(|next| next > bench.at.unix_ms()));
+            }
+        }
+    }
 }

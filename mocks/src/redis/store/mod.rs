@@ -30,8 +30,9 @@ pub type Place = (usize, Bytes);
 pub struct Store {
     dbs: Vec<Db>,
     journal: Journal,
-    /// Keys written or removed since the engine last asked.
+    /// Keys written or removed since the engine last asked; noted only while somebody watches keys.
     touched: Vec<Place>,
+    notes_touched: bool,
     /// Keys that expired since the engine last asked.
     expired: Vec<Place>,
     dirty: u64,
@@ -42,7 +43,14 @@ impl Store {
     #[must_use]
     pub fn new(databases: usize, horizon: Horizon) -> Self {
         let dbs = std::iter::repeat_with(Db::default).take(databases).collect();
-        Self { dbs, journal: Journal::new(horizon), touched: Vec::new(), expired: Vec::new(), dirty: 0 }
+        Self {
+            dbs,
+            journal: Journal::new(horizon),
+            touched: Vec::new(),
+            notes_touched: false,
+            expired: Vec::new(),
+            dirty: 0,
+        }
     }
 
     /// How many databases there are.
@@ -108,7 +116,9 @@ impl Store {
     pub fn flush(&mut self, db: usize) -> usize {
         let before = std::mem::take(&mut self.dbs[db]);
         let count = before.len();
-        self.touched.extend(before.keys().map(|key| (db, key.clone())));
+        if self.notes_touched {
+            self.touched.extend(before.keys().map(|key| (db, key.clone())));
+        }
         self.dirty += u64::try_from(count).unwrap_or(u64::MAX);
         if count > 0 {
             self.journal.push(Undo::Database { db, before: Box::new(before) });
@@ -119,7 +129,7 @@ impl Store {
     /// Exchanges the contents of two databases.
     pub fn swap(&mut self, left: usize, right: usize) {
         self.dbs.swap(left, right);
-        for db in [left, right] {
+        for db in [left, right].into_iter().filter(|_| self.notes_touched) {
             let keys = self.dbs[left].keys().chain(self.dbs[right].keys());
             self.touched.extend(keys.map(|key| (db, key.clone())));
         }
@@ -132,7 +142,7 @@ impl Store {
         let due = self.dbs[db].get(key).is_some_and(|entry| entry.is_expired(now_ms));
         if due {
             self.dbs[db].remove(key);
-            self.touched.push((db, key.clone()));
+            self.touch(db, key);
             self.expired.push((db, key.clone()));
         }
         due
@@ -198,8 +208,9 @@ impl Store {
         std::mem::take(&mut self.touched)
     }
 
-    /// Forgets which keys changed, when nobody watches any.
-    pub fn clear_touched(&mut self) {
+    /// Says whether to note which keys change: only while somebody watches keys.
+    pub fn note_touched(&mut self, on: bool) {
+        self.notes_touched = on;
         self.touched.clear();
     }
 
@@ -208,9 +219,15 @@ impl Store {
         std::mem::take(&mut self.expired)
     }
 
+    fn touch(&mut self, db: usize, key: &Bytes) {
+        if self.notes_touched {
+            self.touched.push((db, key.clone()));
+        }
+    }
+
     fn note(&mut self, db: usize, key: &Bytes, before: Option<Entry>) {
         self.dirty += 1;
-        self.touched.push((db, key.clone()));
+        self.touch(db, key);
         self.journal.push(Undo::Key { db, key: key.clone(), before: before.map(Box::new) });
     }
 }

@@ -9,8 +9,11 @@ use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::{Engine, VERSION};
 use crate::redis::resp::Reply;
 
+/// Writes the fields of a section.
+type Fields = fn(&Engine) -> String;
+
 /// Sections in the order in which they are printed; the first eleven without being asked for.
-const SECTIONS: [(&str, fn(&Engine) -> String); 12] = [
+const SECTIONS: [(&str, Fields); 12] = [
     ("Server", server),
     ("Clients", clients),
     ("Memory", memory),

@@ -55,6 +55,10 @@ pub(crate) fn watch(call: &mut Call<'_>) -> Outcome {
         let was_expired = call.engine.store.db(db).get(key).is_some_and(|entry| entry.is_expired(now));
         let client = call.client()?;
         if client.watches.iter().all(|watch| watch.place != place) {
+            if call.engine.watched.is_empty() {
+                call.engine.store.note_touched(true);
+            }
+            let client = call.client()?;
             client.watches.push(Watch { place: place.clone(), was_expired });
             call.engine.watched.entry(place).or_default().insert(id);
         }

@@ -89,7 +89,13 @@ local function caught(ok, ...)
   return false, failure
 end
 function globals.pcall(...) return caught(raw_pcall(...)) end
-function globals.xpcall(...) return caught(raw_xpcall(...)) end
+local function stopped(ok, ...)
+  if not ok and host.is_stopped() then raw_error((...), 0) end
+  return ok, ...
+end
+function globals.xpcall(run, handle)
+  return stopped(raw_xpcall(run, function(failure) return handle(plain(failure)) end))
+end
 
 -- Bytecode can break the interpreter.
 local function in_sandbox(chunk, why)

@@ -137,6 +137,12 @@ impl Spec {
         Self { subcommands, ..self }
     }
 
+    /// The subcommands the command has; empty for most.
+    #[must_use]
+    pub fn children(&self) -> &'static [Self] {
+        self.subcommands
+    }
+
     /// Whether the command has all of `flags`.
     pub(crate) fn has(&self, flags: u32) -> bool {
         self.flags & flags == flags

@@ -1,0 +1,142 @@
+//! Services that misbehave: each fails its seed with a text that names it, and the run goes on.
+
+use std::time::Duration;
+
+use squall::run::{JudgedRun, Runner, RunnerOptions};
+use squall::scenario::{LoadOptions, Scenario};
+use squall::seed::Seed;
+use squall::service::Services;
+use squall::verdict::Class;
+use squall_core::env::Env;
+
+const SCENARIO: &str = r#"
+# A service that misbehaves after a second.
+schema = 1
+name = "bad-service"
+
+[params]
+kind = "bad.panics"
+
+[run]
+duration = "3s"
+settle = "3s"
+tick = "10ms"
+
+[topology.good]
+kind = "bad.sleeps"
+
+[topology.bad]
+kind = "${kind}"
+replicas = 2
+
+[[expect]]
+sometimes = "retry"
+"#;
+
+async fn sleeps(_: Env) -> anyhow::Result<()> {
+    loop {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Only the second of the two misbehaves.
+async fn a_second_unless_first(env: &Env) {
+    let wait = if env.name == "bad-2" { 1 } else { 1_000_000 };
+    tokio::time::sleep(Duration::from_secs(wait)).await;
+}
+
+async fn panics(env: Env) -> anyhow::Result<()> {
+    a_second_unless_first(&env).await;
+    panic!("the ledger does not add up");
+}
+
+async fn panics_in_a_task(env: Env) -> anyhow::Result<()> {
+    a_second_unless_first(&env).await;
+    let task = tokio::spawn(async { panic!("nobody awaits me") });
+    let _: Result<(), _> = task.await;
+    sleeps(env).await
+}
+
+async fn fails(env: Env) -> anyhow::Result<()> {
+    a_second_unless_first(&env).await;
+    anyhow::bail!("the ledger is closed")
+}
+
+async fn returns(env: Env) -> anyhow::Result<()> {
+    a_second_unless_first(&env).await;
+    Ok(())
+}
+
+async fn never_yields(env: Env) -> anyhow::Result<()> {
+    a_second_unless_first(&env).await;
+    let mut n: u64 = 0;
+    loop {
+        n = std::hint::black_box(n.wrapping_add(1));
+    }
+}
+
+fn run(kind: &str) -> JudgedRun {
+    let services = Services::builtin()
+        .with("bad.sleeps", sleeps)
+        .with("bad.panics", panics)
+        .with("bad.panics-in-a-task", panics_in_a_task)
+        .with("bad.fails", fails)
+        .with("bad.returns", returns)
+        .with("bad.never-yields", never_yields);
+    let options = RunnerOptions { stall: Duration::from_secs(1), ..RunnerOptions::default() };
+    let runner = Runner::new(options, services);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("bad-service.toml");
+    std::fs::write(&file, SCENARIO).expect("the folder can be written");
+    let overrides = vec![("kind".to_owned(), kind.to_owned())];
+    let loaded = Scenario::load(&file, &LoadOptions { overrides, vocabulary: runner.vocabulary() });
+    let case = loaded.unwrap_or_else(|wrong| panic!("{wrong}")).cases.remove(0);
+    runner.run_one(&case, Seed(7)).expect("the plan can run")
+}
+
+/// Summary and evidence of the crash, which must name the host.
+fn crash(kind: &str) -> String {
+    let judged = run(kind);
+    let broken = judged.broken.unwrap_or_else(|| panic!("{kind} passed"));
+    assert_eq!(broken.class, Class::Crash);
+    assert!(broken.summary.contains("bad-2"), "{}", broken.summary);
+    assert!(broken.at >= Duration::from_secs(1) && broken.at < Duration::from_secs(2), "{:?}", broken.at);
+    format!("{}\n{}", broken.summary, broken.evidence.join("\n"))
+}
+
+#[test]
+fn a_service_that_behaves_is_not_broken() {
+    assert_eq!(run("bad.sleeps").broken, None);
+}
+
+#[test]
+fn a_panic_fails_the_seed_with_its_text_and_place() {
+    let text = crash("bad.panics");
+    assert!(text.contains("the ledger does not add up") && text.contains("bad_services.rs"), "{text}");
+}
+
+#[test]
+fn a_panic_in_a_spawned_task_is_not_lost() {
+    assert!(crash("bad.panics-in-a-task").contains("nobody awaits me"));
+}
+
+#[test]
+fn a_service_that_ends_with_an_error_fails_the_seed_with_the_error() {
+    assert!(crash("bad.fails").contains("the ledger is closed"));
+}
+
+#[test]
+fn a_service_that_returns_unasked_fails_the_seed() {
+    assert!(crash("bad.returns").contains("nobody had asked"));
+}
+
+#[test]
+fn a_service_that_never_yields_is_named_instead_of_hanging_the_run() {
+    assert!(crash("bad.never-yields").contains("did not yield"));
+}
+
+#[test]
+fn the_same_crash_has_the_same_trace() {
+    let (one, other) = (run("bad.panics"), run("bad.panics"));
+    assert_eq!(one.trace.hash, other.trace.hash);
+}
