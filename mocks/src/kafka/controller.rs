@@ -206,17 +206,22 @@ impl Cluster {
         let partitions = if partitions == -1 { self.options.default_partitions } else { partitions };
         let wanted = if replication == -1 { self.options.default_replication_factor } else { replication };
         if !(1..=MAX_PARTITIONS).contains(&partitions) {
-            let reason = "Number of partitions was set to an invalid non-positive value, or beyond 10000.";
+            let reason = "Number of partitions was set to an invalid non-positive value.";
             return Err((ResponseError::InvalidPartitions, reason.to_owned()));
         }
         let live: Vec<i32> =
             self.nodes.keys().filter(|id| !self.truth.fenced.contains(id)).copied().collect();
         let replicas = usize::try_from(wanted).ok().filter(|wanted| (1..=live.len()).contains(wanted));
         let Some(replicas) = replicas else {
-            let reason = format!(
-                "Unable to replicate the partition {wanted} time(s): only {} broker(s) are registered.",
-                live.len()
-            );
+            let reason = if wanted < 1 {
+                "Replication factor must be larger than 0, or -1 to use the default value.".to_owned()
+            } else {
+                format!(
+                    "Unable to replicate the partition {wanted} time(s): The target replication factor of \
+                     {wanted} cannot be reached because only {} broker(s) are registered.",
+                    live.len()
+                )
+            };
             return Err((ResponseError::InvalidReplicationFactor, reason));
         };
         let start = self.random.random_range(0..live.len());

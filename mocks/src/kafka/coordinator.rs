@@ -37,7 +37,8 @@ impl Cluster {
         }
     }
 
-    /// As [`coordinates`](Self::coordinates), for requests that name the group they are about.
+    /// As [`coordinates`](Self::coordinates), for requests of members, whose group must have
+    /// a name; offsets may be kept under the empty one.
     pub fn coordinates_valid(&self, node: i32, group: &str) -> Result<(), ResponseError> {
         if group.is_empty() {
             return Err(ResponseError::InvalidGroupId);

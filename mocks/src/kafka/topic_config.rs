@@ -25,12 +25,25 @@ pub(crate) enum Kind {
     List = 7,
 }
 
+impl Kind {
+    /// What a value must be, as Kafka words it where it has a word.
+    fn wanted(self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::Text | Self::List => "known value",
+            Self::Int => "number of type INT",
+            Self::Long => "number of type LONG",
+            Self::Double => "number of type DOUBLE",
+        }
+    }
+}
+
 const fn setting(name: &'static str, kind: Kind, default: &'static str) -> Setting {
     Setting { name, kind, default }
 }
 
 /// Every setting, by name.
-pub(crate) const SETTINGS: [Setting; 26] = [
+pub(crate) const SETTINGS: [Setting; 33] = [
     setting("cleanup.policy", Kind::List, "delete"),
     setting("compression.gzip.level", Kind::Int, "-1"),
     setting("compression.lz4.level", Kind::Int, "9"),
@@ -43,6 +56,8 @@ pub(crate) const SETTINGS: [Setting; 26] = [
     setting("follower.replication.throttled.replicas", Kind::List, ""),
     setting("index.interval.bytes", Kind::Int, "4096"),
     setting("leader.replication.throttled.replicas", Kind::List, ""),
+    setting("local.retention.bytes", Kind::Long, "-2"),
+    setting("local.retention.ms", Kind::Long, "-2"),
     setting("max.compaction.lag.ms", Kind::Long, "9223372036854775807"),
     setting("max.message.bytes", Kind::Int, "1048588"),
     setting("message.timestamp.after.max.ms", Kind::Long, "3600000"),
@@ -52,9 +67,14 @@ pub(crate) const SETTINGS: [Setting; 26] = [
     setting("min.compaction.lag.ms", Kind::Long, "0"),
     setting("min.insync.replicas", Kind::Int, "1"),
     setting("preallocate", Kind::Boolean, "false"),
+    setting("remote.log.copy.disable", Kind::Boolean, "false"),
+    setting("remote.log.delete.on.disable", Kind::Boolean, "false"),
+    setting("remote.storage.enable", Kind::Boolean, "false"),
     setting("retention.bytes", Kind::Long, "-1"),
     setting("retention.ms", Kind::Long, "604800000"),
     setting("segment.bytes", Kind::Int, "1073741824"),
+    setting("segment.index.bytes", Kind::Int, "10485760"),
+    setting("segment.jitter.ms", Kind::Long, "0"),
     setting("segment.ms", Kind::Long, "604800000"),
     setting("unclean.leader.election.enable", Kind::Boolean, "false"),
 ];
@@ -78,7 +98,10 @@ pub(crate) fn check(configs: &BTreeMap<String, String>) -> Result<(), String> {
             _ => true,
         };
         if !good || !known {
-            return Err(format!("Invalid value {value} for configuration {name}"));
+            return Err(format!(
+                "Invalid value {value} for configuration {name}: Not a {}",
+                setting.kind.wanted()
+            ));
         }
     }
     Ok(())

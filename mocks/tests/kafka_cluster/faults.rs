@@ -141,6 +141,31 @@ async fn every_api_can_answer_any_error() {
     assert_eq!(wire.call(4, InitProducerIdRequest::default()).await.error_code, 56);
     assert_eq!(wire.call(0, DescribeClusterRequest::default()).await.error_code, 56);
     assert_eq!(wire.call(4, ListGroupsRequest::default()).await.error_code, 56);
+    let described = DescribeGroupsRequest::default().with_groups(vec![group()]);
+    assert_eq!(wire.call(4, described).await.groups[0].error_code, 56);
+    let orders = || TopicName(text("orders"));
+    let topic = create_topics_request::CreatableTopic::default().with_name(TopicName(text("new")));
+    let created = wire.call(5, CreateTopicsRequest::default().with_topics(vec![topic])).await;
+    assert_eq!(created.topics[0].error_code, 56);
+    let deleted = wire.call(5, DeleteTopicsRequest::default().with_topic_names(vec![orders()])).await;
+    assert_eq!(deleted.responses[0].error_code, 56);
+    let resource = describe_configs_request::DescribeConfigsResource::default().with_resource_type(2);
+    let resources = vec![resource.with_resource_name(text("orders"))];
+    let configs = wire.call(4, DescribeConfigsRequest::default().with_resources(resources)).await;
+    assert_eq!(configs.results[0].error_code, 56);
+    let topic = list_offsets_request::ListOffsetsTopic::default().with_name(orders());
+    let topics = vec![topic.with_partitions(vec![Default::default()])];
+    let listed = wire.call(7, ListOffsetsRequest::default().with_topics(topics)).await;
+    assert_eq!(listed.topics[0].partitions[0].error_code, 56);
+    let topic = offset_for_leader_epoch_request::OffsetForLeaderTopic::default().with_topic(orders());
+    let topics = vec![topic.with_partitions(vec![Default::default()])];
+    let ends = wire.call(3, OffsetForLeaderEpochRequest::default().with_topics(topics)).await;
+    assert_eq!(ends.topics[0].partitions[0].error_code, 56);
+    let topic = offset_commit_request::OffsetCommitRequestTopic::default().with_name(orders());
+    let topics = vec![topic.with_partitions(vec![Default::default()])];
+    let commit = OffsetCommitRequest::default().with_group_id(group()).with_topics(topics);
+    assert_eq!(wire.call(6, commit).await.topics[0].partitions[0].error_code, 56);
+    assert_eq!(bench.cluster.end_offset("orders", 0), Some(0), "nothing was done");
 }
 
 #[tokio::test(start_paused = true)]

@@ -46,6 +46,8 @@ fn sync(joined: &JoinGroupResponse) -> SyncGroupRequest {
         .with_group_id(group_id())
         .with_generation_id(joined.generation_id)
         .with_member_id(joined.member_id.clone())
+        .with_protocol_type(Some(text("consumer")))
+        .with_protocol_name(Some(text("range")))
         .with_assignments(joined.members.iter().map(assign).collect())
 }
 
@@ -185,7 +187,14 @@ async fn only_members_of_the_generation_commit_while_there_are_members() {
     let mut wire = bench.connect(coordinator(&bench).await).await;
     let joined = alone(&mut wire).await;
     let member = joined.member_id.to_string();
-    let cases = [(-1, "", 25), (1, "nobody", 25), (0, &member, 22), (2, &member, 22), (1, &member, 0)];
+    let cases = [
+        (-1, "", 25),
+        (-1, &member, 22),
+        (1, "nobody", 25),
+        (0, &member, 22),
+        (2, &member, 22),
+        (1, &member, 0),
+    ];
     for (generation, member, error) in cases {
         let answer = wire.call(6, commit_at(5, generation, member)).await;
         assert_eq!(answer.topics[0].partitions[0].error_code, error, "{generation} {member}");

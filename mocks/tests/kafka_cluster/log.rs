@@ -284,3 +284,34 @@ async fn offsets_outside_the_log_are_refused() {
         assert_eq!(read(&wire.call(11, fetch_from("orders", offset, 0)).await).0, error);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_told_where_its_leader_epoch_ended() {
+    let bench = Bench::three();
+    bench.cluster.create_topic("orders", 1).expect("created");
+    let old = bench.cluster.leader("orders", 0).expect("a leader");
+    produce_one(&mut bench.connect(old).await, "orders", "a").await;
+    bench.cluster.move_leader("orders", 0, Some(old % 3 + 1)).expect("moved");
+    let mut wire = bench.leader("orders", 0).await;
+    produce_one(&mut wire, "orders", "b").await;
+    for version in wire.versions(ApiKey::OffsetForLeaderEpoch).await {
+        for (asked, expected) in [(0, (0, 1)), (1, (1, 2)), (2, (-1, -1))] {
+            let partition = offset_for_leader_epoch_request::OffsetForLeaderPartition::default()
+                .with_current_leader_epoch(-1)
+                .with_leader_epoch(asked);
+            let topic = offset_for_leader_epoch_request::OffsetForLeaderTopic::default()
+                .with_topic(TopicName(text("orders")))
+                .with_partitions(vec![partition]);
+            let request = OffsetForLeaderEpochRequest::default().with_topics(vec![topic]);
+            let answer = wire.call(version, request).await;
+            let found = &answer.topics[0].partitions[0];
+            assert_eq!((found.leader_epoch, found.end_offset), expected, "version {version}");
+        }
+    }
+    // A client that read two records in epoch 0 has one that this log never had.
+    let mut request = fetch_from("orders", 2, 60_000);
+    request.topics[0].partitions[0].last_fetched_epoch = 0;
+    let answer = wire.call(12, request).await;
+    let diverging = &answer.responses[0].partitions[0].diverging_epoch;
+    assert_eq!((diverging.epoch, diverging.end_offset), (0, 1));
+}

@@ -77,7 +77,8 @@ fn consumer(running: &RunningCluster, group: &str) -> Result<BaseConsumer> {
 
 async fn send(producer: &FutureProducer, topic: &str, partition: i32, values: &[String]) -> Result<()> {
     for value in values {
-        let record: FutureRecord<'_, (), String> = FutureRecord::to(topic).partition(partition).payload(value);
+        let record: FutureRecord<'_, (), String> =
+            FutureRecord::to(topic).partition(partition).payload(value);
         producer.send(record, PATIENCE).await.map_err(|(error, _)| error)?;
     }
     Ok(())
@@ -98,7 +99,8 @@ fn poll_until(
             let record = match consumer.poll(POLL) {
                 None => None,
                 Some(Ok(record)) => {
-                    let value = record.payload().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
+                    let value =
+                        record.payload().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
                     Some((record.partition(), record.offset(), value))
                 }
                 // A broker that goes away and comes back is not the end.
@@ -120,7 +122,10 @@ fn read(consumer: &BaseConsumer, count: usize) -> Result<Vec<String>> {
     poll_until(&[consumer], |_, record| {
         if let Some((partition, offset, value)) = record {
             let expected = next.entry(partition).or_insert(offset);
-            ensure!(*expected == offset, "expected offset {expected} of partition {partition}, found {offset}");
+            ensure!(
+                *expected == offset,
+                "expected offset {expected} of partition {partition}, found {offset}"
+            );
             *expected += 1;
             read.push(value);
         }
@@ -259,7 +264,8 @@ async fn admin(running: &RunningCluster) -> Result<()> {
     let again = admin.create_topics([&topic], &options).await?;
     ensure!(again == [Err(("orders".to_owned(), RDKafkaErrorCode::TopicAlreadyExists))], "found {again:?}");
     let configs = admin.describe_configs([&ResourceSpecifier::Topic("orders")], &options).await?;
-    let config = configs.into_iter().next().context("one resource")?.map_err(|code| anyhow::anyhow!("{code}"))?;
+    let config =
+        configs.into_iter().next().context("one resource")?.map_err(|code| anyhow::anyhow!("{code}"))?;
     let retention = config.get("retention.ms").context("the setting is told")?;
     ensure!(retention.value.as_deref() == Some("1000") && !retention.is_default, "found {retention:?}");
     let deleted = admin.delete_topics(&["orders", "nothing"], &options).await?;
@@ -298,9 +304,12 @@ async fn timestamps(running: &RunningCluster) -> Result<()> {
     }
     tokio::task::block_in_place(|| {
         let consumer = consumer(running, "readers")?;
-        for (timestamp, expected) in
-            [(0, Offset::Offset(0)), (1001, Offset::Offset(1)), (3000, Offset::Offset(2)), (3001, Offset::End)]
-        {
+        for (timestamp, expected) in [
+            (0, Offset::Offset(0)),
+            (1001, Offset::Offset(1)),
+            (3000, Offset::Offset(2)),
+            (3001, Offset::End),
+        ] {
             let mut asked = TopicPartitionList::new();
             asked.add_partition_offset("orders", 0, Offset::Offset(timestamp))?;
             let found = consumer.offsets_for_times(asked, PATIENCE)?;

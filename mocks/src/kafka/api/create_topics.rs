@@ -73,7 +73,8 @@ fn create(cluster: &mut Cluster, asked: &CreatableTopic, validate_only: bool) ->
     };
     let assignments: BTreeMap<i32, Vec<i32>> = asked.assignments.iter().map(assignment).collect();
     if !assignments.is_empty() && (asked.num_partitions != -1 || asked.replication_factor != -1) {
-        let reason = "Both partitions and assignments were given: give one of them.".to_owned();
+        let reason = "A manual partition assignment was specified, but replication factor was not set to -1."
+            .to_owned();
         return Err((ResponseError::InvalidRequest, reason));
     }
     let new = NewTopic {
@@ -102,6 +103,7 @@ fn told(
             let replicas = topic.partitions.first().map_or(0, |partition| partition.replicas.len());
             let configs = (call.version() >= 5).then(|| configs(&topic));
             answer
+                .with_error_message(None)
                 .with_topic_id(topic.id)
                 .with_num_partitions(i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX))
                 .with_replication_factor(i16::try_from(replicas).unwrap_or(i16::MAX))

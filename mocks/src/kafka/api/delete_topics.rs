@@ -40,7 +40,11 @@ pub(super) fn handle(
         };
         // A client that gave an id is told the name only if it may know it.
         let told = if by_id && code != 0 { None } else { name };
-        let answer = DeletableTopicResult::default().with_topic_id(id).with_error_code(code);
+        let message = ResponseError::try_from_code(code).map(|error| text(message_of(error)));
+        let answer = DeletableTopicResult::default()
+            .with_topic_id(id)
+            .with_error_code(code)
+            .with_error_message(message.filter(|_| call.version() >= 5));
         responses.push(answer.with_name(told.map(|name| TopicName(text(&name)))));
     }
     Answer::Now(DeleteTopicsResponse::default().with_responses(responses))
@@ -58,6 +62,15 @@ fn delete(cluster: &mut Cluster, call: &Call<'_>, name: &str) -> i16 {
         return ResponseError::UnknownTopicOrPartition.code();
     }
     call.faults.after(name, None).unwrap_or(0)
+}
+
+/// Kafka's words for the errors of this API.
+fn message_of(error: ResponseError) -> &'static str {
+    match error {
+        ResponseError::UnknownTopicOrPartition => "This server does not host this topic-partition.",
+        ResponseError::UnknownTopicId => "This server does not host this topic ID.",
+        _ => "",
+    }
 }
 
 /// What is to go: by name, or by id.

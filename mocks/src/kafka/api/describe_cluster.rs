@@ -13,6 +13,9 @@ use crate::kafka::cluster::{Call, Cluster};
 use crate::kafka::wire::text;
 
 const BROKERS: i8 = 1;
+/// Kafka's words.
+const WRONG_END: &str =
+    "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER";
 
 pub(super) fn describe(_: &DescribeClusterRequest, _: &Cluster, _: i32) -> Described {
     Described::default()
@@ -24,9 +27,13 @@ pub(super) fn handle(
     request: DescribeClusterRequest,
 ) -> Answer<DescribeClusterResponse> {
     let wrong_end = call.version() >= 1 && request.endpoint_type != BROKERS;
-    let mismatch = wrong_end.then_some(ResponseError::MismatchedEndpointType.code());
-    if let Some(code) = call.faults.either("", None).or(mismatch) {
+    if let Some(code) = call.faults.either("", None) {
         return Answer::Now(DescribeClusterResponse::default().with_error_code(code));
+    }
+    if wrong_end {
+        let code = ResponseError::MismatchedEndpointType.code();
+        let answer = DescribeClusterResponse::default().with_error_code(code);
+        return Answer::Now(answer.with_error_message(Some(text(WRONG_END))));
     }
     let view = cluster.view_of(call.node);
     let broker = |(id, broker): (&i32, &crate::kafka::view::BrokerView)| {

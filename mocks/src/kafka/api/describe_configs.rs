@@ -14,6 +14,7 @@ use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
 use super::{Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster};
+use crate::kafka::controller::check_name;
 use crate::kafka::topic_config::{SETTINGS, Setting};
 use crate::kafka::view::{MetadataView, TopicView};
 use crate::kafka::wire::text;
@@ -60,6 +61,9 @@ fn told(
     }
     if let Some(code) = call.faults.either(&resource.resource_name, None) {
         return refuse(answer, code, "");
+    }
+    if let Err(reason) = check_name(&resource.resource_name) {
+        return refuse(answer, ResponseError::InvalidTopicException.code(), &reason);
     }
     let Some(topic) = view.topics.get(resource.resource_name.as_str()) else {
         return refuse(answer, ResponseError::UnknownTopicOrPartition.code(), "");

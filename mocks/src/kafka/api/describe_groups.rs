@@ -1,6 +1,6 @@
 //! DescribeGroups (15): state, members and assignments of classic groups.
 //!
-//! Behaviour: an unknown group is Dead, with GROUP_ID_NOT_FOUND since version 6.
+//! Behaviour: protocol, subscriptions and assignments are told of stable groups only; an unknown group is Dead, with GROUP_ID_NOT_FOUND since version 6.
 //! Versions: 0-6.
 //! Not supported: authorised operations.
 
@@ -9,6 +9,7 @@ use kafka_protocol::messages::describe_groups_response::{DescribedGroup, Describ
 use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId};
 
 use super::{Answer, Described, first_error};
+use crate::kafka::GroupState;
 use crate::kafka::cluster::{Call, Cluster, Ticket};
 use crate::kafka::group::{Group, Member};
 use crate::kafka::wire::text;
@@ -37,27 +38,30 @@ fn described(cluster: &Cluster, call: &Call<'_>, id: GroupId) -> DescribedGroup 
     let refused = call
         .faults
         .either("", None)
-        .or_else(|| cluster.coordinates_valid(call.node, &name).err().map(|error| error.code()));
+        .or_else(|| cluster.coordinates(call.node, &name).err().map(|error| error.code()));
     if let Some(code) = refused {
         return answer.with_error_code(code);
     }
     let Some(group) = cluster.groups.get(&name) else {
         let answer = answer.with_group_state(text("Dead"));
         return if call.version() >= 6 {
-            answer.with_error_code(ResponseError::GroupIdNotFound.code())
+            answer
+                .with_error_code(ResponseError::GroupIdNotFound.code())
+                .with_error_message(Some(text(&format!("Group {name} not found."))))
         } else {
             answer
         };
     };
+    // What was agreed on is told only while it holds.
+    let protocol = group.protocol.clone().filter(|_| group.state == GroupState::Stable);
     answer
         .with_group_state(text(group.state.name()))
         .with_protocol_type(text(group.protocol_type.as_deref().unwrap_or_default()))
-        .with_protocol_data(text(group.protocol.as_deref().unwrap_or_default()))
-        .with_members(members(call, group))
+        .with_protocol_data(text(protocol.as_deref().unwrap_or_default()))
+        .with_members(members(call, group, protocol.as_deref()))
 }
 
-fn members(call: &Call<'_>, group: &Group<Ticket>) -> Vec<DescribedGroupMember> {
-    let protocol = group.protocol.clone().unwrap_or_default();
+fn members(call: &Call<'_>, group: &Group<Ticket>, protocol: Option<&str>) -> Vec<DescribedGroupMember> {
     let one = |(id, member): (&String, &Member<Ticket>)| {
         let instance = member.instance_id.as_deref().map(text).filter(|_| call.version() >= 4);
         DescribedGroupMember::default()
@@ -65,8 +69,8 @@ fn members(call: &Call<'_>, group: &Group<Ticket>) -> Vec<DescribedGroupMember> 
             .with_group_instance_id(instance)
             .with_client_id(text(&member.client_id))
             .with_client_host(text(&member.client_host))
-            .with_member_metadata(member.metadata(&protocol))
-            .with_member_assignment(member.assignment.clone())
+            .with_member_metadata(protocol.map(|name| member.metadata(name)).unwrap_or_default())
+            .with_member_assignment(protocol.map(|_| member.assignment.clone()).unwrap_or_default())
     };
     group.members.iter().map(one).collect()
 }

@@ -5,7 +5,7 @@
 //! (FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH), offsets too (OFFSET_OUT_OF_RANGE), and a client whose last
 //! epoch diverges is told where (KIP-595). No fetch session is ever opened: the answer's session id is 0, as a
 //! broker answers whose session cache is full, and the client goes on naming every partition.
-//! Versions: 4-17.
+//! Versions: 4-18.
 //! Not supported: sessions, followers as clients, nearest-replica reads, aborted transactions (the last
 //! stable offset is the high watermark).
 
@@ -161,18 +161,21 @@ impl ParkedFetch {
             return Err(code);
         }
         let led = cluster.led_at(self.node, name, partition.number, partition.leader_epoch);
-        let (id, _) = led.map_err(|error| error.code())?;
+        let (id, led) = led.map_err(|error| error.code())?;
         if !topic.told_id.is_nil() && topic.told_id != id {
             // Deleted and made again while the fetch waited.
             return Err(ResponseError::UnknownTopicId.code());
         }
         let log = cluster.logs.get(&(id, partition.number));
         let log = log.ok_or(ResponseError::KafkaStorageError.code())?;
-        let diverging = (partition.last_epoch >= 0)
-            .then(|| log.end_of_epoch(partition.last_epoch))
-            .flatten()
-            .filter(|(epoch, end)| *epoch < partition.last_epoch || *end < partition.offset)
-            .map(|(epoch, end_offset)| Diverging { epoch, end_offset });
+        let mut diverging = None;
+        if partition.last_epoch >= 0 {
+            // An epoch the leader does not know leaves nothing to compare with.
+            let known = log.end_of_epoch(partition.last_epoch, led.epoch);
+            let (epoch, end_offset) = known.ok_or(ResponseError::OffsetOutOfRange.code())?;
+            diverging = (epoch < partition.last_epoch || end_offset < partition.offset)
+                .then_some(Diverging { epoch, end_offset });
+        }
         if diverging.is_none() && !(log.start()..=log.end()).contains(&partition.offset) {
             return Err(ResponseError::OffsetOutOfRange.code());
         }

@@ -1,6 +1,6 @@
 //! The answer to Fetch, encoded by hand: record batches are passed on as chunks and never copied.
 //!
-//! Layout of versions 4-17: <https://kafka.apache.org/protocol#The_Messages_Fetch>. Versions from 12 on are
+//! Layout of versions 4-18: <https://kafka.apache.org/protocol#The_Messages_Fetch>. Versions from 12 on are
 //! flexible (compact lengths, tagged fields).
 
 use std::collections::VecDeque;

@@ -73,7 +73,7 @@ fn may_commit(
     call: &Call<'_>,
     request: &OffsetCommitRequest,
 ) -> Result<(), ResponseError> {
-    cluster.coordinates_valid(call.node, &request.group_id)?;
+    cluster.coordinates(call.node, &request.group_id)?;
     let commit = Commit {
         member_id: &request.member_id,
         instance_id: request.group_instance_id.as_deref(),

@@ -44,7 +44,7 @@ pub(super) fn handle(
     for (group, wanted) in asked(&request) {
         let whole = fault_of_all(call, &wanted);
         let refused =
-            whole.or_else(|| cluster.coordinates_valid(call.node, &group).err().map(|error| error.code()));
+            whole.or_else(|| cluster.coordinates(call.node, &group).err().map(|error| error.code()));
         let known = match refused {
             Some(_) if call.version() >= 2 => Vec::new(),
             _ => known(cluster, call, &group, wanted),

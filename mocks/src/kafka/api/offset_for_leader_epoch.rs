@@ -72,11 +72,5 @@ fn find(
 ) -> Result<(i32, i64), ResponseError> {
     let (id, led) = cluster.led_at(node, topic, partition, current)?;
     let log = cluster.logs.get(&(id, partition)).ok_or(ResponseError::KafkaStorageError)?;
-    if epoch == led.epoch {
-        return Ok((epoch, log.end()));
-    }
-    if epoch > led.epoch {
-        return Ok((-1, -1));
-    }
-    Ok(log.end_of_epoch(epoch).unwrap_or((-1, -1)))
+    Ok(log.end_of_epoch(epoch, led.epoch).unwrap_or((-1, -1)))
 }

@@ -4,7 +4,7 @@
 //! answer, and an error closes the connection; acks all wants enough replicas in sync. Idempotent producers
 //! as in `log/producers.rs`: a batch seen before is acknowledged with its first offset.
 //! Versions: 3-13; advertised from 0, as Kafka 4 does.
-//! Not supported: transactional batches (INVALID_TXN_STATE), old message formats, waiting for followers,
+//! Not supported: transactional batches (TRANSACTIONAL_ID_AUTHORIZATION_FAILED), old message formats, waiting for followers,
 //! `message.timestamp.*.max.ms`, throttling.
 
 use bytes::Bytes;
@@ -18,7 +18,6 @@ use super::{Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster};
 use crate::kafka::log::Appended;
 use crate::kafka::topic_config;
-use crate::kafka::wire::text;
 
 pub(super) fn describe(request: &ProduceRequest, cluster: &Cluster, node: i32) -> Described {
     let mut targets = Vec::new();
@@ -144,13 +143,11 @@ fn response(partition: i32, result: Result<Appended, i16>) -> PartitionProduceRe
             .with_log_append_time_ms(appended.append_time_ms)
             .with_log_start_offset(0),
         Err(code) => {
-            let message = (code == ResponseError::InvalidRecord.code())
-                .then(|| text("One or more records have been rejected"));
-            answer
-                .with_error_code(code)
-                .with_base_offset(-1)
-                .with_log_start_offset(-1)
-                .with_error_message(message)
+            // A broker that looked at the producer's sequence tells where the log starts all the same.
+            let sequence =
+                [ResponseError::OutOfOrderSequenceNumber.code(), ResponseError::InvalidProducerEpoch.code()];
+            let start = if sequence.contains(&code) { 0 } else { -1 };
+            answer.with_error_code(code).with_base_offset(-1).with_log_start_offset(start)
         }
     }
 }

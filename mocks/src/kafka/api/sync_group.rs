@@ -1,7 +1,7 @@
 //! SyncGroup (14): a member asks for its assignment; the leader's request brings everybody's.
 //!
 //! Behaviour: see `group/`. The answer comes when the leader has assigned.
-//! Versions: 0-5; since version 5 the protocol is checked.
+//! Versions: 0-5; since version 5 the protocol must be told and is checked.
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{SyncGroupRequest, SyncGroupResponse};
@@ -27,6 +27,10 @@ pub(super) fn handle(
     }
     if let Err(error) = cluster.coordinates_valid(call.node, &request.group_id) {
         return refuse(error.code());
+    }
+    let untold = request.protocol_type.is_none() || request.protocol_name.is_none();
+    if call.version() >= 5 && untold {
+        return refuse(ResponseError::InconsistentGroupProtocol.code());
     }
     if cluster.parked() >= cluster.options.max_parked {
         return refuse(ResponseError::CoordinatorLoadInProgress.code());

@@ -27,10 +27,9 @@ pub(crate) struct Commit<'a> {
 impl<W: Copy> Group<W> {
     /// Whether this member may commit now.
     pub fn may_commit(&self, env: &mut Env<'_, W>, commit: Commit<'_>) -> Result<(), ResponseError> {
-        if commit.generation < 0 && commit.member_id.is_empty() {
+        if commit.generation < 0 && self.state == GroupState::Empty {
             // A consumer that assigns partitions to itself, or a tool: only while nobody else has the group.
-            let free = self.state == GroupState::Empty && self.members.is_empty();
-            return if free { Ok(()) } else { Err(ResponseError::UnknownMemberId) };
+            return Ok(());
         }
         self.current(commit.member_id, commit.instance_id, commit.generation)?;
         match self.state {

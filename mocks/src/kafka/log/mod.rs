@@ -49,7 +49,8 @@ impl Batch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Appended {
     pub base_offset: i64,
-    /// The broker's time if the topic asks for it, else -1.
+    /// The broker's time if the topic asks for it, else -1; of a duplicate the batch's own time, as Kafka
+    /// tells it.
     pub append_time_ms: i64,
     /// Whether the batch was there already.
     pub duplicate: bool,
@@ -83,10 +84,11 @@ impl Log {
     ) -> Result<Appended, ResponseError> {
         let mut header = BatchHeader::check(bytes)?;
         if header.is_transactional() {
-            return Err(ResponseError::InvalidTxnState);
+            // What a broker answers to a transaction of nobody it knows.
+            return Err(ResponseError::TransactionalIdAuthorizationFailed);
         }
-        if let Check::Duplicate(base_offset) = self.producers.check(&header)? {
-            return Ok(Appended { base_offset, append_time_ms: -1, duplicate: true });
+        if let Check::Duplicate { base_offset, timestamp } = self.producers.check(&header)? {
+            return Ok(Appended { base_offset, append_time_ms: timestamp, duplicate: true });
         }
         let mut body = bytes.slice(PREFIX..);
         if let Some(now_ms) = append_time_ms {
@@ -170,8 +172,12 @@ impl Log {
         Some(records.into_iter().map(place).collect())
     }
 
-    /// The largest epoch up to `epoch` and the offset it ends at, as OffsetForLeaderEpoch wants it.
-    pub fn end_of_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
+    /// The largest epoch up to `epoch` and the offset it ends at, as a leader of epoch `current` tells it;
+    /// none of epochs it does not know.
+    pub fn end_of_epoch(&self, epoch: i32, current: i32) -> Option<(i32, i64)> {
+        if epoch >= current {
+            return (epoch == current).then_some((epoch, self.end));
+        }
         let after = self.epochs.partition_point(|(known, _)| *known <= epoch);
         let (known, _) = *self.epochs.get(after.checked_sub(1)?)?;
         Some((known, self.epochs.get(after).map_or(self.end, |(_, start)| *start)))

@@ -30,6 +30,7 @@ struct Seen {
     first: i32,
     last: i32,
     base_offset: i64,
+    timestamp: i64,
 }
 
 /// What an append is to its producer.
@@ -37,8 +38,8 @@ struct Seen {
 pub(super) enum Check {
     /// The next batch, or one of no producer.
     Next,
-    /// Seen before, appended at this offset.
-    Duplicate(i64),
+    /// Seen before: where it was appended, and its largest timestamp.
+    Duplicate { base_offset: i64, timestamp: i64 },
 }
 
 impl Producers {
@@ -60,7 +61,7 @@ impl Producers {
         }
         let same = |seen: &&Seen| seen.first == first && seen.last == last;
         if let Some(seen) = producer.batches.iter().find(same) {
-            return Ok(Check::Duplicate(seen.base_offset));
+            return Ok(Check::Duplicate { base_offset: seen.base_offset, timestamp: seen.timestamp });
         }
         match producer.batches.back() {
             Some(newest) if increment(newest.last, 1) != first => {
@@ -84,7 +85,12 @@ impl Producers {
             producer.batches.pop_front();
         }
         let last = last_sequence(header);
-        producer.batches.push_back(Seen { first: header.base_sequence, last, base_offset });
+        producer.batches.push_back(Seen {
+            first: header.base_sequence,
+            last,
+            base_offset,
+            timestamp: header.max_timestamp,
+        });
     }
 }
 
@@ -126,7 +132,10 @@ mod tests {
     #[test]
     fn the_fifth_last_batch_is_a_duplicate_and_the_sixth_last_is_out_of_order() {
         let producers = fed(&[(0, 0, 1), (0, 1, 1), (0, 2, 1), (0, 3, 1), (0, 4, 1), (0, 5, 1)]);
-        assert_eq!(producers.check(&header(0, 1, 1)), Ok(Check::Duplicate(100)));
+        assert_eq!(
+            producers.check(&header(0, 1, 1)),
+            Ok(Check::Duplicate { base_offset: 100, timestamp: 0 })
+        );
         assert_eq!(producers.check(&header(0, 0, 1)), Err(ResponseError::OutOfOrderSequenceNumber));
         assert_eq!(producers.check(&header(0, 6, 1)), Ok(Check::Next));
         assert_eq!(producers.check(&header(0, 7, 1)), Err(ResponseError::OutOfOrderSequenceNumber));

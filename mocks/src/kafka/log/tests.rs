@@ -81,13 +81,15 @@ fn a_timestamp_is_found_inside_a_batch() {
 #[test]
 fn an_epoch_ends_where_the_next_began() {
     let mut log = Log::default();
-    assert_eq!(log.end_of_epoch(0), None);
+    assert_eq!(log.end_of_epoch(0, 4), None);
     log.append(&batch(&["a", "b"], 0, (-1, -1, -1)), 1, None).expect("appends");
     log.append(&batch(&["c"], 0, (-1, -1, -1)), 4, None).expect("appends");
-    assert_eq!(log.end_of_epoch(0), None);
-    assert_eq!(log.end_of_epoch(1), Some((1, 2)));
-    assert_eq!(log.end_of_epoch(3), Some((1, 2)));
-    assert_eq!(log.end_of_epoch(9), Some((4, 3)));
+    assert_eq!(log.end_of_epoch(0, 4), None);
+    assert_eq!(log.end_of_epoch(1, 4), Some((1, 2)));
+    assert_eq!(log.end_of_epoch(3, 4), Some((1, 2)));
+    assert_eq!(log.end_of_epoch(4, 4), Some((4, 3)));
+    assert_eq!(log.end_of_epoch(4, 6), Some((4, 3)));
+    assert_eq!(log.end_of_epoch(9, 6), None, "an epoch of the future");
 }
 
 #[test]
@@ -97,5 +99,5 @@ fn a_transactional_batch_is_refused_rather_than_stored_as_a_plain_one() {
     let crc = crc32c::crc32c(&bytes[21..]);
     bytes[17..21].copy_from_slice(&crc.to_be_bytes());
     let refused = Log::default().append(&bytes.freeze(), 0, None);
-    assert_eq!(refused, Err(ResponseError::InvalidTxnState));
+    assert_eq!(refused, Err(ResponseError::TransactionalIdAuthorizationFailed));
 }

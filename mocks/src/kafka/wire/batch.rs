@@ -34,21 +34,17 @@ impl BatchHeader {
     /// Checks `bytes`, which must be exactly one batch, and reads its header.
     pub fn check(bytes: &Bytes) -> Result<Self, ResponseError> {
         if bytes.len() < HEADER {
-            return Err(if bytes.is_empty() {
-                ResponseError::InvalidRecord
-            } else {
-                ResponseError::CorruptMessage
-            });
+            // No whole batch: to a broker, none at all.
+            return Err(ResponseError::InvalidRecord);
         }
         if bytes[16] != 2 {
             return Err(ResponseError::UnsupportedForMessageFormat);
         }
         let length = usize::try_from(i32_at(bytes, 8)).map_err(|_| ResponseError::CorruptMessage)?;
         match bytes.len().cmp(&(length + 12)) {
-            std::cmp::Ordering::Less => return Err(ResponseError::CorruptMessage),
-            // A second batch: since version 3 of Produce a partition's records are exactly one.
-            std::cmp::Ordering::Greater => return Err(ResponseError::InvalidRecord),
             std::cmp::Ordering::Equal => {}
+            // Since version 3 of Produce a partition's records are exactly one batch: not a part, not two.
+            _ => return Err(ResponseError::InvalidRecord),
         }
         if crc32c::crc32c(&bytes[21..]) != u32::from_be_bytes(array(bytes, 17)) {
             return Err(ResponseError::CorruptMessage);

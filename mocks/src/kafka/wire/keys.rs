@@ -28,7 +28,7 @@ pub(crate) const APIS: [Api; 20] = [
     // Kafka 4 serves Produce from version 3 and advertises 0, because older librdkafka take a missing 0 for a
     // broker without compression (KAFKA-18659).
     Api { key: ApiKey::Produce, name: "produce", min: 3, max: 13, advertised_min: 0 },
-    api(ApiKey::Fetch, "fetch", 4, 17),
+    api(ApiKey::Fetch, "fetch", 4, 18),
     api(ApiKey::ListOffsets, "list-offsets", 1, 10),
     api(ApiKey::Metadata, "metadata", 0, 13),
     api(ApiKey::OffsetCommit, "offset-commit", 2, 9),
