@@ -29,9 +29,11 @@ impl KafkaBus {
 #[async_trait]
 impl Bus for KafkaBus {
     async fn publisher(&self, options: PublisherOptions) -> Result<Arc<dyn Publisher>, BusError> {
-        let mut producer = client::ProducerOptions::default();
-        producer.idempotent = options.idempotent;
-        producer.delivery_timeout = options.delivery_timeout;
+        let producer = client::ProducerOptions {
+            idempotent: options.idempotent,
+            delivery_timeout: options.delivery_timeout,
+            ..client::ProducerOptions::default()
+        };
         Ok(Arc::new(KafkaPublisher { producer: self.client.producer(producer).map_err(refused)? }))
     }
 
