@@ -276,10 +276,23 @@ impl KafkaCluster {
     /// # Errors
     /// No such partition, or a compressed batch.
     pub fn log(&self, topic: &str, partition: i32) -> Result<Vec<LogRecord>, KafkaError> {
+        self.log_from(topic, partition, 0)
+    }
+
+    /// The records of a partition from an offset on.
+    ///
+    /// # Errors
+    /// No such partition, or a compressed batch.
+    pub fn log_from(
+        &self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<Vec<LogRecord>, KafkaError> {
         self.shared.with(|cluster| {
             let log = cluster.log_of(topic, partition).ok_or_else(|| unknown(topic, partition))?;
             let unreadable = |found| KafkaError::Unreadable { topic: topic.to_owned(), partition, found };
-            log.all().map_err(unreadable)
+            log.from(offset).map_err(unreadable)
         })
     }
 

@@ -82,8 +82,7 @@ impl Observer {
                     continue;
                 }
                 // The topic was there a line ago.
-                let log = cluster.log(topic, *partition).unwrap_or_default();
-                for record in log.into_iter().skip_while(|record| record.offset < *next).collect::<Vec<_>>() {
+                for record in cluster.log_from(topic, *partition, *next).unwrap_or_default() {
                     *next = record.offset + 1;
                     let what = match *role {
                         Role::Results => observed(topic, *partition, &record),

@@ -188,10 +188,10 @@ impl Log {
         self.batches.first().map(|batch| batch.epoch)
     }
 
-    /// Every record, or the first batch that cannot be read.
-    pub fn all(&self) -> Result<Vec<super::LogRecord>, String> {
+    /// The records from an offset on, or the first batch that cannot be read.
+    pub fn from(&self, offset: i64) -> Result<Vec<super::LogRecord>, String> {
         let mut out = Vec::new();
-        for batch in &self.batches {
+        for batch in &self.batches[self.index_of(offset).min(self.batches.len())..] {
             let compressed = || format!("a compressed or broken batch at offset {}", batch.base);
             for record in batch.records().ok_or_else(compressed)? {
                 out.push(super::LogRecord {
@@ -205,6 +205,7 @@ impl Log {
                 });
             }
         }
+        out.retain(|record| record.offset >= offset);
         Ok(out)
     }
 

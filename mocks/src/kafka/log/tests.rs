@@ -7,7 +7,7 @@ use crate::kafka::wire::batch::tests::batch;
 
 fn values(log: &Log) -> Vec<String> {
     let value = |record: crate::kafka::LogRecord| record.value.expect("a value");
-    log.all()
+    log.from(0)
         .expect("readable")
         .into_iter()
         .map(|r| String::from_utf8(value(r).to_vec()).expect("text"))
