@@ -83,3 +83,19 @@ fn an_abstract_file_is_extended_and_not_run() {
     let child = "schema = 1\nname = \"child\"\nextends = \"parent.toml\"\n";
     assert!(load(&[("child.toml", child), ("parent.toml", &parent)]).is_ok());
 }
+
+#[test]
+fn another_kind_under_an_inherited_name_is_a_mistake() {
+    for kind in ["process.kill = {}\nredis.flush = {}", "kafka.move-coordinator = { group = \"g\" }"] {
+        let child = format!(
+            "schema = 1\nname = \"child\"\nextends = \"parent.toml\"\n[[fault]]\nname = \"crash-in-the-gap\"\n{kind}\n"
+        );
+        let found =
+            load(&[("child.toml", &child), ("parent.toml", VALID)]).expect_err("two kinds").to_string();
+        assert!(found.contains("a fault has one kind"), "{found}");
+    }
+    let parent = VALID.replace("at = \"20s\"", "at = \"20s\"\nname = \"cut\"");
+    let same_group = "schema = 1\nname = \"child\"\nextends = \"parent.toml\"\n[[fault]]\nname = \"cut\"\n\
+                      net.half-open = { link = [\"redis\", \"worker-1\"] }\n";
+    assert!(load(&[("child.toml", same_group), ("parent.toml", &parent)]).is_err());
+}
