@@ -3,6 +3,8 @@
 //! Prints medians and ratios; asserts nothing. The machine's absolute speed says little, so every table has a peer
 //! measured in turn with it. `cargo bench -p squall --bench speed` runs everything in about two minutes.
 
+#![expect(clippy::print_stdout, reason = "a bench prints its tables")]
+
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,7 +46,7 @@ fn reference(rounds: usize, ticks: &[&str]) {
             let judged = runner.run_one(&loaded.cases[0], seed).expect("the plan can run");
             took.push(start.elapsed().as_secs_f64());
             simulated = judged.elapsed.as_secs_f64();
-            assert!(judged.verdict.is_passed(), "{:?}", judged.verdict);
+            assert!(judged.verdict().is_passed(), "{:?}", judged.verdict());
         }
         let seconds = median(&mut took);
         println!("{tick:>6} {:>12.2} {:>16.0} {seconds:>14.3}", 1.0 / seconds, simulated / seconds);

@@ -29,9 +29,11 @@ impl KafkaBus {
 #[async_trait]
 impl Bus for KafkaBus {
     async fn publisher(&self, options: PublisherOptions) -> Result<Arc<dyn Publisher>, BusError> {
-        let mut producer = client::ProducerOptions::default();
-        producer.idempotent = options.idempotent;
-        producer.delivery_timeout = options.delivery_timeout;
+        let producer = client::ProducerOptions {
+            idempotent: options.idempotent,
+            delivery_timeout: options.delivery_timeout,
+            ..client::ProducerOptions::default()
+        };
         Ok(Arc::new(KafkaPublisher { producer: self.client.producer(producer).map_err(refused)? }))
     }
 
@@ -40,6 +42,8 @@ impl Bus for KafkaBus {
         // A group without a committed offset begins at the beginning: what was published before it came is not
         // to be lost.
         consumer.auto_offset_reset = OffsetReset::Earliest;
+        // How long a rebalance waits for a member that is busy; processors wind down within seconds.
+        consumer.rebalance_timeout = 5 * options.session_timeout;
         consumer.session_timeout = options.session_timeout;
         consumer.heartbeat_interval = options.session_timeout / 3;
         Ok(Box::new(KafkaConsumer { consumer: self.client.consumer(consumer).map_err(refused)? }))

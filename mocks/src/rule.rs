@@ -310,10 +310,10 @@ pub mod duration_text {
     pub fn format(duration: Duration) -> String {
         let micros = duration.as_micros();
         let units = [("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000)];
-        let exact = units.iter().find(|(_, size)| micros > 0 && micros % size == 0);
+        let exact = units.iter().find(|(_, size)| micros > 0 && micros.is_multiple_of(*size));
         match exact {
             Some((unit, size)) => format!("{}{unit}", micros / size),
-            None if micros % 1000 == 0 => format!("{}ms", micros / 1000),
+            None if micros.is_multiple_of(1000) => format!("{}ms", micros / 1000),
             None => format!("{micros}us"),
         }
     }

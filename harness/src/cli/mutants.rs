@@ -35,7 +35,7 @@ pub(super) fn mutants(arguments: &MutantsArgs, context: &mut Context<'_>) -> Res
     let clean = Runner::new(RunnerOptions::default(), context.services.clone());
     let scenarios = load(&arguments.selection, &clean, context)?;
     let bar = progress::bar(arguments.seeds * chosen.len() as u64);
-    writeln!(context.out, "{:>3}  {:<24} {:<8} {:<15} {:>5}", "", "planted bug", "", "killed by", "seeds")?;
+    writeln!(context.out, "{:>3}  {:<24}  {:<8}  {:<15}  {:>5}", "#", "planted bug", "outcome", "noticed by", "seeds")?;
     let mut survivors = 0;
     for planted in &chosen {
         let mutant = planted.mutant();
@@ -57,7 +57,7 @@ pub(super) fn mutants(arguments: &MutantsArgs, context: &mut Context<'_>) -> Res
         };
         survivors += u8::from(word != "killed");
         bar.suspend(|| {
-            writeln!(context.out, "{:>3}  {:<24} {word:<8} {by:<15} {seeds:>5}", mutant.number, mutant.name)
+            writeln!(context.out, "{:>3}  {:<24}  {word:<8}  {by:<15}  {seeds:>5}", mutant.number, mutant.name)
         })?;
     }
     bar.finish_and_clear();

@@ -130,7 +130,7 @@ fn add(
     }
     let mut result = SeedResult {
         index,
-        seed: seed.0,
+        seed,
         virtual_time: judged.elapsed,
         judged: judged.expectations.clone(),
         broken: judged.broken.clone(),

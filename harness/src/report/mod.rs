@@ -18,6 +18,7 @@ use serde::{Serialize, Serializer};
 
 use crate::expect::Judged;
 use crate::scenario::schema::Claim;
+use crate::seed::Seed;
 use crate::trace::TraceHash;
 use crate::verdict::{Verdict, Violation, nanos};
 
@@ -29,7 +30,7 @@ pub struct SeedResult {
     /// Which of the case's seeds this is, from 0: decides what is shown first, whoever finishes first.
     pub index: u64,
     /// The seed.
-    pub seed: u64,
+    pub seed: Seed,
     /// Virtual time simulated.
     pub virtual_time: Duration,
     /// The expectations, judged, in the order of the scenario.
@@ -139,7 +140,7 @@ pub struct Failure {
     /// Which of the case's seeds.
     pub index: u64,
     /// The seed.
-    pub seed: u64,
+    pub seed: Seed,
     /// The violation that decides the verdict.
     pub violation: Violation,
     /// Further checkers that found a violation in the same run.

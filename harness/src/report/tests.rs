@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::text::Colour;
 use super::*;
+use crate::seed::Seed;
 use crate::verdict::Class;
 
 fn judged(claim: Claim, subject: &str, verdict: Verdict, count: u64) -> Judged {
@@ -32,7 +33,7 @@ fn seed(index: u64, twice: bool, seen: u64) -> SeedResult {
     let enough = if seen >= 2 { Verdict::Passed } else { Verdict::Inconclusive("too few".into()) };
     SeedResult {
         index,
-        seed,
+        seed: Seed(seed),
         virtual_time: Duration::from_secs(120),
         judged: vec![
             judged(Claim::Always, "idempotent", once, 0),
@@ -141,7 +142,7 @@ FAIL  worker-crash [workers=3]
       always      idempotent            failed in 8 of 200 seeds
       sometimes   duplicate-suppressed  400 times in 200 of 200 seeds
 
-      idempotent (safety) broken at 12.345s with seed 107
+      idempotent (safety) broken at 12.345s with seed 0x6b
         card.charged was committed 2 times for order o-107, at 0.120s and
         12.345s
         |    0.100s worker-1 invoke #1 event 8c6c2e5e-52a5-8d0a-9a1b-6f0c0a8c1f…
@@ -149,8 +150,8 @@ FAIL  worker-crash [workers=3]
         |   12.345s sink card.charged committed for o-17 token \\u{1b}[31mt-18
         plan    failures/crash-107.plan.toml
         replay  squall replay failures/crash-107.plan.toml
-      also failed: seeds 132 (idempotent), 157 (idempotent), 182 (idempotent),
-      207 (idempotent), 3 more
+      also failed: seeds 0x84 (idempotent), 0x9d (idempotent), 0xb6
+      (idempotent), 0xcf (idempotent), 3 more
 
 INCONCLUSIVE  worker-crash [workers=3]
       3 seeds, 6m 0s simulated in 12.4s, 0.2 seeds/s
@@ -212,7 +213,7 @@ fn junit_has_one_case_per_scenario_with_checker_seed_time_and_replay() {
 <testsuites name="squall" tests="4" skipped="1" failures="1" errors="1">
     <testsuite name="squall" tests="4" skipped="1" errors="1" failures="1" time="37.200">
         <testcase name="worker-crash [workers=3]" classname="scenarios/worker-crash.toml" time="12.400">
-            <failure message="idempotent (safety) broken at 12.345s with seed 107: 2 &lt; 3" type="idempotent">idempotent (safety) broken at 12.345s with seed 107: 2 &lt; 3
+            <failure message="idempotent (safety) broken at 12.345s with seed 0x6b: 2 &lt; 3" type="idempotent">idempotent (safety) broken at 12.345s with seed 0x6b: 2 &lt; 3
      0.100s worker-1 invoke #1 event 8c6c2e5e-52a5-8d0a-9a1b-6f0c0a8c1f11 order o-17 key c-7/0
      0.120s sink card.charged committed for o-17 token t-17
     12.345s sink card.charged committed for o-17 token t-18
@@ -265,7 +266,7 @@ fn annotations_point_at_the_file_and_are_escaped() {
     failing.failures[0].violation.summary = "100% of o-1:\nlost".into();
     let expected = "\
 ::error file=scenarios/worker-crash.toml,title=worker-crash [workers=3]%3A idempotent broken::\
-100%25 of o-1:%0Alost%0Aat 12.345s with seed 107%0Asquall replay failures/crash-107.plan.toml
+100%25 of o-1:%0Alost%0Aat 12.345s with seed 0x6b%0Asquall replay failures/crash-107.plan.toml
 ::warning file=scenarios/worker-crash.toml,title=worker-crash [workers=3] is inconclusive::\
 duplicate-suppressed was seen 1 time in 3 seeds, expected at least 2
 ";

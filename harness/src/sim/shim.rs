@@ -58,11 +58,11 @@ pub fn covers() -> &'static str {
         cfg!(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))),
         cfg!(tokio_unstable),
     ) {
-        (true, true) => "covered: std and third-party randomness, clocks, tokio's own choices",
-        (true, false) => "not covered: tokio's own choices (`--cfg tokio_unstable` is missing)",
-        (false, true) => "not covered on this platform: hash seeds and clocks that crates read themselves",
+        (true, true) => "hash seeds, clocks and tokio's choices follow the seed",
+        (true, false) => "tokio's choices are not covered: `--cfg tokio_unstable` is missing",
+        (false, true) => "hash seeds and clocks are not covered on this platform",
         (false, false) => {
-            "not covered on this platform: hash seeds, clocks, tokio's own choices (`--cfg tokio_unstable` is missing)"
+            "hash seeds, clocks and tokio's choices are not covered here"
         }
     }
 }

@@ -45,13 +45,16 @@ impl AsyncRead for SimStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let most = buffer.remaining();
-        while most > 0 {
+        if most == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
             match self.net.read(self.connection, self.side, self.owner, most, cx.waker()) {
                 Read::Bytes(bytes) => {
                     buffer.put_slice(&bytes);
-                    break;
+                    return Poll::Ready(Ok(()));
                 }
-                Read::End => break,
+                Read::End => return Poll::Ready(Ok(())),
                 Read::Reset => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
                 Read::WaitUntil(None) => return Poll::Pending,
                 Read::WaitUntil(Some(at)) => {
@@ -61,7 +64,6 @@ impl AsyncRead for SimStream {
                 }
             }
         }
-        Poll::Ready(Ok(()))
     }
 }
 

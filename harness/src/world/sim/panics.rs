@@ -39,7 +39,10 @@ fn install() {
             if !CATCHING.try_with(|catching| *catching.borrow()).unwrap_or(false) {
                 return before(info);
             }
-            let text = info.payload_as_str().unwrap_or("a panic without a text");
+            let payload = info.payload();
+            let text = payload.downcast_ref::<&str>().copied();
+            let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+            let text = text.unwrap_or("a panic without a text");
             let place = info.location().map(|at| format!(" ({}:{})", at.file(), at.line()));
             let text = format!("{text}{}", place.unwrap_or_default());
             CAUGHT.with_borrow_mut(|caught| {

@@ -232,6 +232,8 @@ impl<W: Copy> Group<W> {
             let assignment = member.assignment.clone();
             let synced = answer.map(|()| Synced { protocol_type, protocol, assignment });
             env.replies.push((waiter, Reply::Sync(synced)));
+            // Its session may have run out while it waited, which was excused; from now on it counts again.
+            self.touch(env, id);
         }
     }
 

@@ -228,6 +228,25 @@ fn a_member_that_never_asks_for_its_assignment_is_dropped() {
 }
 
 #[test]
+fn a_member_excused_while_it_waited_is_expected_again_once_it_was_answered() {
+    let mut bench = Bench::new(3);
+    bench.join(1, join(""));
+    bench.join(2, join(""));
+    bench.pass(6);
+    let (leader, follower) = (bench.joined(1), bench.joined(2));
+    bench.sync(4, &follower);
+    bench.pass(1);
+    // The leader outlives the follower's session, and then falls silent as well.
+    assert_eq!(bench.heartbeat(&leader), Ok(()));
+    bench.pass(10);
+    assert_eq!(bench.take(4), Some(Reply::Sync(Err(ResponseError::RebalanceInProgress))));
+    bench.join(5, join(""));
+    bench.pass(10);
+    let joined = bench.joined(5);
+    assert_eq!(joined.members.len(), 1, "the follower's session ended long before the rebalance timeout");
+}
+
+#[test]
 fn the_last_to_leave_leaves_an_empty_group_of_a_new_generation() {
     let (mut bench, leader, follower) = Bench::two();
     for member in [&leader, &follower] {
