@@ -78,7 +78,7 @@ impl Fault {
     pub const GROUPS: [&str; 5] = ["net", "process", "kafka", "redis", "http"];
 
     /// The names of all kinds, in order of their groups.
-    pub const KINDS: [&str; 20] = [
+    pub const KINDS: [&str; 19] = [
         "net.partition",
         "net.latency",
         "net.reset",
@@ -95,7 +95,6 @@ impl Fault {
         "redis.failover",
         "redis.restart",
         "redis.flush",
-        "redis.expire-early",
         "redis.evict",
         "redis.readonly",
         "http.rule",

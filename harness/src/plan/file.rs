@@ -90,7 +90,7 @@ fn check(plan: &Plan, root: &Node, diagnostics: &mut Diagnostics) {
         || !plan.tick.as_micros().is_multiple_of(1000)
     {
         let text = "a tick is 1ms to 1s, in whole milliseconds".to_owned();
-        report(&["tick".into()], text, "tick = \"1ms\"");
+        report(&["tick".into()], text, "tick = \"10ms\"");
     }
     if plan.hosts().count() > HOSTS_MAX {
         report(&["service".into()], format!("more than {HOSTS_MAX} hosts"), "remove some");

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{ExpectationResult, Failure, ScenarioResult, SeedResult};
-use crate::expect::{Judged, Modality};
+use crate::expect::Judged;
 use crate::history::Count;
-use crate::verdict::{Verdict, Violation};
+use crate::scenario::schema::Claim;
+use crate::verdict::Verdict;
 
 /// Failures kept per case.
 pub const FAILURES_MAX: usize = 5;
@@ -110,19 +111,14 @@ impl Aggregate {
 /// The failure of a seed that violated something. The violation is the one its verdict rests on.
 fn failure(seed: SeedResult) -> Option<Failure> {
     let Verdict::Failed(violation) = seed.verdict() else { return None };
-    let violations = || {
-        let judged = seed.judged.iter().filter_map(|judged| Some((judged.verdict.violation()?, judged.line)));
-        seed.broken.iter().map(|broken| (broken, None::<u32>)).chain(judged)
-    };
-    let line = violations().next().and_then(|(_, line)| line);
-    let checker = |(violation, _): (&Violation, _)| violation.checker.clone();
-    let also = violations().skip(1).map(checker).collect();
+    let judged = seed.judged.iter().filter_map(|judged| judged.verdict.violation());
+    let violations = seed.broken.iter().chain(judged);
+    let also = violations.skip(1).map(|violation| violation.checker.clone()).collect();
     Some(Failure {
         index: seed.index,
         seed: seed.seed,
         violation,
         also,
-        line,
         plan_path: seed.plan_path,
         trace_hash: seed.trace_hash,
         replay_command: seed.replay_command,
@@ -132,14 +128,12 @@ fn failure(seed: SeedResult) -> Option<Failure> {
 impl Tally {
     fn new(index: u64, judged: &Judged) -> Self {
         let result = ExpectationResult {
-            modality: judged.modality,
+            claim: judged.claim,
             subject: judged.subject.clone(),
-            line: judged.line,
             seeds_passed: 0,
             seeds_failed: 0,
             seeds_inconclusive: 0,
             count: 0,
-            at_least: judged.at_least,
             seen: judged.seen.clone(),
             verdict: Verdict::NotRun,
         };
@@ -153,7 +147,9 @@ impl Tally {
         result.count = result.count.saturating_add(judged.count);
         match &judged.verdict {
             // Below what is asked of all seeds together, but seen.
-            _ if judged.modality == Modality::Sometimes => result.seeds_passed += u64::from(judged.count > 0),
+            _ if matches!(judged.claim, Claim::Sometimes { .. }) => {
+                result.seeds_passed += u64::from(judged.count > 0)
+            }
             Verdict::Passed => result.seeds_passed += 1,
             Verdict::Failed(_) => result.seeds_failed += 1,
             Verdict::Inconclusive(_) | Verdict::Skipped(_) | Verdict::NotRun => {
@@ -175,17 +171,14 @@ impl Tally {
 
     fn finish(mut self, seeds: u64) -> ExpectationResult {
         let result = &self.result;
-        let missed = result.count < result.at_least;
-        let verdict = match (result.modality, self.gravest.1) {
+        let verdict = match (result.claim, self.gravest.1) {
             // What one seed missed another may have seen: only the sum counts.
-            (Modality::Sometimes, Verdict::Inconclusive(_)) if missed => Verdict::Inconclusive(format!(
-                "{} was seen {} in {}, expected at least {}",
-                result.subject,
-                Count(result.count, "time"),
-                Count(seeds, "seed"),
-                result.at_least
-            )),
-            (Modality::Sometimes, Verdict::Inconclusive(_)) => Verdict::Passed,
+            (Claim::Sometimes { at_least }, Verdict::Inconclusive(_)) if result.count < at_least => {
+                let (times, seeds) = (Count(result.count, "time"), Count(seeds, "seed"));
+                let seen = format!("{} was seen {times} in {seeds}", result.subject);
+                Verdict::Inconclusive(format!("{seen}, expected at least {at_least}"))
+            }
+            (Claim::Sometimes { .. }, Verdict::Inconclusive(_)) => Verdict::Passed,
             (_, Verdict::Inconclusive(reason)) => {
                 Verdict::Inconclusive(format!("{}: {reason}", result.subject))
             }

@@ -1,6 +1,6 @@
 //! The report as annotations of a pull request, in GitHub's workflow commands.
 //!
-//! Each failure points at the expectation it violates. GitHub shows at most ten annotations of a kind per
+//! Each points at the scenario's file: which expectation is meant is in its title. GitHub shows at most ten annotations of a kind per
 //! step, so no more are written. The escapes are those of `@actions/core`'s `command.ts`.
 
 use std::fmt::Write as _;
@@ -19,8 +19,7 @@ pub fn render(results: &[ScenarioResult]) -> String {
     for result in results {
         if let Verdict::Inconclusive(reason) = &result.verdict {
             let title = format!("{} is inconclusive", result.title());
-            let line = result.expectations.iter().find(|e| !e.verdict.is_passed()).and_then(|e| e.line);
-            warnings.push(annotation("warning", result, line, &title, reason));
+            warnings.push(annotation("warning", result, &title, reason));
         }
         for failure in &result.failures {
             let violation = &failure.violation;
@@ -30,7 +29,7 @@ pub fn render(results: &[ScenarioResult]) -> String {
             if let Some(command) = &failure.replay_command {
                 let _ = write!(text, "\n{command}");
             }
-            errors.push(annotation("error", result, failure.line, &title, &text));
+            errors.push(annotation("error", result, &title, &text));
         }
     }
     errors.truncate(SHOWN_MAX);
@@ -38,10 +37,9 @@ pub fn render(results: &[ScenarioResult]) -> String {
     errors.into_iter().chain(warnings).map(|line| line + "\n").collect()
 }
 
-fn annotation(kind: &str, result: &ScenarioResult, line: Option<u32>, title: &str, text: &str) -> String {
-    let line = line.map(|line| format!(",line={line}")).unwrap_or_default();
+fn annotation(kind: &str, result: &ScenarioResult, title: &str, text: &str) -> String {
     let (file, title) = (property(&result.file), property(title));
-    format!("::{kind} file={file}{line},title={title}::{}", data(text))
+    format!("::{kind} file={file},title={title}::{}", data(text))
 }
 
 fn data(text: &str) -> String {

@@ -13,9 +13,11 @@ pub mod text;
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
-use crate::expect::{Judged, Modality};
+use crate::expect::Judged;
+use crate::scenario::schema::Claim;
 use crate::seed::Seed;
 use crate::trace::TraceHash;
 use crate::verdict::{Verdict, Violation, nanos};
@@ -102,12 +104,11 @@ impl ScenarioResult {
 /// What all runs say of one expectation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExpectationResult {
-    /// The expectation's modality.
-    pub modality: Modality,
-    /// Its subject.
+    /// What is claimed; for `sometimes`, over all seeds together. In JSON its name is the `modality`.
+    #[serde(flatten, serialize_with = "modality")]
+    pub claim: Claim,
+    /// About what.
     pub subject: String,
-    /// Its line in the scenario file.
-    pub line: Option<u32>,
     /// Seeds in which it held; for `sometimes`, in which it was seen.
     pub seeds_passed: u64,
     /// Seeds in which it was violated.
@@ -116,13 +117,21 @@ pub struct ExpectationResult {
     pub seeds_inconclusive: u64,
     /// For `sometimes`: how often it was seen, over all seeds.
     pub count: u64,
-    /// For `sometimes`: how often it must be seen, over all seeds.
-    pub at_least: u64,
     /// What was seen in the first seed, in a few words.
     pub seen: String,
     /// The verdict over all runs.
     #[serde(flatten)]
     pub verdict: Verdict,
+}
+
+/// The name of a claim, and how often what must happen `sometimes` must happen.
+fn modality<S: Serializer>(claim: &Claim, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(None)?;
+    map.serialize_entry("modality", claim.name())?;
+    if let Claim::Sometimes { at_least } = claim {
+        map.serialize_entry("at_least", at_least)?;
+    }
+    map.end()
 }
 
 /// One seed that violated something.
@@ -136,8 +145,6 @@ pub struct Failure {
     pub violation: Violation,
     /// Further checkers that found a violation in the same run.
     pub also: Vec<String>,
-    /// The line of the expectation that was violated.
-    pub line: Option<u32>,
     /// Where the plan was written.
     pub plan_path: Option<String>,
     /// The hash of the run's trace.

@@ -7,17 +7,8 @@ use super::*;
 use crate::seed::Seed;
 use crate::verdict::Class;
 
-fn judged(modality: Modality, subject: &str, verdict: Verdict, count: u64) -> Judged {
-    let line = Some(if modality == Modality::Sometimes { 40 } else { 31 });
-    Judged {
-        modality,
-        subject: subject.into(),
-        verdict,
-        seen: "12 keys took effect once".into(),
-        count,
-        at_least: 2,
-        line,
-    }
+fn judged(claim: Claim, subject: &str, verdict: Verdict, count: u64) -> Judged {
+    Judged { claim, subject: subject.into(), verdict, seen: "12 keys took effect once".into(), count }
 }
 
 fn violation(seed: u64) -> Violation {
@@ -45,8 +36,8 @@ fn seed(index: u64, twice: bool, seen: u64) -> SeedResult {
         seed: Seed(seed),
         virtual_time: Duration::from_secs(120),
         judged: vec![
-            judged(Modality::Always, "idempotent", once, 0),
-            judged(Modality::Sometimes, "duplicate-suppressed", enough, seen),
+            judged(Claim::Always, "idempotent", once, 0),
+            judged(Claim::Sometimes { at_least: 2 }, "duplicate-suppressed", enough, seen),
         ],
         broken: None,
         trace_hash: Some(TraceHash([0xab; 32])),
@@ -129,7 +120,6 @@ fn a_crash_fails_a_seed_whose_expectations_hold() {
     let result = case([SeedResult { broken: Some(crash.clone()), ..seed(0, true, 2) }]);
     assert_eq!(result.verdict, Verdict::Failed(crash));
     assert_eq!(result.failures[0].also, ["idempotent"]);
-    assert_eq!(result.failures[0].line, None);
 }
 
 #[test]
@@ -258,6 +248,8 @@ fn json_lines_are_one_object_each() {
     assert_eq!(json["virtual_time_ns"], 24_000_000_000_000_u64);
     assert_eq!(json["expectations"][1]["verdict"], "passed");
     assert_eq!(json["expectations"][0]["modality"], "always");
+    assert_eq!(json["expectations"][0].get("at_least"), None);
+    assert_eq!(json["expectations"][1]["at_least"], 2);
     assert_eq!(json["failures"][0]["violation"]["at_ns"], 12_345_000_000_u64);
     assert_eq!(json["failures"][0]["trace_hash"], "ab".repeat(32));
     assert_eq!(json["failures"][0]["replay_command"], "squall replay failures/crash-107.plan.toml");
@@ -268,14 +260,14 @@ fn json_lines_are_one_object_each() {
 }
 
 #[test]
-fn annotations_point_at_the_expectation_and_are_escaped() {
+fn annotations_point_at_the_file_and_are_escaped() {
     let mut failing = failing();
     failing.failures.truncate(1);
     failing.failures[0].violation.summary = "100% of o-1:\nlost".into();
     let expected = "\
-::error file=scenarios/worker-crash.toml,line=31,title=worker-crash [workers=3]%3A idempotent broken::\
+::error file=scenarios/worker-crash.toml,title=worker-crash [workers=3]%3A idempotent broken::\
 100%25 of o-1:%0Alost%0Aat 12.345s with seed 0x6b%0Asquall replay failures/crash-107.plan.toml
-::warning file=scenarios/worker-crash.toml,line=40,title=worker-crash [workers=3] is inconclusive::\
+::warning file=scenarios/worker-crash.toml,title=worker-crash [workers=3] is inconclusive::\
 duplicate-suppressed was seen 1 time in 3 seeds, expected at least 2
 ";
     assert_eq!(annotate::render(&[failing, passing(), inconclusive(), skipped()]), expected);

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{ExpectationResult, Failure, ScenarioResult, Totals};
-use crate::expect::Modality;
 use crate::history::{At, Count, Grouped, Plain};
+use crate::scenario::schema::Claim;
 use crate::verdict::Verdict;
 
 /// Columns of a terminal.
@@ -72,7 +72,7 @@ pub fn block(result: &ScenarioResult, colour: Colour) -> String {
     for expectation in &result.expectations {
         let subject = fit(&Plain(&expectation.subject).to_string(), widest);
         let outcome = outcome(expectation, result.seeds_run);
-        let line = format!("{INDENT}{:<10}  {subject:<widest$}  {outcome}", expectation.modality.word());
+        let line = format!("{INDENT}{:<10}  {subject:<widest$}  {outcome}", expectation.claim.name());
         lines.push(fit(&line, WIDTH));
     }
     if let Verdict::Inconclusive(reason) | Verdict::Skipped(reason) = &result.verdict {
@@ -113,10 +113,10 @@ fn work(result: &ScenarioResult) -> String {
 
 fn outcome(expectation: &ExpectationResult, seeds: u64) -> String {
     let of = |n| format!("{} of {}", Grouped(n), Count(seeds, "seed"));
-    if expectation.modality == Modality::Sometimes {
+    if let Claim::Sometimes { at_least } = expectation.claim {
         let seen = format!("{} in {}", Count(expectation.count, "time"), of(expectation.seeds_passed));
-        return match expectation.count < expectation.at_least {
-            true => format!("{seen}, expected {}", Grouped(expectation.at_least)),
+        return match expectation.count < at_least {
+            true => format!("{seen}, expected {}", Grouped(at_least)),
             false => seen,
         };
     }

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::checker::Registry;
-use crate::expect::{Judged, Modality};
+use crate::expect::{Judged, judge_all};
 use crate::plan::{Outcome, Plan};
+use crate::scenario::schema::Claim;
 use crate::scenario::{Case, Vocabulary};
 use crate::seed::Seed;
 use crate::service::Services;
@@ -76,7 +77,7 @@ impl JudgedRun {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         let broken = self.broken.iter().cloned().map(Verdict::Failed);
-        let judged = self.expectations.iter().filter(|it| it.modality != Modality::Sometimes);
+        let judged = self.expectations.iter().filter(|it| !matches!(it.claim, Claim::Sometimes { .. }));
         Verdict::all(broken.chain(judged.map(|it| it.verdict.clone())))
     }
 }
@@ -150,7 +151,8 @@ impl Runner {
         };
         // Once more each, to see what happened there.
         let keep = divergence.window().unwrap_or(Keep::Nothing);
-        let window = || TraceOptions { keep: keep.clone(), prefixes: PREFIXES_MAX, ..TraceOptions::default() };
+        let window =
+            || TraceOptions { keep: keep.clone(), prefixes: PREFIXES_MAX, ..TraceOptions::default() };
         let left = supervise(&window)?;
         let right = supervise(&window)?;
         let shown = first_divergence(&left.trace, &right.trace).unwrap_or(divergence);
@@ -192,7 +194,7 @@ impl Runner {
         let broken = judge::crash(&run);
         let expectations = match &broken {
             Some(_) => Vec::new(),
-            None => judge::judge(plan, &run, &self.registry),
+            None => judge_all(&plan.expectations, &run.history, &self.registry),
         };
         let (trace, elapsed) = (run.trace, run.elapsed);
         let mut judged = JudgedRun { plan: Arc::clone(plan), expectations, broken, trace, elapsed };

@@ -1,7 +1,7 @@
 //! `extends`: reads a file and its ancestors and lays the child over the parent.
 //!
 //! Tables merge key by key. Lists of tables append the child's to the parent's, except that one with the
-//! `name` of a parent's replaces it. Anything else of the child replaces the parent's. `abstract` and `name`
+//! `name` of a parent's is merged over it, as a table. Anything else of the child replaces the parent's. `abstract` and `name`
 //! are not inherited. Values keep their places, so a mistake in the parent is shown in the parent.
 
 use std::collections::BTreeMap;

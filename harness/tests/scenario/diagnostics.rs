@@ -25,6 +25,7 @@ const fn mistake(
 }
 
 const PARTITION: &str = "net.partition = { between = [[\"worker-1\"], [\"kafka-*\"]], direction = \"both\" }";
+const MOVE: &str = "kafka.move-coordinator = { group = \"billing\" }";
 const KILL: &str = "process.kill = { restart = true }";
 
 #[rustfmt::skip]
@@ -88,6 +89,8 @@ const MISTAKES: &[Mistake] = &[
     mistake("partition = 5", "partition = 6", "6", "no partition 6", "0 to 5"),
     mistake("to = 2", "to = 4", "4", "there is no broker 4", "1 to 3"),
     mistake("nth = 3 }", "probability = 1.5 }", "1.5", "a probability from 0 to 1", ""),
+    mistake("api = \"produce\"", "api = \"Produce\"", "\"Produce\"", "unknown API of Kafka `Produce`", "did you mean `produce`"),
+    mistake(MOVE, "redis.rule = { match = { command = \"GTE\" }, act = \"silence\" }", "\"GTE\"", "unknown command of Redis `GTE`", "did you mean `get`"),
     mistake("act = \"drop-after\"", "act = \"drop-aftr\"", "\"drop-aftr\"", "unknown name `drop-aftr`", "did you mean `drop-after`"),
     mistake("at = \"35s\"", "at = \"35s\"\nname = \"crash-in-the-gap\"", "\"crash-in-the-gap\"", "is taken", ""),
     mistake("replicas = 3", "replicas = 4000000000", "4000000000", "1 to 64 replicas", ""),
@@ -101,7 +104,12 @@ const MISTAKES: &[Mistake] = &[
     // Expectations.
     mistake("always = \"idempotent\"", "always = \"idempotnt\"", "\"idempotnt\"", "unknown checker `idempotnt`", "did you mean `idempotent`"),
     mistake("always = \"idempotent\"", "alwys = \"idempotent\"", "alwys", "unknown key `alwys`", "did you mean `always`"),
-    mistake("sometimes = \"dedup.suppressed\"", "sometimes = \"dedup.supressed\"", "\"dedup.supressed\"", "unknown checker or point", "did you mean `dedup.suppressed`"),
+    mistake("sometimes = \"dedup.suppressed\"", "sometimes = \"dedup.supressed\"", "\"dedup.supressed\"", "unknown point or fault", "did you mean `dedup.suppressed`"),
+    mistake("sometimes = \"dedup.suppressed\"", "sometimes = \"crash-in-the-gap.hit\"", "\"crash-in-the-gap.hit\"", "unknown point or fault", "did you mean `crash-in-the-gap`"),
+    mistake("sometimes = \"dedup.suppressed\"", "sometimes = \"drained\"", "\"drained\"", "cannot be counted", "always = \"drained\""),
+    mistake("never = \"phantom\"", "never = \"phantm\"", "\"phantm\"", "unknown mishap `phantm`", "did you mean `phantom`"),
+    mistake("never = \"phantom\"", "never = \"no-phantom\"", "\"no-phantom\"", "`no-phantom` is a promise", "always = \"no-phantom\""),
+    mistake("after = \"last-heal\"", "after = \"load-end\"", "\"load-end\"", "unknown name `load-end`", "`last-heal`"),
     mistake("consumer.lag < 1000", "consumer.lagg < 1000", "\"consumer.lagg < 1000\"", "unknown metric `consumer.lagg`", "did you mean `consumer.lag`"),
     mistake("consumer.lag < 1000", "consumer.lag < lots", "\"consumer.lag < lots\"", "expected a comparison", "< <="),
     mistake("key = \"order_id\", effect", "effect", "{ effect = \"card.charged\" }", "needs to be told `key`", "key ="),
@@ -244,4 +252,21 @@ fn an_unknown_override_is_a_mistake() {
     let shown = found.to_string();
     assert!(shown.contains("no parameter `worker`") && shown.contains("did you mean `workers`"), "{shown}");
     assert!(shown.contains("--set:1:1"), "{shown}");
+}
+
+#[test]
+fn what_is_counted_may_be_a_point_a_fault_or_what_its_rule_did() {
+    let text = changed("at = \"40s\"", "at = \"40s\"\nname = \"lost-ack\"");
+    for name in ["processor.before-effect", "crash-in-the-gap", "lost-ack", "lost-ack.hit"] {
+        let text = text.replace("sometimes = \"dedup.suppressed\"", &format!("sometimes = \"{name}\""));
+        assert!(load(&text).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn commands_of_redis_may_be_written_in_any_case_and_with_a_subcommand() {
+    for command in ["set", "SET", "Client|Kill", "unknown"] {
+        let rule = format!("redis.rule = {{ match = {{ command = \"{command}\" }}, act = \"silence\" }}");
+        assert!(load(&changed(MOVE, &rule)).is_ok(), "{command}");
+    }
 }

@@ -1,10 +1,16 @@
-//! The examples of `docs/scenario-format.md` load, and there is one for every kind of fault.
+//! The examples of `docs/scenario-format.md` load, and what the page lists is what there is.
 
 use std::collections::BTreeSet;
 
+use squall::checker::Registry;
 use squall::fault::Fault;
+use squall::run::{Runner, RunnerOptions};
+use squall::scenario::LoadOptions;
+use squall::service::Services;
+use squall::sink;
+use squall_core::point;
 
-use crate::support::{load_files, options};
+use crate::support::load_files;
 
 const DOCS: &str = include_str!("../../../docs/scenario-format.md");
 
@@ -18,11 +24,11 @@ const BASE: &str = r#"
     [topology.kafka]
     kind = "squall.kafka"
     replicas = 3
-    topics = { orders = { partitions = 6 } }
+    topics = { orders = { partitions = 6 }, payments = { role = "results" } }
     [topology.redis]
     kind = "squall.redis"
     [topology.worker]
-    kind = "squall.processor"
+    kind = "orders.worker"
     replicas = 3
     uses = ["kafka", "redis"]
     [[workload]]
@@ -32,8 +38,14 @@ const BASE: &str = r#"
     count = 2000
     rate = "200/s"
     [[expect]]
-    sometimes = "dedup.suppressed"
+    sometimes = "effect"
 "#;
+
+/// What the program itself knows, not what tests make up.
+fn options() -> LoadOptions {
+    let runner = Runner::new(RunnerOptions::default(), Services::builtin());
+    LoadOptions { vocabulary: runner.vocabulary(), ..LoadOptions::default() }
+}
 
 fn examples() -> Vec<&'static str> {
     DOCS.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
@@ -62,5 +74,31 @@ fn every_example_loads_and_every_kind_of_fault_has_one() {
 fn every_kind_of_fault_is_in_the_table() {
     for kind in Fault::KINDS {
         assert!(DOCS.contains(&format!("| `{kind}` |")), "{kind} has no row");
+    }
+}
+
+#[test]
+fn every_checker_and_every_kind_of_service_is_in_its_table() {
+    let registry = Registry::standard();
+    let kinds = Services::builtin().kinds();
+    for checker in registry.iter() {
+        let row = DOCS.lines().find(|line| line.starts_with(&format!("| `{}` |", checker.name())));
+        let row = row.unwrap_or_else(|| panic!("{} has no row", checker.name()));
+        for parameter in checker.parameters() {
+            assert!(row.contains(&format!("`{}`", parameter.name)), "{} is not in {row}", parameter.name);
+        }
+    }
+    for kind in kinds {
+        assert!(DOCS.contains(&format!("`{kind}`")), "{kind} is not on the page");
+    }
+}
+
+#[test]
+fn everything_that_is_counted_has_a_row() {
+    for point in point::ALL {
+        assert!(DOCS.contains(&format!("| `{}` | {} |", point.name, point.about)), "{point:?}");
+    }
+    for name in sink::SIGHTINGS {
+        assert!(DOCS.contains(&format!("| `{name}` |")), "{name} has no row");
     }
 }

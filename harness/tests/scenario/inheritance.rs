@@ -7,17 +7,20 @@ fn load(files: &[(&str, &str)]) -> Result<squall::scenario::Loaded, squall::scen
 }
 
 #[test]
-fn tables_merge_lists_append_and_the_same_name_replaces() {
+fn tables_merge_lists_append_and_the_same_name_is_merged() {
     let child = r#"
         schema = 1
         name = "child"
         extends = "base/parent.toml"
         [run]
         duration = "90s"
+        [[workload]]
+        name = "place-orders"
+        spoil = { duplicate = 0.5 }
         [[fault]]
         name = "crash-in-the-gap"
-        at = "3s"
-        process.kill = { host = "worker-1" }
+        for = "3s"
+        when = { nth = 4 }
         [[fault]]
         name = "new"
         at = "4s"
@@ -29,7 +32,14 @@ fn tables_merge_lists_append_and_the_same_name_replaces() {
     assert_eq!(scenario.name, "child");
     assert_eq!((scenario.run.duration.as_secs(), scenario.run.settle.as_secs()), (90, 60));
     assert_eq!(scenario.faults.len(), 6);
-    assert_eq!(scenario.faults[0].at.map(|at| at.as_secs()), Some(3), "replaced in its place");
+    let crash = &scenario.faults[0];
+    assert_eq!(crash.lasts.map(|lasts| lasts.as_secs()), Some(3), "the child's word counts");
+    let when = crash.when.as_ref().expect("the parent's point");
+    assert_eq!((when.point.as_str(), when.nth), ("processor.after-effect", 4), "tables inside merge as well");
+    assert_eq!(crash.fault().map(|fault| fault.kind()), Some("process.kill"), "the rest is inherited");
+    assert_eq!(scenario.workloads.len(), 1);
+    let (workload, spoil) = (&scenario.workloads[0], scenario.workloads[0].spoil);
+    assert_eq!((workload.count, spoil.duplicate.get(), spoil.late.get()), (2000, 0.5, 0.01));
     assert_eq!(scenario.faults[5].name.as_deref(), Some("new"));
 }
 
@@ -72,4 +82,20 @@ fn an_abstract_file_is_extended_and_not_run() {
     assert!(alone.contains("there to be extended"), "{alone}");
     let child = "schema = 1\nname = \"child\"\nextends = \"parent.toml\"\n";
     assert!(load(&[("child.toml", child), ("parent.toml", &parent)]).is_ok());
+}
+
+#[test]
+fn another_kind_under_an_inherited_name_is_a_mistake() {
+    for kind in ["process.kill = {}\nredis.flush = {}", "kafka.move-coordinator = { group = \"g\" }"] {
+        let child = format!(
+            "schema = 1\nname = \"child\"\nextends = \"parent.toml\"\n[[fault]]\nname = \"crash-in-the-gap\"\n{kind}\n"
+        );
+        let found =
+            load(&[("child.toml", &child), ("parent.toml", VALID)]).expect_err("two kinds").to_string();
+        assert!(found.contains("a fault has one kind"), "{found}");
+    }
+    let parent = VALID.replace("at = \"20s\"", "at = \"20s\"\nname = \"cut\"");
+    let same_group = "schema = 1\nname = \"child\"\nextends = \"parent.toml\"\n[[fault]]\nname = \"cut\"\n\
+                      net.half-open = { link = [\"redis\", \"worker-1\"] }\n";
+    assert!(load(&[("child.toml", same_group), ("parent.toml", &parent)]).is_err());
 }

@@ -7,3 +7,4 @@ mod inheritance;
 mod plan;
 mod robustness;
 mod support;
+mod topics;

@@ -13,7 +13,7 @@ pub fn options() -> LoadOptions {
         .service_kinds(["squall.kafka", "squall.redis", "squall.processor", "squall.sink"])
         .checker("idempotent", &["key"], &["effect"])
         .checker("no-acked-loss", &[], &[])
-        .checker("phantom", &[], &[])
+        .checker("no-phantom", &[], &[])
         .checker("drained", &[], &[])
         .points(["processor.before-effect", "processor.after-effect", "dedup.suppressed"])
         .metrics(["consumer.lag"]);

@@ -13,7 +13,8 @@ use crate::rule::Matcher;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct KafkaMatch {
-    /// The API's name in kebab case: `produce`, `find-coordinator`.
+    /// The API's name in kebab case: `produce`, `find-coordinator`; one of
+    /// [`api_names`](super::api_names), or nothing matches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
     /// The node that received the request.

@@ -346,6 +346,11 @@ impl KafkaCluster {
     }
 }
 
+/// The names of all APIs served, as [`KafkaMatch::api`] takes them, in the order of their numbers on the wire.
+pub fn api_names() -> impl Iterator<Item = &'static str> {
+    wire::keys::APIS.iter().map(|api| api.name)
+}
+
 fn unknown(topic: &str, partition: i32) -> KafkaError {
     KafkaError::UnknownPartition { topic: topic.to_owned(), partition }
 }

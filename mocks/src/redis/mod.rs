@@ -18,6 +18,6 @@ pub use control::Keep;
 pub use engine::Expiry;
 pub use engine::stats::Stats;
 pub use options::{RedisLimits, RedisOptions};
-pub use rules::{RedisMatch, RedisRequest};
+pub use rules::{RedisMatch, RedisRequest, command_names};
 pub use server::RedisServer;
 pub use store::{Horizon, Lose};

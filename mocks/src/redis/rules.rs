@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::engine::{self, Spec};
 use super::glob;
 use crate::rule::Matcher;
 
@@ -10,7 +11,8 @@ use crate::rule::Matcher;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct RedisMatch {
-    /// The command in any case; a subcommand as `client|kill`. A name without `|` matches every subcommand.
+    /// The command in any case; a subcommand as `client|kill`. A name without `|` matches every subcommand. One
+    /// of [`command_names`], or nothing matches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
     /// A glob pattern for the command's first key. Commands without a key do not match.
@@ -38,6 +40,14 @@ impl RedisMatch {
     pub fn client(self, pattern: impl Into<String>) -> Self {
         Self { client: Some(pattern.into()), ..self }
     }
+}
+
+/// Every name [`RedisMatch::command`] can match: the commands, their subcommands, and `unknown` for whatever is
+/// no command.
+pub fn command_names() -> impl Iterator<Item = &'static str> {
+    let named =
+        |spec: &Spec| std::iter::once(spec.name).chain(spec.children().iter().map(|child| child.name));
+    engine::commands().iter().flat_map(move |spec| named(spec)).chain(["unknown"])
 }
 
 /// A command as rules see it.
@@ -114,6 +124,18 @@ mod tests {
         assert!(!matcher.matches(&request("set", Some(&key), &Bytes::new())));
         assert!(RedisMatch::command("client").matches(&request("client|id", None, &name)));
         assert!(RedisMatch::default().matches(&request("ping", None, &name)));
+    }
+
+    #[test]
+    fn every_name_of_a_command_can_match() {
+        let names: Vec<&str> = command_names().collect();
+        assert!(
+            ["set", "client", "client|id", "unknown"].iter().all(|name| names.contains(name)),
+            "{names:?}"
+        );
+        for name in names {
+            assert!(RedisMatch::command(name).matches(&request(name, None, &Bytes::new())), "{name}");
+        }
     }
 
     #[test]

@@ -169,7 +169,7 @@ fn example(key: &str) -> Option<&'static str> {
         "s" => "1.1",
         "scenario" => "\"orders-survive-worker-crash\"",
         "seed" => "\"0x2a\"",
-        "tick" => "\"1ms\"",
+        "tick" => "\"10ms\"",
         "duration" | "settle" => "\"30s\"",
         "hosts" => "[\"worker-1\", \"worker-2\"]",
         "spec" => "{ kind = \"squall.processor\", replicas = 2 }",

@@ -1,9 +1,10 @@
 //! What must hold: an `[[expect]]`, in the shape of the file and as the checkers want it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::fault::unit;
 
@@ -17,7 +18,7 @@ pub struct ExpectEntry {
     /// Holds at no moment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub never: Option<String>,
-    /// Holds from some moment to the end, `within` a time `after` another.
+    /// Holds from some moment to the end, `within` a time after the last heal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eventually: Option<String>,
     /// Happens `at-least` this often: guards against runs that prove nothing.
@@ -26,9 +27,9 @@ pub struct ExpectEntry {
     /// For `eventually`: how long it may take; the whole settling time if absent.
     #[serde(with = "unit::optional_duration", skip_serializing_if = "Option::is_none")]
     pub within: Option<Duration>,
-    /// For `eventually`: from when `within` counts.
+    /// For `eventually`: from when `within` counts. Whether it is written makes no difference.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub after: Option<After>,
+    pub after: Option<LastHeal>,
     /// For `sometimes`: how often; once if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_least: Option<u64>,
@@ -37,15 +38,26 @@ pub struct ExpectEntry {
     pub with: toml::Table,
 }
 
-/// From when the time of an `eventually` counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum After {
-    /// The end of the last fault.
-    #[default]
-    LastHeal,
-    /// The end of the load.
-    LoadEnd,
+/// `"last-heal"`, the one moment from which the time of an `eventually` counts: faults end with the load at the
+/// latest, so nothing is broken any more and nothing new comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastHeal;
+
+impl LastHeal {
+    const TEXT: &'static str = "last-heal";
+}
+
+impl Serialize for LastHeal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(Self::TEXT)
+    }
+}
+
+impl<'de> Deserialize<'de> for LastHeal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == Self::TEXT { Ok(Self) } else { Err(de::Error::unknown_variant(&text, &[Self::TEXT])) }
+    }
 }
 
 /// An expectation with its parts told apart.
@@ -69,10 +81,8 @@ pub enum Claim {
     Never,
     /// It holds from some moment to the end of the run.
     Eventually {
-        /// The latest such moment, counted from `after`; the whole settling time if absent.
+        /// The latest such moment, counted from the last heal; the end of the run if absent.
         within: Option<Duration>,
-        /// From when `within` counts.
-        after: After,
     },
     /// It happens.
     Sometimes {
@@ -92,22 +102,44 @@ impl Claim {
             Self::Sometimes { .. } => "sometimes",
         }
     }
+
+    /// The checker that is asked if the claim is about `name`: `never = "phantom"` is another way to write
+    /// `always = "no-phantom"`.
+    #[must_use]
+    pub fn checker(self, name: &str) -> Cow<'_, str> {
+        match self {
+            Self::Never => format!("{NO}{name}").into(),
+            _ => name.into(),
+        }
+    }
+}
+
+/// What the names of checkers against a mishap begin with.
+const NO: &str = "no-";
+
+/// The mishap that the checker of this name is against: `phantom` of `no-phantom`.
+pub(crate) fn mishap(checker: &str) -> Option<&str> {
+    checker.strip_prefix(NO)
 }
 
 /// What an expectation is about.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Subject {
-    /// A checker or a point, by name.
+    /// A name: of a checker; for `never`, of a mishap; for `sometimes`, of whatever is counted.
     Named(String),
-    /// A metric compared with a number: `consumer.lag < 1000`.
-    Metric {
-        /// The metric.
-        name: String,
-        /// How they are compared.
-        operator: Operator,
-        /// The number.
-        value: f64,
-    },
+    /// A metric compared with a number.
+    Metric(Metric),
+}
+
+/// A metric compared with a number: `dead-lettered <= 3`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metric {
+    /// The name of a gauge or a counter.
+    pub name: String,
+    /// How they are compared.
+    pub operator: Operator,
+    /// The number.
+    pub value: f64,
 }
 
 /// How a metric is compared with a number.
@@ -173,7 +205,7 @@ pub enum InvalidExpectation {
         claim: &'static str,
     },
     /// A comparison without a name or a number.
-    #[error("expected a comparison like \"consumer.lag < 1000\", found {0:?}")]
+    #[error("expected a comparison like \"dead-lettered <= 3\", found {0:?}")]
     Comparison(String),
 }
 
@@ -181,11 +213,10 @@ impl TryFrom<ExpectEntry> for Expectation {
     type Error = InvalidExpectation;
 
     fn try_from(entry: ExpectEntry) -> Result<Self, InvalidExpectation> {
-        let after = entry.after.unwrap_or_default();
         let claims = [
             (entry.always, Claim::Always),
             (entry.never, Claim::Never),
-            (entry.eventually, Claim::Eventually { within: entry.within, after }),
+            (entry.eventually, Claim::Eventually { within: entry.within }),
             (entry.sometimes, Claim::Sometimes { at_least: entry.at_least.unwrap_or(1) }),
         ];
         let mut made = claims.into_iter().filter_map(|(subject, claim)| Some((subject?, claim)));
@@ -214,9 +245,7 @@ impl From<Expectation> for ExpectEntry {
         match expectation.claim {
             Claim::Always => Self { always: subject, ..entry },
             Claim::Never => Self { never: subject, ..entry },
-            Claim::Eventually { within, after } => {
-                Self { eventually: subject, within, after: Some(after), ..entry }
-            }
+            Claim::Eventually { within } => Self { eventually: subject, within, ..entry },
             Claim::Sometimes { at_least } => Self { sometimes: subject, at_least: Some(at_least), ..entry },
         }
     }
@@ -237,7 +266,7 @@ impl std::str::FromStr for Subject {
         if name.is_empty() || name.contains(['<', '>', '=', '!', ' ']) || !value.is_finite() {
             return Err(invalid());
         }
-        Ok(Self::Metric { name: name.to_owned(), operator, value })
+        Ok(Self::Metric(Metric { name: name.to_owned(), operator, value }))
     }
 }
 
@@ -245,11 +274,15 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Named(name) => f.write_str(name),
-            Self::Metric { name, operator, value } => {
-                let sign = Operator::ALL.iter().find(|(_, other)| other == operator);
-                write!(f, "{name} {} {value}", sign.map_or("==", |(sign, _)| sign))
-            }
+            Self::Metric(metric) => metric.fmt(f),
         }
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = Operator::ALL.iter().find(|(_, other)| *other == self.operator);
+        write!(f, "{} {} {}", self.name, sign.map_or("==", |(sign, _)| sign), self.value)
     }
 }
 
@@ -266,6 +299,18 @@ mod tests {
         for wrong in ["< 3", "lag <", "lag < many", "lag = 3", "a < b < 3", "lag < inf", "lag =< 3"] {
             assert!(wrong.parse::<Subject>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn last_heal_may_be_written_and_changes_nothing() {
+        let read = |text: &str| toml::from_str::<Expectation>(text);
+        let written =
+            read("eventually = \"drained\"\nwithin = \"3s\"\nafter = \"last-heal\"").expect("valid");
+        assert_eq!(written, read("eventually = \"drained\"\nwithin = \"3s\"").expect("valid"));
+        assert_eq!(toml::to_string(&written).expect("TOML"), "eventually = \"drained\"\nwithin = \"3s\"\n");
+        let other = read("eventually = \"drained\"\nafter = \"load-end\"").expect_err("no such moment");
+        assert!(other.to_string().contains("expected `last-heal`"), "{other}");
+        assert!(read("always = \"drained\"\nafter = \"last-heal\"").is_err());
     }
 
     #[test]

@@ -19,7 +19,8 @@ use crate::fault::unit;
 pub use crate::fault::{Fault, Hosts, World};
 use crate::seed::{Seed, scenario_seed};
 pub use data::{Fake, Field};
-pub use expect::{After, Claim, ExpectEntry, Expectation, InvalidExpectation, Operator, Subject};
+pub(crate) use expect::mishap;
+pub use expect::{Claim, ExpectEntry, Expectation, InvalidExpectation, LastHeal, Metric, Operator, Subject};
 pub use fault::{AtPoint, Chaos, ChaosEntry, FaultEntry, Gap, Span};
 pub use workload::{Keys, Producer, Shares, Workload};
 
@@ -79,7 +80,9 @@ pub struct Run {
     pub settle: Duration,
     /// The seeds: how many, or which.
     pub seeds: Seeds,
-    /// The step of simulated time, whole milliseconds.
+    /// The step of simulated time, whole milliseconds, and the least latency of a link. The simulation steps
+    /// every host in every tick, busy or not, so wall time grows with ticks times hosts. That is why the
+    /// default is 10 ms: a finer tick finds races between answers closer together, and pays for it in seeds.
     #[serde(with = "unit::duration")]
     pub tick: Duration,
 }
@@ -90,7 +93,7 @@ impl Default for Run {
             duration: Duration::from_secs(30),
             settle: Duration::from_secs(30),
             seeds: Seeds::Count(100),
-            tick: Duration::from_millis(1),
+            tick: Duration::from_millis(10),
         }
     }
 }

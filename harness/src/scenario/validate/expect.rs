@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use squall_mocks::rule::duration_text;
 
 use super::{Check, join};
+use crate::fault::{Fault, KafkaFault, RedisFault};
 use crate::scenario::document::{Node, Step};
-use crate::scenario::schema::{Claim, ExpectEntry, Expectation, InvalidExpectation, Scenario, Subject};
+use crate::scenario::schema::{
+    Claim, ExpectEntry, Expectation, InvalidExpectation, Metric, Scenario, Subject, mishap,
+};
 
 pub(super) fn check(check: &mut Check<'_>) {
     let path = join(&[], ["expect"]);
@@ -32,8 +35,12 @@ fn expectation(check: &mut Check<'_>, path: &[Step], entry: &ExpectEntry) {
     let claim = expectation.claim.name();
     let value = join(path, [claim]);
     match &expectation.subject {
-        Subject::Named(name) => named(check, path, &value, name, &expectation),
-        Subject::Metric { name, .. } => {
+        Subject::Named(name) if matches!(expectation.claim, Claim::Sometimes { .. }) => {
+            counted(check, &value, name);
+            without(check, path, entry);
+        }
+        Subject::Named(name) => judged(check, path, &value, name, &expectation),
+        Subject::Metric(Metric { name, .. }) => {
             let metrics = &check.vocabulary.metrics;
             if !metrics.contains(name) {
                 check.unknown(&value, "metric", name, metrics.iter().map(String::as_str));
@@ -42,7 +49,7 @@ fn expectation(check: &mut Check<'_>, path: &[Step], entry: &ExpectEntry) {
         }
     }
     match expectation.claim {
-        Claim::Eventually { within: Some(within), .. } => {
+        Claim::Eventually { within: Some(within) } => {
             let settle = check.scenario.run.settle;
             if within > settle && check.is_sound(&join(&[], ["run"])) {
                 let text = format!("this is longer than `run.settle` of {}", duration_text::format(settle));
@@ -81,21 +88,35 @@ fn invalid(check: &mut Check<'_>, path: &[Step], entry: &ExpectEntry, problem: &
     }
 }
 
-/// A checker, with the keys it needs; `sometimes` may also be about a point, or about a fault of the scenario:
-/// `name` counts how often it began, `name.hit` what a rule did.
-fn named(check: &mut Check<'_>, path: &[Step], value: &[Step], name: &str, expectation: &Expectation) {
+/// What is counted: a point, or a fault of the scenario. `name` counts how often the fault began, `name.hit` what
+/// its rule did.
+fn counted(check: &mut Check<'_>, value: &[Step], name: &str) {
     let vocabulary = check.vocabulary;
-    let counted = matches!(expectation.claim, Claim::Sometimes { .. });
-    let Some(keys) = vocabulary.checkers.get(name) else {
-        let faults = fault_names(check.scenario);
-        let is_fault = faults.contains(name.strip_suffix(".hit").unwrap_or(name));
-        if counted && (vocabulary.points.contains(name) || is_fault) {
-            return without(check, path, &expectation.clone().into());
+    let faults = fault_names(check.scenario);
+    if vocabulary.points.contains(name) || faults.contains(name) {
+        return;
+    }
+    if vocabulary.checkers.contains_key(name) {
+        let text = format!("`{name}` judges the whole run, and cannot be counted");
+        return check.mistake(value, text, format!("always = \"{name}\""));
+    }
+    let known = vocabulary.points.iter().chain(&faults).map(String::as_str);
+    check.unknown(value, "point or fault", name, known);
+}
+
+/// A checker, with the keys it needs.
+fn judged(check: &mut Check<'_>, path: &[Step], value: &[Step], name: &str, expectation: &Expectation) {
+    let checkers = &check.vocabulary.checkers;
+    let Some(keys) = checkers.get(&*expectation.claim.checker(name)) else {
+        let names = checkers.keys().map(String::as_str);
+        if expectation.claim != Claim::Never {
+            return check.unknown(value, "checker", name, names);
         }
-        let points = vocabulary.points.iter().chain(&faults).filter(|_| counted);
-        let known = vocabulary.checkers.keys().chain(points).map(String::as_str);
-        let what = if counted { "checker, point or fault" } else { "checker" };
-        return check.unknown(value, what, name, known);
+        if checkers.contains_key(name) {
+            let text = format!("`{name}` is a promise: to keep it at no moment is no expectation");
+            return check.mistake(value, text, format!("always = \"{name}\""));
+        }
+        return check.unknown(value, "mishap", name, names.filter_map(mishap));
     };
     let path = join(path, ["with"]);
     for key in expectation.with.keys() {
@@ -112,10 +133,16 @@ fn named(check: &mut Check<'_>, path: &[Step], value: &[Step], name: &str, expec
     }
 }
 
+/// Names under which faults are counted. Each occurrence of chaos has a name of its own, which nobody knows
+/// beforehand.
 fn fault_names(scenario: &Scenario) -> BTreeSet<String> {
-    let planned = scenario.faults.iter().filter_map(|fault| fault.name.clone());
-    let chaos = scenario.chaos.iter().flat_map(|chaos| &chaos.any).filter_map(|entry| entry.name.clone());
-    planned.chain(chaos).collect()
+    let named = scenario.faults.iter().filter_map(|fault| Some((fault.name.clone()?, fault.fault()?)));
+    let counted = |(name, fault): (String, Fault)| {
+        let is_rule = matches!(fault, Fault::Kafka(KafkaFault::Rule(_)) | Fault::Redis(RedisFault::Rule(_)));
+        let hit = is_rule.then(|| format!("{name}.hit"));
+        hit.into_iter().chain([name])
+    };
+    named.flat_map(counted).collect()
 }
 
 fn without(check: &mut Check<'_>, path: &[Step], entry: &ExpectEntry) {

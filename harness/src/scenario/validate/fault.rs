@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use squall_mocks::kafka::api_names;
+use squall_mocks::redis::command_names;
 use squall_mocks::rule::{Rule, duration_text};
 
 use super::{Check, FAULTS_MAX, join};
@@ -241,6 +243,11 @@ fn kafka(check: &mut Check<'_>, path: &[Step], kind: &str, fault: &KafkaFault) {
             if let Some(node) = request.matcher.node {
                 node_exists(&["match", "node"], node);
             }
+            if let Some(api) =
+                request.matcher.api.as_deref().filter(|api| !api_names().any(|name| name == *api))
+            {
+                check.unknown(&join(path, ["match", "api"]), "API of Kafka", api, api_names());
+            }
             rule(check, path, request);
         }
         KafkaFault::MetadataLag { node, .. } => node_exists(&["node"], *node),
@@ -282,6 +289,10 @@ fn redis(check: &mut Check<'_>, path: &[Step], kind: &str, fault: &RedisFault) {
         check.mistake(path, text, format!("[topology.redis]\nkind = \"{REDIS_KIND}\""));
     }
     if let RedisFault::Rule(request) = fault {
+        let known = |command: &String| command_names().any(|name| name.eq_ignore_ascii_case(command));
+        if let Some(command) = request.matcher.command.as_ref().filter(|command| !known(command)) {
+            check.unknown(&join(path, ["match", "command"]), "command of Redis", command, command_names());
+        }
         rule(check, path, request);
     }
 }

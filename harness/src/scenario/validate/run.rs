@@ -45,7 +45,7 @@ fn times(check: &mut Check<'_>) {
     }
     let whole = run.tick.as_micros().is_multiple_of(1000);
     if !whole || run.tick.is_zero() || run.tick > TICK_MAX {
-        check.mistake(&path("tick"), "a tick is 1ms to 1s, in whole milliseconds", "tick = \"1ms\"");
+        check.mistake(&path("tick"), "a tick is 1ms to 1s, in whole milliseconds", "tick = \"10ms\"");
     }
 }
 

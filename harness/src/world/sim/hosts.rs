@@ -172,7 +172,12 @@ impl Stage<'_> {
         cluster.observe(self.observer());
         for (name, topic) in &service.spec.topics {
             let partitions = i32::try_from(topic.partitions).unwrap_or(i32::MAX);
-            let created = cluster.create_topic(name, partitions);
+            // -1 stands for the cluster's default.
+            let replication =
+                topic.replication.map_or(-1, |copies| i16::try_from(copies).unwrap_or(i16::MAX));
+            let config: Vec<(&str, &str)> =
+                topic.config.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            let created = cluster.create_topic_with(name, partitions, replication, &config);
             created.map_err(|error| WorldError::Config {
                 service: service.name.clone(),
                 reason: format!("topic {name}: {error}"),
@@ -310,7 +315,8 @@ impl Stage<'_> {
     fn addresses(&self, service: &PlannedService, kind: &str) -> Vec<String> {
         let port = if kind == KAFKA_KIND { KAFKA_PORT } else { REDIS_PORT };
         let used = |other: &&PlannedService| {
-            other.spec.kind == kind && (service.spec.uses.is_empty() || service.spec.uses.contains(&other.name))
+            other.spec.kind == kind
+                && (service.spec.uses.is_empty() || service.spec.uses.contains(&other.name))
         };
         let servers = self.plan.services.iter().filter(used);
         servers.flat_map(|it| it.hosts.iter().map(|host| format!("{host}:{port}"))).collect()
