@@ -10,7 +10,9 @@ use squall_core::bus::{
     Bus, BusError, Consumer, ConsumerOptions, Delivery, OutgoingRecord, Publisher, PublisherOptions, Record,
     TopicPartition,
 };
-use squall_mocks::kafka::client::{self, ClientError, Event, KafkaClient, NewRecord, OffsetReset, ProduceError};
+use squall_mocks::kafka::client::{
+    self, ClientError, Event, KafkaClient, NewRecord, OffsetReset, ProduceError,
+};
 
 /// A [`Bus`] over a Kafka client.
 #[derive(Clone)]

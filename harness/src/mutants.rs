@@ -27,11 +27,7 @@ pub const CATALOGUE: &[Planted] = &[
     planted("poison-retried-forever", "poison", &["dlq-complete"]),
 ];
 
-const fn planted(
-    name: &'static str,
-    scenario: &'static str,
-    checkers: &'static [&'static str],
-) -> Planted {
+const fn planted(name: &'static str, scenario: &'static str, checkers: &'static [&'static str]) -> Planted {
     Planted { name, scenario, checkers }
 }
 

@@ -10,11 +10,8 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use squall_core::env::Env;
 
-use crate::scenario::schema::{KAFKA_KIND, REDIS_KIND};
+use crate::scenario::schema::{KAFKA_KIND, REDIS_KIND, SINK_KIND};
 use crate::system::orders;
-
-/// The kind of an HTTP sink.
-pub const SINK_KIND: &str = "squall.http-sink";
 
 /// A service: called once per start of its host.
 pub type ServiceFn = Arc<dyn Fn(Env) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;

@@ -22,6 +22,7 @@ use squall_mocks::rule::{Act, Matcher, Rules};
 use tokio::time::sleep;
 
 use crate::history::{Effect, Record, Recorder, Text};
+use crate::plan::counted_as;
 
 /// What a sink counts: effects carried out, and requests it recognised as repeated.
 pub const SIGHTINGS: [&str; 2] = ["effect", "effect-repeated"];
@@ -112,7 +113,7 @@ impl HttpSink {
     /// Answers a request as the rules say. An error makes hyper close the connection without an answer.
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Dropped> {
         let Some((name, act)) = self.shared.rules.decide(&()) else { return Ok(self.handle(request).await) };
-        self.shared.recorder.saw(&name);
+        self.shared.recorder.saw(&format!("{}.hit", counted_as(&name)));
         match act {
             Act::Error(status) => {
                 let status = status.parse().unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
@@ -185,7 +186,6 @@ impl HttpSink {
 #[derive(Debug, thiserror::Error)]
 #[error("closed by a fault rule")]
 struct Dropped;
-
 
 fn respond(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
     json_response(status, Bytes::from(body.to_string()))

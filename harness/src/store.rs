@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use squall_core::envelope::EventEnvelope;
-use tokio::time::sleep;
 use squall_core::store::{
     Append, Appended, ClaimRequest, Committed, EventStore, InboxKey, InboxRow, NewOutboxRow, OutboxRow,
     Position, StoreError, StoredEvent, StreamName, Transaction,
 };
+use tokio::time::sleep;
 
 use crate::history::{Record, Recorder, Text};
 use crate::sim::net::SimDial;

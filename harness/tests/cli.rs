@@ -16,7 +16,11 @@ impl Squall {
     /// Runs the program in its own folder.
     fn run(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_squall"));
-        command.current_dir(self.folder.path()).args(arguments).env("NO_COLOR", "1").env_remove("GITHUB_ACTIONS");
+        command
+            .current_dir(self.folder.path())
+            .args(arguments)
+            .env("NO_COLOR", "1")
+            .env_remove("GITHUB_ACTIONS");
         command.output().expect("the program starts")
     }
 
@@ -67,7 +71,8 @@ fn a_clean_run_passes_and_leaves_nothing_behind() {
 #[test]
 fn a_mutant_fails_and_its_replay_takes_the_same_course() {
     let squall = Squall::new();
-    let arguments = ["run", &scenario(CRASH), "--seeds", "50", "--fail-fast", "--mutant", "dedup-after-effect"];
+    let arguments =
+        ["run", &scenario(CRASH), "--seeds", "50", "--fail-fast", "--mutant", "dedup-after-effect"];
     let output = squall.run(&arguments);
     let text = out(&output);
     assert_eq!(code(&output), 1, "{text}{}", err(&output));
@@ -83,7 +88,8 @@ fn a_mutant_fails_and_its_replay_takes_the_same_course() {
     assert!(trace.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
     // The same seed without the bug takes another course, and says so.
     let plan_path = squall.folder.path().join(plan);
-    let without = fs::read_to_string(&plan_path).expect("the plan").replace("mutant = \"dedup-after-effect\"\n", "");
+    let without =
+        fs::read_to_string(&plan_path).expect("the plan").replace("mutant = \"dedup-after-effect\"\n", "");
     squall.write("clean.plan.toml", &without);
     let replay = squall.run(&["replay", "clean.plan.toml"]);
     assert_eq!(code(&replay), 5, "{}{}", out(&replay), err(&replay));
@@ -143,7 +149,8 @@ fn a_report_folder_that_cannot_be_written_is_found_out_before_the_run() {
 fn machine_output_is_one_json_object_a_line() {
     let squall = Squall::new();
     let smoke = scenario("smoke/orders.toml");
-    let output = squall.run(&["run", &smoke, "--seeds", "2", "--message-format", "json", "--junit", "junit.xml"]);
+    let output =
+        squall.run(&["run", &smoke, "--seeds", "2", "--message-format", "json", "--junit", "junit.xml"]);
     assert_eq!(code(&output), 0, "{}", err(&output));
     let lines: Vec<serde_json::Value> =
         out(&output).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
@@ -157,7 +164,8 @@ fn machine_output_is_one_json_object_a_line() {
 fn two_processes_have_the_same_traces() {
     let squall = Squall::new();
     let chaos = scenario("chaos/everything.toml");
-    let runs = || out(&squall.run(&["run", &chaos, "--seeds", "3", "--jobs", "2", "--message-format", "json"]));
+    let runs =
+        || out(&squall.run(&["run", &chaos, "--seeds", "3", "--jobs", "2", "--message-format", "json"]));
     let hashes = |text: String| -> Vec<String> {
         text.lines().filter(|line| line.contains("\"type\":\"run\"")).map(str::to_owned).collect()
     };

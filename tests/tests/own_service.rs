@@ -45,10 +45,12 @@ fn verdict(kind: &str) -> Verdict {
     let case = loaded.unwrap_or_else(|wrong| panic!("{wrong}")).cases.remove(0);
     let seeds: Vec<_> = (0..10).map(|i| scenario_seed("own-service", "", i)).collect();
     let mut verdicts = Vec::new();
-    runner.run_seeds(&case, &seeds, |_, judged| {
-        verdicts.push(judged.verdict());
-        true
-    }).expect("the plans can run");
+    runner
+        .run_seeds(&case, &seeds, |_, judged| {
+            verdicts.push(judged.verdict());
+            true
+        })
+        .expect("the plans can run");
     Verdict::all(verdicts)
 }
 

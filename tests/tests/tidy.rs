@@ -78,7 +78,8 @@ fn only_the_engine_names_turmoil_and_only_the_harness_depends_on_it() {
             || shown.starts_with("harness/benches/")
             || shown == "tests/tests/tidy.rs";
         let text = read(&path);
-        let names = text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains("turmoil::"));
+        let names =
+            text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains("turmoil::"));
         assert!(may || !names, "{shown} names turmoil; only harness/src/sim/engine may");
     }
 }

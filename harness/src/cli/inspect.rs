@@ -63,7 +63,8 @@ pub(super) fn plan(arguments: &PlanArgs, context: &mut Context<'_>) -> Result<u8
     runner.check_mutant().map_err(|error| Failure::Invalid(format!("error: {error}")))?;
     let scenarios = load(&arguments.selection, &runner, context)?;
     let [scenario] = scenarios.as_slice() else {
-        let text = format!("error: expected one case, found {}; name one file, set its matrix", scenarios.len());
+        let text =
+            format!("error: expected one case, found {}; name one file, set its matrix", scenarios.len());
         return Err(Failure::Invalid(text));
     };
     let Some(seed) = scenario.seeds(&arguments.seeds).first().copied() else {

@@ -54,7 +54,7 @@ pub(super) fn load(
             Err(diagnostics) => {
                 wrong.push_str(diagnostics.render(context.error_colour).trim_end());
                 wrong.push_str("\n\n");
-            },
+            }
         }
     }
     if wrong.is_empty() { Ok(loaded) } else { Err(Failure::Invalid(wrong.trim_end().to_owned())) }

@@ -1,6 +1,5 @@
 //! `squall mutants`: each planted bug in the scenario that must expose it.
 
-
 use clap::Args;
 
 use super::load::{Loaded, load};
@@ -35,29 +34,42 @@ pub(super) fn mutants(arguments: &MutantsArgs, context: &mut Context<'_>) -> Res
     let clean = Runner::new(RunnerOptions::default(), context.services.clone());
     let scenarios = load(&arguments.selection, &clean, context)?;
     let bar = progress::bar(arguments.seeds * chosen.len() as u64);
-    writeln!(context.out, "{:>3}  {:<24}  {:<8}  {:<15}  {:>5}", "#", "planted bug", "outcome", "noticed by", "seeds")?;
+    writeln!(
+        context.out,
+        "{:>3}  {:<24}  {:<8}  {:<15}  {:>5}",
+        "#", "planted bug", "outcome", "noticed by", "seeds"
+    )?;
     let mut survivors = 0;
     for planted in &chosen {
         let mutant = planted.mutant();
         let found = scenarios.iter().find(|it| it.case.scenario.name == planted.scenario);
         let scenario = found.ok_or_else(|| {
-            let text = format!("mutant {} needs the scenario {:?}, which is not selected", mutant.name, planted.scenario);
+            let text = format!(
+                "mutant {} needs the scenario {:?}, which is not selected",
+                mutant.name, planted.scenario
+            );
             Failure::Nothing(text)
         })?;
         bar.set_message(mutant.name);
         let killer = hunt(arguments.seeds, planted, scenario, context)?;
         bar.inc(arguments.seeds);
         let (word, by, seeds) = match &killer {
-            Some((checkers, seeds)) => match planted.checkers.iter().find(|it| checkers.iter().any(|by| by == *it)) {
-                Some(named) => ("killed", *named, *seeds),
-                // Something noticed, but not the checker whose promise was broken.
-                None => ("astray", checkers[0].as_str(), *seeds),
-            },
+            Some((checkers, seeds)) => {
+                match planted.checkers.iter().find(|it| checkers.iter().any(|by| by == *it)) {
+                    Some(named) => ("killed", *named, *seeds),
+                    // Something noticed, but not the checker whose promise was broken.
+                    None => ("astray", checkers[0].as_str(), *seeds),
+                }
+            }
             None => ("SURVIVED", "-", arguments.seeds),
         };
         survivors += u8::from(word != "killed");
         bar.suspend(|| {
-            writeln!(context.out, "{:>3}  {:<24}  {word:<8}  {by:<15}  {seeds:>5}", mutant.number, mutant.name)
+            writeln!(
+                context.out,
+                "{:>3}  {:<24}  {word:<8}  {by:<15}  {seeds:>5}",
+                mutant.number, mutant.name
+            )
         })?;
     }
     bar.finish_and_clear();

@@ -46,7 +46,10 @@ pub(super) fn replay(arguments: &ReplayArgs, context: &mut Context<'_>) -> Resul
         Some(before) if before.trace != trace => {
             writeln!(context.out, "  before  {}", before.trace)?;
             writeln!(context.out, "This run took another course than the one that wrote the plan.")?;
-            writeln!(context.out, "Has the program or a service changed since? If not, it is not deterministic:")?;
+            writeln!(
+                context.out,
+                "Has the program or a service changed since? If not, it is not deterministic:"
+            )?;
             writeln!(context.out, "`squall run --verify-determinism` shows where two runs part.")?;
             Ok(5)
         }

@@ -108,6 +108,12 @@ pub struct PlannedFault {
     pub origin: Origin,
 }
 
+/// The name under which a fault is counted: every occurrence of a chaos entry under the entry's name.
+#[must_use]
+pub fn counted_as(name: &str) -> &str {
+    name.strip_prefix("chaos.").and_then(|rest| rest.rsplit_once('.')).map_or(name, |(entry, _)| entry)
+}
+
 impl PlannedFault {
     /// Whether `world` can inject it. Only the simulation sees code points.
     #[must_use]

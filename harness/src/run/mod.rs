@@ -10,6 +10,8 @@ mod supervise;
 use std::sync::Arc;
 use std::time::Duration;
 
+use squall_core::point;
+
 use crate::checker::Registry;
 use crate::expect::{Judged, judge_all};
 use crate::plan::{Outcome, Plan};
@@ -108,7 +110,7 @@ impl Runner {
         let kinds = self.services.kinds();
         let mut vocabulary = Vocabulary::new()
             .service_kinds(kinds.iter().map(String::as_str))
-            .points(counted())
+            .points(point::ALL.iter().map(|point| point.name))
             .metrics(counted());
         for checker in self.registry.iter() {
             let optional: Vec<&str> = checker.parameters().iter().map(|it| it.name).collect();

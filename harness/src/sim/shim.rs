@@ -61,9 +61,7 @@ pub fn covers() -> &'static str {
         (true, true) => "hash seeds, clocks and tokio's choices follow the seed",
         (true, false) => "tokio's choices are not covered: `--cfg tokio_unstable` is missing",
         (false, true) => "hash seeds and clocks are not covered on this platform",
-        (false, false) => {
-            "hash seeds, clocks and tokio's choices are not covered here"
-        }
+        (false, false) => "hash seeds, clocks and tokio's choices are not covered here",
     }
 }
 

@@ -16,8 +16,8 @@ use async_trait::async_trait;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
-use squall_core::envelope::EventEnvelope;
 use squall_core::env::Env;
+use squall_core::envelope::EventEnvelope;
 use squall_core::event_id::Occurrence;
 use squall_core::outbox::OutboxRelay;
 use squall_core::processor::{
@@ -142,12 +142,15 @@ impl Handler for Charge {
         // However often this order is tried, by whichever worker: the provider sees one key and charges once.
         let headers = [("idempotency-key", cx.effect_key.as_str())];
         let http = self.env.http().map_err(|error| HandlerError::reject("no-http", error.to_string()))?;
-        let answer =
-            http.post_json(&self.config.payment, "/charges", &headers, &body, self.config.payment_timeout).await;
+        let answer = http
+            .post_json(&self.config.payment, "/charges", &headers, &body, self.config.payment_timeout)
+            .await;
         let (status, answer) =
             answer.map_err(|error| HandlerError::retry("payment-unavailable", error.to_string()))?;
         match status {
-            StatusCode::OK => Ok(Outcome::none().publish(&self.config.payments, self.captured(event, &order)?)),
+            StatusCode::OK => {
+                Ok(Outcome::none().publish(&self.config.payments, self.captured(event, &order)?))
+            }
             status if status.is_client_error() => {
                 let said = String::from_utf8_lossy(&answer).into_owned();
                 Err(HandlerError::reject("payment-refused", format!("{status}: {said}")))

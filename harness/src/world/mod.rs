@@ -55,7 +55,8 @@ impl Run {
     /// A run of which nothing is left but how it ended.
     #[must_use]
     pub fn cut_short(end: End) -> Self {
-        let trace = crate::trace::Tracer::new(crate::trace::TraceOptions::default(), || Duration::ZERO).finish();
+        let trace =
+            crate::trace::Tracer::new(crate::trace::TraceOptions::default(), || Duration::ZERO).finish();
         Self { history: History::default(), trace, elapsed: Duration::ZERO, end }
     }
 }

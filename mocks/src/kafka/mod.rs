@@ -283,12 +283,7 @@ impl KafkaCluster {
     ///
     /// # Errors
     /// No such partition, or a compressed batch.
-    pub fn log_from(
-        &self,
-        topic: &str,
-        partition: i32,
-        offset: i64,
-    ) -> Result<Vec<LogRecord>, KafkaError> {
+    pub fn log_from(&self, topic: &str, partition: i32, offset: i64) -> Result<Vec<LogRecord>, KafkaError> {
         self.shared.with(|cluster| {
             let log = cluster.log_of(topic, partition).ok_or_else(|| unknown(topic, partition))?;
             let unreadable = |found| KafkaError::Unreadable { topic: topic.to_owned(), partition, found };

@@ -186,6 +186,8 @@ pub struct Service {
 
 /// The kind of a Kafka cluster, whose replicas are its brokers.
 pub const KAFKA_KIND: &str = "squall.kafka";
+/// The kind of a service called over HTTP that carries effects out.
+pub const SINK_KIND: &str = "squall.http-sink";
 /// The kind of a Redis server.
 pub const REDIS_KIND: &str = "squall.redis";
 

@@ -93,14 +93,16 @@ fn invalid(check: &mut Check<'_>, path: &[Step], entry: &ExpectEntry, problem: &
 fn counted(check: &mut Check<'_>, value: &[Step], name: &str) {
     let vocabulary = check.vocabulary;
     let faults = fault_names(check.scenario);
-    if vocabulary.points.contains(name) || faults.contains(name) {
+    if vocabulary.points.contains(name) || vocabulary.metrics.contains(name) || faults.contains(name) {
         return;
     }
     if vocabulary.checkers.contains_key(name) {
         let text = format!("`{name}` judges the whole run, and cannot be counted");
         return check.mistake(value, text, format!("always = \"{name}\""));
     }
-    let known = vocabulary.points.iter().chain(&faults).map(String::as_str);
+    let known: BTreeSet<&String> =
+        vocabulary.points.iter().chain(&vocabulary.metrics).chain(&faults).collect();
+    let known = known.into_iter().map(String::as_str);
     check.unknown(value, "point or fault", name, known);
 }
 
@@ -133,12 +135,17 @@ fn judged(check: &mut Check<'_>, path: &[Step], value: &[Step], name: &str, expe
     }
 }
 
-/// Names under which faults are counted. Each occurrence of chaos has a name of its own, which nobody knows
-/// beforehand.
+/// Names under which faults are counted.
 fn fault_names(scenario: &Scenario) -> BTreeSet<String> {
-    let named = scenario.faults.iter().filter_map(|fault| Some((fault.name.clone()?, fault.fault()?)));
+    let planned = scenario.faults.iter().filter_map(|fault| Some((fault.name.clone()?, fault.fault()?)));
+    let chaos = scenario.chaos.iter().flat_map(|chaos| &chaos.any);
+    let drawn = chaos.filter_map(|entry| Some((entry.name.clone()?, entry.fault()?)));
+    let named = planned.chain(drawn);
     let counted = |(name, fault): (String, Fault)| {
-        let is_rule = matches!(fault, Fault::Kafka(KafkaFault::Rule(_)) | Fault::Redis(RedisFault::Rule(_)));
+        let is_rule = matches!(
+            fault,
+            Fault::Kafka(KafkaFault::Rule(_)) | Fault::Redis(RedisFault::Rule(_)) | Fault::Http(_)
+        );
         let hit = is_rule.then(|| format!("{name}.hit"));
         hit.into_iter().chain([name])
     };

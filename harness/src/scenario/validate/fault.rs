@@ -11,7 +11,7 @@ use crate::fault::{
     Fault, HttpAct, HttpFault, KafkaFault, Needs, NetFault, ProcessFault, RedisFault, World, selects,
 };
 use crate::scenario::document::{Node, Step};
-use crate::scenario::schema::{FaultEntry, KAFKA_KIND, REDIS_KIND};
+use crate::scenario::schema::{FaultEntry, KAFKA_KIND, REDIS_KIND, SINK_KIND};
 
 pub(super) fn check(check: &mut Check<'_>) {
     let path = join(&[], ["fault"]);
@@ -310,7 +310,21 @@ fn rule<M>(check: &mut Check<'_>, path: &[Step], rule: &Rule<M>) {
 }
 
 fn http(check: &mut Check<'_>, path: &[Step], fault: &HttpFault) {
-    let HttpFault::Rule { act, count, .. } = fault;
+    let HttpFault::Rule { host, act, count, .. } = fault;
+    let sinks: Vec<String> = check
+        .scenario
+        .topology
+        .iter()
+        .filter(|(_, service)| service.kind == SINK_KIND)
+        .flat_map(|(name, service)| service.host_names(name))
+        .collect();
+    let chosen = |name: &String| host.names().iter().any(|selector| selects(selector, name));
+    let known = host.names().iter().all(|selector| check.hosts.iter().any(|name| selects(selector, name)));
+    if known && check.topology_is_sound && !sinks.iter().any(chosen) {
+        let text = format!("none of these hosts is a `{SINK_KIND}`, and only those have such rules");
+        let hint = if sinks.is_empty() { format!("kind = \"{SINK_KIND}\"") } else { sinks.join(", ") };
+        check.mistake(&join(path, ["host"]), text, hint);
+    }
     if let HttpAct::Status(status) = act
         && !(200..=599).contains(status)
     {

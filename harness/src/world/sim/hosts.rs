@@ -30,10 +30,10 @@ use super::observer::Observer;
 use super::{Exits, WorldError};
 use crate::bus::KafkaBus;
 use crate::history::Recorder;
-use crate::plan::{Plan, PlannedService};
-use crate::scenario::schema::{KAFKA_KIND, REDIS_KIND};
+use crate::plan::{Plan, PlannedService, counted_as};
+use crate::scenario::schema::{KAFKA_KIND, REDIS_KIND, SINK_KIND};
 use crate::seed::Seed;
-use crate::service::{SINK_KIND, ServiceFn, Services};
+use crate::service::{ServiceFn, Services};
 use crate::sim::engine::Software;
 use crate::sim::net::{Latency, Net, SimDial};
 use crate::sim::{EPOCH_MS, HostId, Probe, now};
@@ -130,6 +130,7 @@ impl Stage<'_> {
                 targets.kafka.push(Cluster { cluster, hosts: service.hosts.clone() });
             }
             REDIS_KIND => {
+                let NoSettings {} = settings(service)?;
                 for (index, host) in service.hosts.iter().enumerate() {
                     let server = self.redis_server(host);
                     software.push(self.redis(id(index), &server));
@@ -206,7 +207,7 @@ impl Stage<'_> {
             match &sighting.what {
                 What::Request(text) => probe(None, "request", format_args!("{server} {text}")),
                 What::Rule { name, request } => {
-                    recorder.saw(&format!("{name}.hit"));
+                    recorder.saw(&format!("{}.hit", counted_as(name)));
                     probe(None, "rule", format_args!("{server} {name} {request}"));
                 }
                 What::Event(text) => probe(None, "event", format_args!("{server} {text}")),
@@ -364,6 +365,11 @@ struct ClusterConfig {
     #[serde(with = "crate::fault::unit::duration")]
     failure_detection: Duration,
 }
+
+/// A Redis server has no settings in a scenario.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoSettings {}
 
 impl Default for ClusterConfig {
     fn default() -> Self {

@@ -15,7 +15,7 @@ use crate::fault::{
     Direction, Fault, Hosts, HttpAct, HttpFault, KafkaFault, Keep, NetFault, ProcessFault, RedisFault,
 };
 use crate::history::{Edge, Record, Recorder};
-use crate::plan::{PlannedFault, Trigger};
+use crate::plan::{PlannedFault, Trigger, counted_as};
 use crate::sim::net::{Condition, Net};
 use crate::sim::{HostId, now};
 use crate::sink::{EveryRequest, HttpSink};
@@ -135,7 +135,7 @@ impl Injector {
     fn begin(&mut self, number: usize, planned: &PlannedFault, passing: Option<HostId>) {
         // Numbers of faults tell the network whose conditions are whose.
         let id = u64::try_from(number).unwrap_or(u64::MAX);
-        self.recorder.saw(&planned.name);
+        self.recorder.saw(counted_as(&planned.name));
         let record = Record::Fault { name: planned.name.as_str().into(), edge: Edge::Begin };
         self.recorder.record(HARNESS, record);
         let undo = match &planned.fault {

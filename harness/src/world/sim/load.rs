@@ -64,7 +64,8 @@ impl Load {
     pub(super) fn new(plan: &Plan, recorder: Recorder, observer: Rc<RefCell<Observer>>) -> Self {
         let workloads: Vec<(Workload, Vec<Emission>)> =
             plan.workloads.iter().map(|it| (it.clone(), plan.emissions(it).collect())).collect();
-        let repeated = |emission: &Emission| emission.spoil.iter().any(|it| matches!(it, Spoil::Duplicate { .. }));
+        let repeated =
+            |emission: &Emission| emission.spoil.iter().any(|it| matches!(it, Spoil::Duplicate { .. }));
         let all = || workloads.iter().flat_map(|(_, emissions)| emissions);
         let open = Cell::new(all().count() + all().filter(|emission| repeated(emission)).count());
         let next_op = Cell::new(0);

@@ -27,8 +27,8 @@ use crate::plan::Plan;
 use crate::service::Services;
 use crate::sim::engine::{Engine, TurmoilEngine};
 use crate::sim::net::Net;
-use crate::sink;
 use crate::sim::{Context, HostId, Probe, current_host, now};
+use crate::sink;
 use crate::trace::{TraceOptions, Tracer};
 
 /// What a world cannot do with a plan.
@@ -36,7 +36,9 @@ use crate::trace::{TraceOptions, Tracer};
 #[non_exhaustive]
 pub enum WorldError {
     /// The plan names a kind nobody has registered.
-    #[error("host {host}: expected one of the kinds {known}, found {kind:?}; register it with `Services::with`")]
+    #[error(
+        "host {host}: expected one of the kinds {known}, found {kind:?}; register it with `Services::with`"
+    )]
     UnknownKind {
         /// The host.
         host: String,

@@ -53,7 +53,14 @@ impl Observer {
         }
     }
 
-    pub(super) fn watch(&mut self, cluster: &KafkaCluster, name: &str, topic: &str, partitions: i32, role: Role) {
+    pub(super) fn watch(
+        &mut self,
+        cluster: &KafkaCluster,
+        name: &str,
+        topic: &str,
+        partitions: i32,
+        role: Role,
+    ) {
         self.watched.push(Watched {
             cluster: cluster.clone(),
             host: name.into(),
