@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A worker is a [`Processor`] with one handler, and an [`OutboxRelay`]. Everything that makes it survive
-//! crashes and duplicates is the platform's; the business is the forty lines of [`Charge::handle`]. Nothing here
+//! crashes and duplicates is the platform's; the business is the forty lines of `Charge::handle`. Nothing here
 //! knows that it may be running in a simulation.
 
 use std::sync::Arc;

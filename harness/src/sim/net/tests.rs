@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use tokio::time::sleep;
+
+use super::ends::CONNECT_TIMEOUT;
 use super::*;
 use crate::sim::Context;
 use crate::sim::engine::{Engine, TurmoilEngine};
