@@ -1,5 +1,6 @@
 //! Services that misbehave: each fails its seed with a text that names it, and the run goes on.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use squall::run::{JudgedRun, Runner, RunnerOptions};
@@ -75,15 +76,29 @@ async fn never_yields(env: Env) -> anyhow::Result<()> {
     }
 }
 
+/// Keeps count over all runs of this process, which no seed decides.
+async fn remembers_earlier_runs(env: Env) -> anyhow::Result<()> {
+    static RUNS: AtomicU64 = AtomicU64::new(0);
+    let earlier = RUNS.fetch_add(1, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_millis(500 + earlier)).await;
+    squall_core::point!("processor.received");
+    sleeps(env).await
+}
+
 fn run(kind: &str) -> JudgedRun {
+    run_with(kind, RunnerOptions::default())
+}
+
+fn run_with(kind: &str, options: RunnerOptions) -> JudgedRun {
     let services = Services::builtin()
         .with("bad.sleeps", sleeps)
         .with("bad.panics", panics)
         .with("bad.panics-in-a-task", panics_in_a_task)
         .with("bad.fails", fails)
         .with("bad.returns", returns)
-        .with("bad.never-yields", never_yields);
-    let options = RunnerOptions { stall: Duration::from_secs(1), ..RunnerOptions::default() };
+        .with("bad.never-yields", never_yields)
+        .with("bad.remembers", remembers_earlier_runs);
+    let options = RunnerOptions { stall: Duration::from_secs(1), ..options };
     let runner = Runner::new(options, services);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("bad-service.toml");
@@ -139,4 +154,17 @@ fn a_service_that_never_yields_is_named_instead_of_hanging_the_run() {
 fn the_same_crash_has_the_same_trace() {
     let (one, other) = (run("bad.panics"), run("bad.panics"));
     assert_eq!(one.trace.hash, other.trace.hash);
+}
+
+#[test]
+fn a_service_that_no_seed_decides_is_found_out_with_the_place_where_two_runs_part() {
+    let verify = RunnerOptions { verify_determinism: true, ..RunnerOptions::default() };
+    assert_eq!(run_with("bad.sleeps", verify.clone()).broken, None);
+    let broken = run_with("bad.remembers", verify).broken.expect("two runs differ");
+    assert_eq!((broken.checker.as_str(), broken.class), ("deterministic", Class::Nondeterminism));
+    let evidence = broken.evidence.join("\n");
+    assert!(
+        evidence.contains("the traces part at event") && evidence.contains("processor.received"),
+        "{evidence}"
+    );
 }

@@ -15,7 +15,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     let scenario = check.scenario;
     let path = join(&[], ["topology"]);
     if scenario.topology.is_empty() && check.is_sound(&path) {
-        let hint = "[topology.worker]\nkind = \"squall.processor\"";
+        let hint = "[topology.worker]\nkind = \"orders.worker\"";
         check.mistake(&path, "the topology has no service", hint);
     }
     for (name, entry) in &scenario.topology {

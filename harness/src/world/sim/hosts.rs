@@ -43,6 +43,8 @@ use crate::store::WitnessedStore;
 const KAFKA_PORT: u16 = 9092;
 const REDIS_PORT: u16 = 6379;
 const SINK_PORT: u16 = 80;
+/// The host the load comes from. No service of a topology can have this name.
+const LOAD_HOST: &str = "@load";
 /// How long an operation of the event store takes: about a round trip to a database nearby.
 const STORE_LATENCY: Duration = Duration::from_millis(2);
 /// Requests to a broker or to Redis that are not answered in this time are given up, and tried again.
@@ -78,7 +80,7 @@ impl Cast {
         recorder: &Recorder,
     ) -> Result<Self, WorldError> {
         let mut names: Vec<String> = plan.hosts().map(|(name, _)| name.to_owned()).collect();
-        names.push(HARNESS.to_owned());
+        names.push(LOAD_HOST.to_owned());
         // The least latency is a tick: then the order in which hosts run in a step cannot be seen.
         let latency = Latency { base: plan.tick, jitter: plan.tick };
         let net = Net::new(names.clone(), plan.seed, latency, Arc::clone(probe));
