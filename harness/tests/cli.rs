@@ -150,13 +150,13 @@ fn machine_output_is_one_json_object_a_line() {
     let squall = Squall::new();
     let smoke = scenario("smoke/orders.toml");
     let output =
-        squall.run(&["run", &smoke, "--seeds", "2", "--message-format", "json", "--junit", "junit.xml"]);
+        squall.run(&["run", &smoke, "--seeds", "2", "--message-format", "json", "--junit", "new/junit.xml"]);
     assert_eq!(code(&output), 0, "{}", err(&output));
     let lines: Vec<serde_json::Value> =
         out(&output).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let types: Vec<_> = lines.iter().map(|line| line["type"].as_str().unwrap_or_default()).collect();
     assert_eq!(types, ["run", "run", "scenario", "summary"]);
-    let junit = fs::read_to_string(squall.folder.path().join("junit.xml")).expect("the report");
+    let junit = fs::read_to_string(squall.folder.path().join("new/junit.xml")).expect("the report");
     assert!(junit.contains("<testcase name=\"smoke\""), "{junit}");
 }
 

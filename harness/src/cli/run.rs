@@ -142,8 +142,7 @@ fn add(
     if kept && matches!(judged.verdict(), Verdict::Failed(_)) {
         let path = plan_path(&arguments.report, judged);
         let text = judged.plan.to_toml();
-        let written = std::fs::create_dir_all(&arguments.report).and_then(|()| std::fs::write(&path, text));
-        written.map_err(|source| Failure::Unwritable { path: path.clone(), source })?;
+        write_file(&path, &text)?;
         let path = path.display().to_string();
         result.replay_command = Some(format!("squall replay {path}"));
         result.plan_path = Some(path);
@@ -178,7 +177,7 @@ fn conclude(
 ) -> Result<(), Failure> {
     if let Some(path) = &arguments.junit {
         let xml = junit::render(results).map_err(std::io::Error::other)?;
-        std::fs::write(path, xml).map_err(|source| Failure::Unwritable { path: path.clone(), source })?;
+        write_file(path, &xml)?;
     }
     match arguments.message_format {
         Format::Json => writeln!(context.out, "{}", json::summary(results).map_err(std::io::Error::from)?)?,
@@ -192,6 +191,14 @@ fn conclude(
         write!(context.out, "{}", annotate::render(results))?;
     }
     Ok(())
+}
+
+/// Writes a file, and the folder it lies in if that is not there.
+fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
+    let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    folder
+        .and_then(|()| std::fs::write(path, text))
+        .map_err(|source| Failure::Unwritable { path: path.to_owned(), source })
 }
 
 /// Makes sure of a folder by writing a file to it and taking it away again.

@@ -143,7 +143,7 @@ fn hinted(diagnostic: Diagnostic, hint: Option<String>) -> Diagnostic {
 /// An example of the value of a key that can be missing.
 fn example(key: &str) -> Option<&'static str> {
     let example = match key {
-        "kind" => "\"squall.processor\"",
+        "kind" => "\"orders.worker\"",
         "name" => "\"place-orders\"",
         "emit" => "\"order.placed\"",
         "to" => "\"kafka/orders\"",
@@ -172,7 +172,7 @@ fn example(key: &str) -> Option<&'static str> {
         "tick" => "\"10ms\"",
         "duration" | "settle" => "\"30s\"",
         "hosts" => "[\"worker-1\", \"worker-2\"]",
-        "spec" => "{ kind = \"squall.processor\", replicas = 2 }",
+        "spec" => "{ kind = \"orders.worker\", replicas = 2 }",
         "verdict" => "\"failed\"",
         "trace" => "\"c0ffee\"",
         _ => return None,
