@@ -20,7 +20,7 @@ pub(super) fn check(check: &mut Check<'_>) {
     } else if check.is_sound(&path) && !rows.iter().any(|(_, entry)| entry.sometimes.is_some()) {
         let text = "no `sometimes`: a run in which nothing happens would pass";
         let first = join(&path, [0]);
-        check.warning(&first, text, "[[expect]]\nsometimes = \"dedup.suppressed\"\nat-least = 1");
+        check.warning(&first, text, "[[expect]]\nsometimes = \"duplicate-suppressed\"\nat-least = 1");
     }
     for (path, entry) in rows {
         expectation(check, &path, entry);
