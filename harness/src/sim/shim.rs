@@ -1,6 +1,6 @@
 //! Makes what third-party crates draw by themselves deterministic: randomness and the machine's clocks.
 //!
-//! On Linux this file defines `getrandom`, `getentropy`, `clock_gettime` and `syscall` for the whole program.
+//! On Linux with glibc this file defines `getrandom`, `getentropy`, `clock_gettime` and `syscall` for the whole program.
 //! On a thread that has entered a simulation they answer from the seed and from virtual time; on every other
 //! thread they pass the call on to the C library. With this, std's `RandomState`, the `getrandom` crate in all
 //! its versions, `Instant::now` and `SystemTime::now` are the same in every run of a seed.
@@ -55,7 +55,11 @@ pub fn set_now(now: Duration) {
 #[must_use]
 pub fn covers() -> &'static str {
     match (
-        cfg!(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))),
+        cfg!(all(
+            target_os = "linux",
+            target_env = "gnu",
+            any(target_arch = "x86_64", target_arch = "aarch64")
+        )),
         cfg!(tokio_unstable),
     ) {
         (true, true) => "hash seeds, clocks and tokio's choices follow the seed",
@@ -65,7 +69,7 @@ pub fn covers() -> &'static str {
     }
 }
 
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod linux {
     use std::ffi::{CStr, c_int, c_long, c_uint, c_void};
     use std::sync::atomic::{AtomicPtr, Ordering};
@@ -229,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
     fn hash_seeds_and_clocks_follow_the_seed_and_virtual_time() {
         assert_eq!(drawn_on_a_fresh_thread(7), drawn_on_a_fresh_thread(7));
         assert_ne!(drawn_on_a_fresh_thread(7).0, drawn_on_a_fresh_thread(8).0);
