@@ -25,5 +25,6 @@ pub const SEQUENCES: &[(&str, &str)] = &[
     ("ttl_semantics", include_str!("golden/ttl_semantics.txt")),
     ("transactions", include_str!("golden/transactions.txt")),
     ("hashes", include_str!("golden/hashes.txt")),
+    ("sets", include_str!("golden/sets.txt")),
     ("keys", include_str!("golden/keys.txt")),
 ];

@@ -4,6 +4,7 @@
 //! as ignored. Time is real here: a wait is a `DEBUG SLEEP` of both servers, and what is left of a deadline is
 //! compared with some tolerance. Orders and random choices that Redis does not promise are not compared.
 
+mod choice;
 mod golden;
 mod random;
 mod table;

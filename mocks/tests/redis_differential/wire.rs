@@ -201,8 +201,9 @@ pub fn same(command: &[Vec<u8>], real: &Resp, mock: &Resp) -> bool {
         "client" if matches!(word(1).as_str(), "id" | "list" | "info") => {
             std::mem::discriminant(real) == std::mem::discriminant(mock)
         }
-        "keys" | "hkeys" | "hvals" | "hgetall" | "scan" | "hscan" | "config" => sorted(real) == sorted(mock),
-        "hrandfield" => shape(real) == shape(mock),
+        "keys" | "hkeys" | "hvals" | "hgetall" | "scan" | "hscan" | "config" | "smembers" | "sinter"
+        | "sunion" | "sdiff" | "sscan" => sorted(real) == sorted(mock),
+        "hrandfield" | "srandmember" | "spop" | "zrandmember" => shape(real) == shape(mock),
         _ => real == mock,
     }
 }

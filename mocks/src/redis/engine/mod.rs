@@ -12,6 +12,7 @@ pub(crate) mod admit;
 pub(crate) mod call;
 mod client;
 pub(crate) mod cmd;
+mod collection;
 mod config;
 mod error;
 mod long_double;

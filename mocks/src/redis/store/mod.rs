@@ -11,12 +11,14 @@
 
 mod db;
 mod journal;
+mod set;
 mod value;
 
 use bytes::Bytes;
 
 pub use db::Db;
 pub use journal::{Horizon, Lose};
+pub use set::Set;
 pub use value::{Entry, Hash, Str, Value};
 
 pub(crate) use db::{FixedState, cursor_of};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use indexmap::IndexMap;
 
+use super::Set;
 use super::db::FixedState;
 use crate::redis::engine::number::strict_i64;
 
@@ -37,6 +38,8 @@ pub enum Value {
     Str(Str),
     /// A hash.
     Hash(Arc<Hash>),
+    /// A set.
+    Set(Arc<Set>),
 }
 
 impl Value {
@@ -46,6 +49,7 @@ impl Value {
         match self {
             Self::Str(_) => "string",
             Self::Hash(_) => "hash",
+            Self::Set(_) => "set",
         }
     }
 
@@ -56,6 +60,8 @@ impl Value {
             Self::Str(text) => text.encoding(),
             Self::Hash(hash) if hash.table => "hashtable",
             Self::Hash(_) => "listpack",
+            Self::Set(set) if set.is_table() => "hashtable",
+            Self::Set(_) => "intset",
         }
     }
 
@@ -71,6 +77,7 @@ impl Value {
         match self {
             Self::Str(text) => text.data.len(),
             Self::Hash(hash) => hash.bytes,
+            Self::Set(set) => set.weight(),
         }
     }
 }

@@ -13,9 +13,13 @@ mod info;
 pub(crate) mod keyspace;
 mod lcs;
 pub(crate) mod object;
+mod random;
 mod scan;
 pub(crate) mod script;
 pub(crate) mod server;
+pub(crate) mod set;
+mod set_algebra;
+mod set_random;
 pub(crate) mod string;
 pub(crate) mod transaction;
 

@@ -11,6 +11,7 @@ mod hash;
 mod keyspace;
 mod script;
 mod server;
+mod set;
 mod string;
 mod transaction;
 
@@ -170,7 +171,10 @@ impl Spec {
             let last = if last < 0 { i64::from(last) } else { first + i64::from(last) };
             all = Some(match all {
                 None => (first, last, step),
-                Some((from, to, by)) => (from.min(first), if to < 0 { to } else { to.max(last) }, by),
+                // A negative one counts from the end, so it is the later.
+                Some((from, to, by)) => {
+                    (from.min(first), if to < 0 || last < 0 { to.min(last) } else { to.max(last) }, by)
+                }
             });
         }
         all.unwrap_or((0, 0, 0))
@@ -188,6 +192,7 @@ pub fn all() -> &'static [&'static Spec] {
             keyspace::TABLE,
             script::TABLE,
             server::TABLE,
+            set::TABLE,
             string::TABLE,
             transaction::TABLE,
         ];
