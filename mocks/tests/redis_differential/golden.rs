@@ -25,6 +25,7 @@ pub const SEQUENCES: &[(&str, &str)] = &[
     ("ttl_semantics", include_str!("golden/ttl_semantics.txt")),
     ("transactions", include_str!("golden/transactions.txt")),
     ("hashes", include_str!("golden/hashes.txt")),
+    ("lists", include_str!("golden/lists.txt")),
     ("sets", include_str!("golden/sets.txt")),
     ("keys", include_str!("golden/keys.txt")),
 ];

@@ -104,6 +104,43 @@ const HASHES: &[Template] = &[
     "ttl K",
 ];
 
+const LISTS: &[Template] = &[
+    "lpush K V",
+    "rpush K M M M",
+    "rpush K M M",
+    "lpush K M M",
+    "lpushx K V V",
+    "rpushx K V",
+    "lpop K",
+    "rpop K",
+    "lpop K I",
+    "rpop K I",
+    "llen K",
+    "lrange K I I",
+    "lrange K 0 -1",
+    "lindex K I",
+    "lset K I V",
+    "lrem K I M",
+    "ltrim K I I",
+    "linsert K before/after/x M V",
+    "lpos K M",
+    "lpos K M -/rank I",
+    "lpos K M rank I -/count I",
+    "lpos K M count I maxlen I",
+    "lmove K K left/right left/right",
+    "rpoplpush K K",
+    "lmpop C K K left/right",
+    "lmpop 2 K K left/right count I",
+    "object encoding K",
+    "set K V",
+    "sadd K M",
+    "del K",
+    "copy K K replace",
+    "rename K K",
+    "expire K T",
+    "ttl K",
+];
+
 const SETS: &[Template] = &[
     "sadd K M",
     "sadd K M M M",
@@ -169,8 +206,15 @@ const TRANSACTIONS: &[Template] = &[
 ];
 
 /// Names and templates.
-pub fn groups() -> [(&'static str, &'static [Template]); 5] {
-    [("strings", STRINGS), ("keys", KEYS), ("hashes", HASHES), ("sets", SETS), ("transactions", TRANSACTIONS)]
+pub fn groups() -> [(&'static str, &'static [Template]); 6] {
+    [
+        ("strings", STRINGS),
+        ("keys", KEYS),
+        ("hashes", HASHES),
+        ("sets", SETS),
+        ("lists", LISTS),
+        ("transactions", TRANSACTIONS),
+    ]
 }
 
 const VALUES: &[&str] = &[

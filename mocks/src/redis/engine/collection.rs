@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::call::Call;
 use super::error::CmdError;
-use crate::redis::store::{Hash, Set, Value};
+use crate::redis::store::{Hash, List, Set, Value};
 
 /// A type of value that holds elements and is never empty in the store.
 pub(crate) trait Collection: Clone + Default {
@@ -51,7 +51,7 @@ macro_rules! collections {
     )*};
 }
 
-collections!(Hash, Set);
+collections!(Hash, List, Set);
 
 impl Call<'_> {
     /// A collection to be read: counts a hit or a miss.

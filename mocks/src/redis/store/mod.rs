@@ -11,6 +11,7 @@
 
 mod db;
 mod journal;
+mod list;
 mod set;
 mod value;
 
@@ -18,6 +19,7 @@ use bytes::Bytes;
 
 pub use db::Db;
 pub use journal::{Horizon, Lose};
+pub use list::{End, List};
 pub use set::Set;
 pub use value::{Entry, Hash, Str, Value};
 

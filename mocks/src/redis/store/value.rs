@@ -8,8 +8,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use indexmap::IndexMap;
 
-use super::Set;
 use super::db::FixedState;
+use super::{List, Set};
 use crate::redis::engine::number::strict_i64;
 
 /// A key's value and lifetime.
@@ -38,6 +38,8 @@ pub enum Value {
     Str(Str),
     /// A hash.
     Hash(Arc<Hash>),
+    /// A list.
+    List(Arc<List>),
     /// A set.
     Set(Arc<Set>),
 }
@@ -49,6 +51,7 @@ impl Value {
         match self {
             Self::Str(_) => "string",
             Self::Hash(_) => "hash",
+            Self::List(_) => "list",
             Self::Set(_) => "set",
         }
     }
@@ -60,6 +63,7 @@ impl Value {
             Self::Str(text) => text.encoding(),
             Self::Hash(hash) if hash.table => "hashtable",
             Self::Hash(_) => "listpack",
+            Self::List(_) => "quicklist",
             Self::Set(set) if set.is_table() => "hashtable",
             Self::Set(_) => "intset",
         }
@@ -77,6 +81,7 @@ impl Value {
         match self {
             Self::Str(text) => text.data.len(),
             Self::Hash(hash) => hash.bytes,
+            Self::List(list) => list.weight(),
             Self::Set(set) => set.weight(),
         }
     }

@@ -9,6 +9,7 @@ mod expire;
 pub(crate) mod flags;
 mod hash;
 mod keyspace;
+mod list;
 mod script;
 mod server;
 mod set;
@@ -190,6 +191,7 @@ pub fn all() -> &'static [&'static Spec] {
             expire::TABLE,
             hash::TABLE,
             keyspace::TABLE,
+            list::TABLE,
             script::TABLE,
             server::TABLE,
             set::TABLE,
