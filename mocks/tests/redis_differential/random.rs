@@ -7,7 +7,8 @@ use crate::choice;
 use crate::wire::{Pair, Servers, same};
 
 /// A command line with holes: `K` a key, `F` a field, `V` a value, `I` an integer, `N` a float, `T` a deadline
-/// far ahead or in the past, `D` a database, `M` a member, `C` a number of keys, `S` a limit of an encoding; `a/b/-` one of several, `-` being nothing.
+/// far ahead or in the past, `D` a database, `M` a member, `P` a score, `R` and `X` the end of
+/// a range of scores and of names, `C` a number of keys, `S` a limit of an encoding; `a/b/-` one of several, `-` being nothing.
 type Template = &'static str;
 
 const STRINGS: &[Template] = &[
@@ -141,6 +142,113 @@ const LISTS: &[Template] = &[
     "ttl K",
 ];
 
+const ZSETS: &[Template] = &[
+    "zadd K P M",
+    "zadd K P M P M P M",
+    "zadd K P M P M P M",
+    "zadd K -/nx/xx -/gt/lt -/ch P M P M",
+    "zadd K -/nx/xx -/gt/lt -/ch -/incr P M",
+    "zincrby K P M",
+    "zrem K M",
+    "zrem K M M",
+    "zscore K M",
+    "zmscore K M M",
+    "zcard K",
+    "zrank K M",
+    "zrevrank K M",
+    "zrange K 0 -1 withscores",
+    "zpopmin K -/1/2/0",
+    "zpopmax K -/1/2/0",
+    "zpopmin K I",
+    "zmpop C K K min/max",
+    "zmpop 2 K K min/max count I",
+    "zrandmember K",
+    "zrandmember K I -/withscores",
+    "zscan K 0 -/count -",
+    "zscan K 0 match M",
+    "zunion 2 K K -/withscores",
+    "zunion 2 K K weights P P aggregate sum/min/max withscores",
+    "zinter 2 K K weights P P aggregate sum/min/max withscores",
+    "zinter 3 K K K withscores",
+    "zdiff 2 K K -/withscores",
+    "zdiff C K K -/withscores",
+    "zunionstore K 2 K K -/weights -/1 -/2",
+    "zunionstore K C K K aggregate sum/min/max",
+    "zinterstore K 2 K K weights P P",
+    "zdiffstore K 3 K K K",
+    "zintercard C K K -/limit I",
+    "zintercard 2 K K limit I",
+    "sadd K M M",
+    "set K V",
+    "del K",
+    "copy K K replace",
+    "rename K K",
+    "object encoding K",
+    "expire K T",
+    "ttl K",
+    "config set zset-max-listpack-entries S",
+    "zcount K R R",
+];
+
+const RANGES: &[Template] = &[
+    "zadd K P M P M P M",
+    "zadd K P M P M P M",
+    "zadd K 0 a 0 b 0 c 0 10 0 1",
+    "zrange K I I -/withscores",
+    "zrange K I I rev -/withscores",
+    "zrange K R R byscore -/rev -/withscores",
+    "zrange K R R byscore -/rev limit I I",
+    "zrange K X X bylex -/rev",
+    "zrange K X X bylex -/rev limit I I",
+    "zrange K I I limit I I",
+    "zrevrange K I I -/withscores",
+    "zrangebyscore K R R -/withscores",
+    "zrangebyscore K R R withscores limit I I",
+    "zrevrangebyscore K R R -/withscores",
+    "zrangebylex K X X",
+    "zrangebylex K X X limit I I",
+    "zrevrangebylex K X X",
+    "zrevrangebylex K X X limit I I",
+    "zrangestore K K I I -/rev",
+    "zrangestore K K R R byscore -/rev",
+    "zrangestore K K R R byscore -/rev limit I I",
+    "zrangestore K K X X bylex -/rev",
+    "zcount K R R",
+    "zlexcount K X X",
+    "zremrangebyrank K I I",
+    "zremrangebyscore K R R",
+    "zremrangebylex K X X",
+    "zrange K 0 -1 withscores",
+    "set K V",
+    "del K",
+    "object encoding K",
+];
+
+/// Ranges by name of members of one score, in either encoding; by score of any.
+const SKIPLISTS: &[Template] = &[
+    "config set zset-max-listpack-entries S",
+    "zadd b 0 a 0 b 0 c 0 10 0 1",
+    "zadd b 0 M 0 M",
+    "zadd c P M P M P M",
+    "zadd c P M P M P M",
+    "zrange b X X bylex -/rev",
+    "zrangebylex b X X limit I I",
+    "zrevrangebylex b X X limit I I",
+    "zrangestore d c R R byscore -/rev",
+    "zrangestore a b X X bylex -/rev",
+    "zlexcount b X X",
+    "zremrangebylex b X X",
+    "zrangebyscore c R R withscores limit I I",
+    "zrevrangebyscore c R R withscores limit I I",
+    "zcount c R R",
+    "zrank c M",
+    "zremrangebyscore c R R",
+    "zremrangebyrank c I I",
+    "zrange K 0 -1 withscores",
+    "object encoding K",
+    "zscan c 0",
+];
+
 const SETS: &[Template] = &[
     "sadd K M",
     "sadd K M M M",
@@ -206,13 +314,16 @@ const TRANSACTIONS: &[Template] = &[
 ];
 
 /// Names and templates.
-pub fn groups() -> [(&'static str, &'static [Template]); 6] {
+pub fn groups() -> [(&'static str, &'static [Template]); 9] {
     [
         ("strings", STRINGS),
         ("keys", KEYS),
         ("hashes", HASHES),
         ("sets", SETS),
         ("lists", LISTS),
+        ("sorted_sets", ZSETS),
+        ("sorted_set_ranges", RANGES),
+        ("skiplists", SKIPLISTS),
         ("transactions", TRANSACTIONS),
     ]
 }
@@ -238,6 +349,12 @@ const VALUES: &[&str] = &[
 ];
 const MEMBERS: &[&str] =
     &["1", "2", "3", "-7", "0", "07", "a", "b", "", "*", "9223372036854775807", "-", "10"];
+const SCORES: &[&str] = &[
+    "0", "1", "1", "2", "2", "-1.5", "0.1", "1e2", "3.14", "inf", "-inf", "x", "1e400", "-0", "1e17", "1e-5",
+];
+const SCORE_BOUNDS: &[&str] =
+    &["-inf", "+inf", "0", "1", "(1", "2", "(2", "-1.5", "(inf", "100", "x", "", "(", " 1", "(x"];
+const NAME_BOUNDS: &[&str] = &["-", "+", "-", "+", "[a", "(a", "[b", "(1", "[", "(", "x", "", "[10", "(b"];
 const INTEGERS: &[&str] =
     &["0", "1", "-1", "2", "5", "-3", "100", "9223372036854775807", "-9223372036854775808", "x", ""];
 const FLOATS: &[&str] = &["0", "1", "-1.5", "0.1", "3.14", "1e2", "x", "-0.25", "inf"];
@@ -256,6 +373,9 @@ fn command(template: Template) -> BoxedStrategy<Vec<Vec<u8>>> {
             "N" => any_of(FLOATS),
             "T" => any_of(TIMES),
             "M" => any_of(MEMBERS),
+            "P" => any_of(SCORES),
+            "R" => any_of(SCORE_BOUNDS),
+            "X" => any_of(NAME_BOUNDS),
             "C" => any_of(&["2", "2", "2", "1", "0", "-1", "3", "x"]),
             "S" => any_of(&["0", "2", "3", "512"]),
             "D" => prop_oneof![4 => any_of(&["0", "1"]), 1 => any_of(&["16", "x", "-1"])].boxed(),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::call::Call;
 use super::error::CmdError;
-use crate::redis::store::{Hash, List, Set, Value};
+use crate::redis::store::{Hash, List, Set, Value, Zset};
 
 /// A type of value that holds elements and is never empty in the store.
 pub(crate) trait Collection: Clone + Default {
@@ -51,7 +51,7 @@ macro_rules! collections {
     )*};
 }
 
-collections!(Hash, List, Set);
+collections!(Hash, List, Set, Zset);
 
 impl Call<'_> {
     /// A collection to be read: counts a hit or a miss.

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use indexmap::IndexMap;
 
 use super::db::FixedState;
-use super::{List, Set};
+use super::{List, Set, Zset};
 use crate::redis::engine::number::strict_i64;
 
 /// A key's value and lifetime.
@@ -42,6 +42,8 @@ pub enum Value {
     List(Arc<List>),
     /// A set.
     Set(Arc<Set>),
+    /// A sorted set.
+    Zset(Arc<Zset>),
 }
 
 impl Value {
@@ -53,6 +55,7 @@ impl Value {
             Self::Hash(_) => "hash",
             Self::List(_) => "list",
             Self::Set(_) => "set",
+            Self::Zset(_) => "zset",
         }
     }
 
@@ -66,6 +69,8 @@ impl Value {
             Self::List(_) => "quicklist",
             Self::Set(set) if set.is_table() => "hashtable",
             Self::Set(_) => "intset",
+            Self::Zset(zset) if zset.is_table() => "skiplist",
+            Self::Zset(_) => "listpack",
         }
     }
 
@@ -83,6 +88,7 @@ impl Value {
             Self::Hash(hash) => hash.bytes,
             Self::List(list) => list.weight(),
             Self::Set(set) => set.weight(),
+            Self::Zset(zset) => zset.weight(),
         }
     }
 }

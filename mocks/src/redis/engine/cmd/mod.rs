@@ -25,6 +25,11 @@ mod set_algebra;
 mod set_random;
 pub(crate) mod string;
 pub(crate) mod transaction;
+pub(crate) mod zset;
+mod zset_algebra;
+mod zset_bounds;
+mod zset_pop;
+mod zset_range;
 
 use super::call::Outcome;
 use crate::redis::resp::Reply;

@@ -15,6 +15,7 @@ mod server;
 mod set;
 mod string;
 mod transaction;
+mod zset;
 
 use std::sync::OnceLock;
 
@@ -197,6 +198,7 @@ pub fn all() -> &'static [&'static Spec] {
             set::TABLE,
             string::TABLE,
             transaction::TABLE,
+            zset::TABLE,
         ];
         let mut all: Vec<&'static Spec> = groups.into_iter().flatten().collect();
         all.sort_by_key(|spec| spec.name);
