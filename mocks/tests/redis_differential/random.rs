@@ -164,8 +164,8 @@ const ZSETS: &[Template] = &[
     "zmpop 2 K K min/max count I",
     "zrandmember K",
     "zrandmember K I -/withscores",
-    "zscan K 0 -/count -",
-    "zscan K 0 match M",
+    "zscan K 0 count 1000",
+    "zscan K 0 match M count 1000",
     "zunion 2 K K -/withscores",
     "zunion 2 K K weights P P aggregate sum/min/max withscores",
     "zinter 2 K K weights P P aggregate sum/min/max withscores",
@@ -246,7 +246,7 @@ const SKIPLISTS: &[Template] = &[
     "zremrangebyrank c I I",
     "zrange K 0 -1 withscores",
     "object encoding K",
-    "zscan c 0",
+    "zscan c 0 count 1000",
 ];
 
 const SETS: &[Template] = &[
@@ -275,8 +275,8 @@ const SETS: &[Template] = &[
     "spop K I",
     "srandmember K",
     "srandmember K I",
-    "sscan K 0 -/count -",
-    "sscan K I match M",
+    "sscan K 0 count 1000",
+    "sscan K 0 match M count 1000",
     "set K V",
     "del K",
     "copy K K replace",

@@ -238,6 +238,7 @@ fn shape(reply: &Resp) -> Resp {
     match reply {
         Resp::List(mark, items) => Resp::List(*mark, items.iter().map(shape).collect()),
         Resp::Bulk(_) => Resp::Bulk(String::new()),
+        Resp::Other(text) => Resp::Other(text.chars().take(1).collect()),
         other => other.clone(),
     }
 }

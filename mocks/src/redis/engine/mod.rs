@@ -453,4 +453,6 @@ impl Client {
 }
 
 #[cfg(test)]
+mod journal_tests;
+#[cfg(test)]
 mod tests;
