@@ -25,5 +25,9 @@ pub const SEQUENCES: &[(&str, &str)] = &[
     ("ttl_semantics", include_str!("golden/ttl_semantics.txt")),
     ("transactions", include_str!("golden/transactions.txt")),
     ("hashes", include_str!("golden/hashes.txt")),
+    ("lists", include_str!("golden/lists.txt")),
+    ("sorted_sets", include_str!("golden/sorted_sets.txt")),
+    ("sorted_set_ranges", include_str!("golden/sorted_set_ranges.txt")),
+    ("sets", include_str!("golden/sets.txt")),
     ("keys", include_str!("golden/keys.txt")),
 ];

@@ -4,9 +4,11 @@
 //! as ignored. Time is real here: a wait is a `DEBUG SLEEP` of both servers, and what is left of a deadline is
 //! compared with some tolerance. Orders and random choices that Redis does not promise are not compared.
 
+mod choice;
 mod golden;
 mod random;
 mod table;
+mod templates;
 mod wire;
 
 use std::process::ExitCode;
@@ -36,7 +38,7 @@ fn main() -> ExitCode {
             let run = move |servers: &Servers| golden::run(servers, version, text);
             add(format!("resp{version}::{name}_agree"), Box::new(run));
         }
-        for (name, commands) in random::groups() {
+        for (name, commands) in templates::groups() {
             let run = move |servers: &Servers| random::run(servers, version, commands);
             add(format!("resp{version}::random_{name}_agree"), Box::new(run));
         }

@@ -3,134 +3,9 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
-use crate::wire::{Servers, same};
-
-/// A command line with holes: `K` a key, `F` a field, `V` a value, `I` an integer, `N` a float, `T` a deadline
-/// far ahead or in the past, `D` a database; `a/b/-` one of several, `-` being nothing.
-type Template = &'static str;
-
-const STRINGS: &[Template] = &[
-    "set K V",
-    "set K V -/nx/xx -/get -/keepttl",
-    "set K V ex/px T -/get",
-    "set K V exat/pxat T",
-    "get K",
-    "getset K V",
-    "getdel K",
-    "getex K -/persist",
-    "getex K ex/px/exat/pxat T",
-    "setnx K V",
-    "setex K T V",
-    "psetex K T V",
-    "mset K V K V",
-    "msetnx K V K V",
-    "mget K K K",
-    "append K V",
-    "strlen K",
-    "setrange K I V",
-    "getrange K I I",
-    "substr K I I",
-    "incr K",
-    "decr K",
-    "incrby K I",
-    "decrby K I",
-    "incrbyfloat K N",
-    "lcs K K -/len/idx -/withmatchlen",
-    "object encoding K",
-    "hset K F V",
-];
-
-const KEYS: &[Template] = &[
-    "set K V",
-    "set K V px T",
-    "hset K F V",
-    "del K K",
-    "unlink K",
-    "exists K K",
-    "type K",
-    "touch K K",
-    "rename K K",
-    "renamenx K K",
-    "copy K K -/replace",
-    "copy K K db D -/replace",
-    "move K D",
-    "select D",
-    "keys *",
-    "dbsize",
-    "expire K T -/nx/xx/gt/lt",
-    "pexpire K T -/nx/xx/gt/lt",
-    "expireat K T",
-    "pexpireat K T",
-    "ttl K",
-    "pttl K",
-    "expiretime K",
-    "pexpiretime K",
-    "persist K",
-    "scan 0 count 1000",
-    "swapdb D D",
-    "flushdb",
-    "object encoding K",
-    "get K",
-    "hgetall K",
-    "randomkey",
-    "expire K T V",
-    "append K V",
-];
-
-const HASHES: &[Template] = &[
-    "hset K F V",
-    "hset K F V F V",
-    "hmset K F V",
-    "hsetnx K F V",
-    "hget K F",
-    "hmget K F F",
-    "hgetall K",
-    "hkeys K",
-    "hvals K",
-    "hlen K",
-    "hexists K F",
-    "hdel K F",
-    "hdel K F F",
-    "hincrby K F I",
-    "hincrbyfloat K F N",
-    "hstrlen K F",
-    "hscan K 0 -/count -",
-    "hrandfield K I -/withvalues",
-    "set K V",
-    "del K",
-    "object encoding K",
-    "expire K T",
-    "ttl K",
-];
-
-const TRANSACTIONS: &[Template] = &[
-    "multi",
-    "exec",
-    "exec",
-    "discard",
-    "watch K",
-    "watch K K",
-    "unwatch",
-    "set K V",
-    "get K",
-    "incr K",
-    "hset K F V",
-    "del K",
-    "incr",
-    "nosuch K",
-    "expire K T",
-    "flushdb",
-    "select D",
-    "eval 'return_redis.call(\"incr\",KEYS[1])' 1 K",
-    "eval 'return_redis.pcall(\"hget\",KEYS[1],ARGV[1])' 1 K F",
-    "eval 'return_{ARGV[1],1.9,false,KEYS[1]}' 1 K V",
-    "rename K K",
-];
-
-/// Names and templates.
-pub fn groups() -> [(&'static str, &'static [Template]); 4] {
-    [("strings", STRINGS), ("keys", KEYS), ("hashes", HASHES), ("transactions", TRANSACTIONS)]
-}
+use crate::choice;
+use crate::templates::Template;
+use crate::wire::{Pair, Servers, same};
 
 const VALUES: &[&str] = &[
     "",
@@ -151,6 +26,14 @@ const VALUES: &[&str] = &[
     "inf",
     "\u{7f}",
 ];
+const MEMBERS: &[&str] =
+    &["1", "2", "3", "-7", "0", "07", "a", "b", "", "*", "9223372036854775807", "-", "10"];
+const SCORES: &[&str] = &[
+    "0", "1", "1", "2", "2", "-1.5", "0.1", "1e2", "3.14", "inf", "-inf", "x", "1e400", "-0", "1e17", "1e-5",
+];
+const SCORE_BOUNDS: &[&str] =
+    &["-inf", "+inf", "0", "1", "(1", "2", "(2", "-1.5", "(inf", "100", "x", "", "(", " 1", "(x"];
+const NAME_BOUNDS: &[&str] = &["-", "+", "-", "+", "[a", "(a", "[b", "(1", "[", "(", "x", "", "[10", "(b"];
 const INTEGERS: &[&str] =
     &["0", "1", "-1", "2", "5", "-3", "100", "9223372036854775807", "-9223372036854775808", "x", ""];
 const FLOATS: &[&str] = &["0", "1", "-1.5", "0.1", "3.14", "1e2", "x", "-0.25", "inf"];
@@ -168,6 +51,12 @@ fn command(template: Template) -> BoxedStrategy<Vec<Vec<u8>>> {
             "I" => any_of(INTEGERS),
             "N" => any_of(FLOATS),
             "T" => any_of(TIMES),
+            "M" => any_of(MEMBERS),
+            "P" => any_of(SCORES),
+            "R" => any_of(SCORE_BOUNDS),
+            "X" => any_of(NAME_BOUNDS),
+            "C" => any_of(&["2", "2", "2", "1", "0", "-1", "3", "x"]),
+            "S" => any_of(&["0", "2", "3", "512"]),
             "D" => prop_oneof![4 => any_of(&["0", "1"]), 1 => any_of(&["16", "x", "-1"])].boxed(),
             word if word.contains('/') => {
                 proptest::sample::select(word.split('/').collect::<Vec<_>>()).prop_map(str::to_owned).boxed()
@@ -190,10 +79,12 @@ pub fn run(servers: &Servers, version: u8, templates: &'static [Template]) -> Re
     let outcome = TestRunner::new_with_rng(config, rng).run(&sequences, |sequence| {
         let mut pair = servers.pair(version).map_err(TestCaseError::fail)?;
         for command in &sequence {
-            let (real, mock) = pair.ask(command).map_err(TestCaseError::fail)?;
-            if !same(command, &real, &mock) {
-                return Err(TestCaseError::fail(format!("real {real:?}\nmock {mock:?}")));
-            }
+            let step = if choice::is_one(command) {
+                choice::agrees(&mut pair, command)
+            } else {
+                agree(&mut pair, command)
+            };
+            step.map_err(TestCaseError::fail)?;
         }
         Ok(())
     });
@@ -204,6 +95,12 @@ pub fn run(servers: &Servers, version: u8, templates: &'static [Template]) -> Re
         }
         other => other.to_string(),
     })
+}
+
+/// Sends a command to both servers; what differs is an error.
+pub fn agree(pair: &mut Pair<'_>, command: &[Vec<u8>]) -> Result<(), String> {
+    let (real, mock) = pair.ask(command)?;
+    if same(command, &real, &mock) { Ok(()) } else { Err(format!("real {real:?}\nmock {mock:?}")) }
 }
 
 fn show(command: &[Vec<u8>]) -> String {

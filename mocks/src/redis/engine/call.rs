@@ -8,7 +8,7 @@ use super::error::CmdError;
 use super::number;
 use super::table::Spec;
 use crate::redis::resp::Reply;
-use crate::redis::store::{Entry, Hash, Value};
+use crate::redis::store::{Entry, Value};
 
 /// What a command answers.
 pub(crate) type Outcome = Result<Reply, CmdError>;
@@ -90,15 +90,6 @@ impl<'a> Call<'a> {
         self.look(key).map(|entry| str_of(&entry.value)).transpose()
     }
 
-    /// A hash to be read.
-    pub(crate) fn read_hash(&mut self, key: &Bytes) -> Result<Option<&Hash>, CmdError> {
-        match self.read(key).map(|entry| &entry.value) {
-            None => Ok(None),
-            Some(Value::Hash(hash)) => Ok(Some(hash)),
-            Some(_) => Err(CmdError::WRONG_TYPE),
-        }
-    }
-
     /// Sets a key, replacing value and deadline.
     pub(crate) fn put(&mut self, key: &Bytes, value: Value, deadline_ms: Option<i64>) {
         let (db, now) = (self.db(), self.now_ms());
@@ -121,7 +112,7 @@ impl<'a> Call<'a> {
 fn str_of(value: &Value) -> Result<Bytes, CmdError> {
     match value {
         Value::Str(text) => Ok(text.data().clone()),
-        Value::Hash(_) => Err(CmdError::WRONG_TYPE),
+        _ => Err(CmdError::WRONG_TYPE),
     }
 }
 

@@ -12,6 +12,8 @@ pub(crate) struct Config {
     values: BTreeMap<&'static str, (String, Kind)>,
     /// Copies of what is read on every command.
     pub(crate) hash_listpack: (usize, usize),
+    pub(crate) zset_listpack: (usize, usize),
+    pub(crate) set_integers: usize,
     pub(crate) bulk_bytes: usize,
     pub(crate) password: String,
 }
@@ -19,8 +21,14 @@ pub(crate) struct Config {
 impl Config {
     pub(crate) fn new() -> Self {
         let values = PARAMETERS.iter().map(|(name, value, kind)| (*name, ((*value).to_owned(), *kind)));
-        let mut config =
-            Self { values: values.collect(), hash_listpack: (0, 0), bulk_bytes: 0, password: String::new() };
+        let mut config = Self {
+            values: values.collect(),
+            hash_listpack: (0, 0),
+            zset_listpack: (0, 0),
+            set_integers: 0,
+            bulk_bytes: 0,
+            password: String::new(),
+        };
         config.refresh();
         config
     }
@@ -80,9 +88,13 @@ impl Config {
     fn refresh(&mut self) {
         let size = |name| self.get(name).and_then(|value| value.parse().ok()).unwrap_or(usize::MAX);
         let hash_listpack = (size("hash-max-listpack-entries"), size("hash-max-listpack-value"));
+        let zset_listpack = (size("zset-max-listpack-entries"), size("zset-max-listpack-value"));
+        let set_integers = size("set-max-intset-entries");
         let bulk_bytes = size("proto-max-bulk-len");
         self.password = self.get("requirepass").unwrap_or_default().to_owned();
         self.hash_listpack = hash_listpack;
+        self.zset_listpack = zset_listpack;
+        self.set_integers = set_integers;
         self.bulk_bytes = bulk_bytes;
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod admit;
 pub(crate) mod call;
 mod client;
 pub(crate) mod cmd;
+mod collection;
 mod config;
 mod error;
 mod long_double;
@@ -451,5 +452,7 @@ impl Client {
     }
 }
 
+#[cfg(test)]
+mod journal_tests;
 #[cfg(test)]
 mod tests;

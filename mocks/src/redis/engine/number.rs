@@ -45,6 +45,17 @@ pub fn float(text: &[u8]) -> Option<f64> {
     (!value.is_nan()).then_some(value)
 }
 
+/// A score of a sorted set: unlike [`float`], nothing that is too large or too small for a double.
+#[must_use]
+pub fn score(text: &[u8]) -> Option<f64> {
+    let value = float(text)?;
+    let mantissa = text.split(|byte| matches!(byte, b'e' | b'E')).next().unwrap_or_default();
+    let is_word = text.iter().any(|byte| matches!(byte, b'n' | b'N'));
+    let overflows = value.is_infinite() && !is_word;
+    let underflows = value == 0.0 && mantissa.iter().any(|byte| matches!(byte, b'1'..=b'9'));
+    (!overflows && !underflows).then_some(value)
+}
+
 /// The sum of two floats as `INCRBYFLOAT` writes it: 17 decimals, trailing zeros cut. `None` if not finite.
 #[must_use]
 pub fn add_floats(left: &[u8], right: &[u8]) -> Option<String> {
@@ -90,6 +101,16 @@ mod tests {
         }
         for text in ["", "-", "+1", " 1", "01", "-0", "1.0", "9223372036854775808", "99999999999999999999"] {
             assert_eq!(strict_i64(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_score_is_neither_too_large_nor_too_small_for_a_double() {
+        for (text, value) in [("-inf", f64::NEG_INFINITY), ("+5", 5.0), (".5", 0.5), ("0e9", 0.0)] {
+            assert_eq!(score(text.as_bytes()), Some(value));
+        }
+        for text in ["1e400", "-1e400", "1e-400", "nan", "", " 1"] {
+            assert_eq!(score(text.as_bytes()), None, "{text}");
         }
     }
 

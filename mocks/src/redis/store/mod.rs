@@ -11,13 +11,21 @@
 
 mod db;
 mod journal;
+mod list;
+mod rank_tree;
+mod set;
 mod value;
+mod zset;
 
 use bytes::Bytes;
 
 pub use db::Db;
 pub use journal::{Horizon, Lose};
+pub use list::{End, List};
+pub use rank_tree::Scored;
+pub use set::Set;
 pub use value::{Entry, Hash, Str, Value};
+pub use zset::Zset;
 
 pub(crate) use db::{FixedState, cursor_of};
 use journal::{Journal, Undo};

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use indexmap::IndexMap;
 
 use super::db::FixedState;
+use super::{List, Set, Zset};
 use crate::redis::engine::number::strict_i64;
 
 /// A key's value and lifetime.
@@ -37,6 +38,12 @@ pub enum Value {
     Str(Str),
     /// A hash.
     Hash(Arc<Hash>),
+    /// A list.
+    List(Arc<List>),
+    /// A set.
+    Set(Arc<Set>),
+    /// A sorted set.
+    Zset(Arc<Zset>),
 }
 
 impl Value {
@@ -46,6 +53,9 @@ impl Value {
         match self {
             Self::Str(_) => "string",
             Self::Hash(_) => "hash",
+            Self::List(_) => "list",
+            Self::Set(_) => "set",
+            Self::Zset(_) => "zset",
         }
     }
 
@@ -56,6 +66,11 @@ impl Value {
             Self::Str(text) => text.encoding(),
             Self::Hash(hash) if hash.table => "hashtable",
             Self::Hash(_) => "listpack",
+            Self::List(_) => "quicklist",
+            Self::Set(set) if set.is_table() => "hashtable",
+            Self::Set(_) => "intset",
+            Self::Zset(zset) if zset.is_table() => "skiplist",
+            Self::Zset(_) => "listpack",
         }
     }
 
@@ -71,6 +86,9 @@ impl Value {
         match self {
             Self::Str(text) => text.data.len(),
             Self::Hash(hash) => hash.bytes,
+            Self::List(list) => list.weight(),
+            Self::Set(set) => set.weight(),
+            Self::Zset(zset) => zset.weight(),
         }
     }
 }

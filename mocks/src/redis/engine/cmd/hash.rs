@@ -1,14 +1,12 @@
 //! Hashes, behaving as `t_hash.c` of Redis 7.0. A hash whose last field is removed is gone, deadline and all.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use crate::redis::engine::call::{Call, Outcome};
 use crate::redis::engine::error::CmdError;
 use crate::redis::engine::number::{add_floats, float, strict_i64};
 use crate::redis::resp::Reply;
-use crate::redis::store::{Hash, Value};
+use crate::redis::store::Hash;
 
 pub(crate) use super::hash_scan::{hrandfield, hscan};
 
@@ -28,7 +26,7 @@ fn set_pairs(call: &mut Call<'_>) -> Result<usize, CmdError> {
         return Err(CmdError::wrong_arity(call.spec.name));
     }
     let limits = call.engine.config.hash_listpack;
-    write(call, key, |hash| {
+    call.change(key, |hash: &mut Hash| {
         pairs.chunks_exact(2).filter(|pair| hash.set(pair[0].clone(), pair[1].clone(), limits)).count()
     })
 }
@@ -44,13 +42,13 @@ pub(crate) fn hsetnx(call: &mut Call<'_>) -> Outcome {
 
 pub(crate) fn hget(call: &mut Call<'_>) -> Outcome {
     let field = &call.args[2];
-    let hash = call.read_hash(&call.args[1])?;
+    let hash = call.read_as::<Hash>(&call.args[1])?;
     Ok(Reply::bulk_or_null(hash.and_then(|hash| hash.get(field)).cloned()))
 }
 
 pub(crate) fn hmget(call: &mut Call<'_>) -> Outcome {
     let fields = call.rest(2);
-    let hash = call.read_hash(&call.args[1])?;
+    let hash = call.read_as::<Hash>(&call.args[1])?;
     let value = |field| Reply::bulk_or_null(hash.and_then(|hash| hash.get(field)).cloned());
     Ok(Reply::Array(fields.iter().map(value).collect()))
 }
@@ -64,46 +62,40 @@ pub(crate) fn hdel(call: &mut Call<'_>) -> Outcome {
     if present == 0 {
         return Ok(Reply::Int(0));
     }
-    let (removed, empty) = write(call, key, |hash| {
-        let removed = fields.iter().filter(|field| hash.remove(field)).count();
-        (removed, hash.is_empty())
-    })?;
-    if empty {
-        call.delete(key);
-    }
-    Ok(Reply::count(removed))
+    let remove = |hash: &mut Hash| fields.iter().filter(|field| hash.remove(field)).count();
+    Ok(Reply::count(call.change(key, remove)?))
 }
 
 pub(crate) fn hexists(call: &mut Call<'_>) -> Outcome {
     let field = &call.args[2];
-    let hash = call.read_hash(&call.args[1])?;
+    let hash = call.read_as::<Hash>(&call.args[1])?;
     Ok(Reply::flag(hash.is_some_and(|hash| hash.get(field).is_some())))
 }
 
 pub(crate) fn hlen(call: &mut Call<'_>) -> Outcome {
-    Ok(Reply::count(call.read_hash(&call.args[1])?.map_or(0, Hash::len)))
+    Ok(Reply::count(call.read_as::<Hash>(&call.args[1])?.map_or(0, Hash::len)))
 }
 
 pub(crate) fn hstrlen(call: &mut Call<'_>) -> Outcome {
     let field = &call.args[2];
-    let hash = call.read_hash(&call.args[1])?;
+    let hash = call.read_as::<Hash>(&call.args[1])?;
     Ok(Reply::count(hash.and_then(|hash| hash.get(field)).map_or(0, Bytes::len)))
 }
 
 pub(crate) fn hgetall(call: &mut Call<'_>) -> Outcome {
-    let hash = call.read_hash(&call.args[1])?;
+    let hash = call.read_as::<Hash>(&call.args[1])?;
     let pairs = hash.map(|hash| hash.iter().map(|(f, v)| (Reply::Bulk(f.clone()), Reply::Bulk(v.clone()))));
     Ok(Reply::Map(pairs.map(Iterator::collect).unwrap_or_default()))
 }
 
 pub(crate) fn hkeys(call: &mut Call<'_>) -> Outcome {
-    let hash = call.read_hash(&call.args[1])?;
+    let hash = call.read_as::<Hash>(&call.args[1])?;
     let fields = hash.map(|hash| hash.iter().map(|(field, _)| Reply::Bulk(field.clone())).collect());
     Ok(Reply::Array(fields.unwrap_or_default()))
 }
 
 pub(crate) fn hvals(call: &mut Call<'_>) -> Outcome {
-    let hash = call.read_hash(&call.args[1])?;
+    let hash = call.read_as::<Hash>(&call.args[1])?;
     let values = hash.map(|hash| hash.iter().map(|(_, value)| Reply::Bulk(value.clone())).collect());
     Ok(Reply::Array(values.unwrap_or_default()))
 }
@@ -136,33 +128,12 @@ pub(crate) fn hincrbyfloat(call: &mut Call<'_>) -> Outcome {
 
 fn set_field(call: &mut Call<'_>, key: &Bytes, field: &Bytes, value: Bytes) -> Result<(), CmdError> {
     let limits = call.engine.config.hash_listpack;
-    write(call, key, |hash| {
+    call.change(key, |hash: &mut Hash| {
         hash.set(field.clone(), value, limits);
     })
 }
 
 /// A field's value, looked up to be changed.
 fn field_to_change(call: &mut Call<'_>, key: &Bytes, field: &Bytes) -> Result<Option<Bytes>, CmdError> {
-    match call.look(key).map(|entry| &entry.value) {
-        None => Ok(None),
-        Some(Value::Hash(hash)) => Ok(hash.get(field).cloned()),
-        Some(_) => Err(CmdError::WRONG_TYPE),
-    }
-}
-
-/// Changes a hash, made if there is none.
-fn write<T>(call: &mut Call<'_>, key: &Bytes, change: impl FnOnce(&mut Hash) -> T) -> Result<T, CmdError> {
-    match call.look(key).map(|entry| &entry.value) {
-        None => {
-            let mut hash = Hash::default();
-            let result = change(&mut hash);
-            call.put(key, Value::Hash(Arc::new(hash)), None);
-            Ok(result)
-        }
-        Some(Value::Hash(_)) => match call.edit(key) {
-            Some(Value::Hash(hash)) => Ok(change(Arc::make_mut(hash))),
-            _ => Err(CmdError::WRONG_TYPE),
-        },
-        Some(_) => Err(CmdError::WRONG_TYPE),
-    }
+    Ok(call.look_as::<Hash>(key)?.and_then(|hash| hash.get(field)).cloned())
 }

@@ -7,6 +7,7 @@ use crate::redis::engine::error::CmdError;
 use crate::redis::engine::number::strict_i64;
 use crate::redis::glob;
 use crate::redis::resp::Reply;
+use crate::redis::store::cursor_of;
 
 /// The options of a scan.
 pub(super) struct Options<'a> {
@@ -40,6 +41,25 @@ impl<'a> Options<'a> {
             }
         }
         Ok(options)
+    }
+
+    /// The elements from the cursor on, in the order of their names' hashes, and the cursor of the first that
+    /// is left out.
+    pub(super) fn step<T>(
+        &self,
+        elements: impl Iterator<Item = T>,
+        name: impl Fn(&T) -> &Bytes,
+    ) -> (u64, Vec<T>) {
+        let placed = elements.map(|element| (cursor_of(name(&element)), element));
+        let mut ahead: Vec<(u64, T)> = placed.filter(|(at, _)| *at >= self.cursor).collect();
+        ahead.sort_unstable_by(|left, right| (left.0, name(&left.1)).cmp(&(right.0, name(&right.1))));
+        let mut end = self.count.min(ahead.len());
+        // Elements that share a cursor are visited together.
+        while end > 0 && end < ahead.len() && ahead[end].0 == ahead[end - 1].0 {
+            end += 1;
+        }
+        let next = ahead.get(end).map_or(0, |(at, _)| *at);
+        (next, ahead.into_iter().take(end).map(|(_, element)| element).collect())
     }
 
     pub(super) fn matches(&self, name: &[u8]) -> bool {

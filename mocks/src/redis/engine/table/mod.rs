@@ -9,10 +9,13 @@ mod expire;
 pub(crate) mod flags;
 mod hash;
 mod keyspace;
+mod list;
 mod script;
 mod server;
+mod set;
 mod string;
 mod transaction;
+mod zset;
 
 use std::sync::OnceLock;
 
@@ -170,7 +173,10 @@ impl Spec {
             let last = if last < 0 { i64::from(last) } else { first + i64::from(last) };
             all = Some(match all {
                 None => (first, last, step),
-                Some((from, to, by)) => (from.min(first), if to < 0 { to } else { to.max(last) }, by),
+                // A negative one counts from the end, so it is the later.
+                Some((from, to, by)) => {
+                    (from.min(first), if to < 0 || last < 0 { to.min(last) } else { to.max(last) }, by)
+                }
             });
         }
         all.unwrap_or((0, 0, 0))
@@ -186,10 +192,13 @@ pub fn all() -> &'static [&'static Spec] {
             expire::TABLE,
             hash::TABLE,
             keyspace::TABLE,
+            list::TABLE,
             script::TABLE,
             server::TABLE,
+            set::TABLE,
             string::TABLE,
             transaction::TABLE,
+            zset::TABLE,
         ];
         let mut all: Vec<&'static Spec> = groups.into_iter().flatten().collect();
         all.sort_by_key(|spec| spec.name);
