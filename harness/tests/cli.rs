@@ -1,8 +1,10 @@
 //! The program as a person or a script meets it: what it prints, what it writes, how it exits.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 struct Squall {
     folder: tempfile::TempDir,
@@ -191,9 +193,38 @@ fn list_validate_and_plan_run_nothing() {
 }
 
 #[test]
+fn a_mock_redis_answers_over_tcp_and_a_taken_port_is_named() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_squall"));
+    let child = command.args(["mock", "redis", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn();
+    let mut child = Killed(child.expect("the program starts"));
+    let mut line = String::new();
+    let stdout = child.0.stdout.take().expect("the output is piped");
+    BufReader::new(stdout).read_line(&mut line).expect("a line");
+    let address = line.trim().strip_prefix("redis://").expect("an address").to_owned();
+    let mut client = TcpStream::connect(&address).expect("the server listens");
+    client.write_all(b"SET a 1\r\nINCR a\r\n").expect("the server reads");
+    let mut answer = [0; 9];
+    client.read_exact(&mut answer).expect("the server answers");
+    assert_eq!(&answer, b"+OK\r\n:2\r\n");
+    let second = Squall::new().run(&["mock", "redis", "--listen", &address]);
+    assert_eq!(code(&second), 6);
+    assert!(err(&second).contains(&address), "{}", err(&second));
+}
+
+/// A child that does not outlive its test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
 fn every_command_explains_itself() {
     let squall = Squall::new();
-    for command in ["run", "replay", "mutants", "list", "validate", "plan"] {
+    for command in ["run", "replay", "mutants", "list", "validate", "plan", "mock"] {
         let help = squall.run(&[command, "--help"]);
         assert_eq!(code(&help), 0);
         assert!(out(&help).contains("Usage: squall"), "{}", out(&help));

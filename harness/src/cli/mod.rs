@@ -5,6 +5,7 @@
 
 mod inspect;
 mod load;
+mod mock;
 mod mutants;
 mod progress;
 mod replay;
@@ -36,7 +37,7 @@ Exit codes:
   3  inconclusive: a run proved too little, a `sometimes` was missed
   4  nothing to run
   5  a replay took another course than the run it repeats
-  6  the world or the report folder is not to be had";
+  6  the world, the report folder or an address is not to be had";
 
 /// Finds the bugs of event-driven services on a laptop: scenarios, faults and checkers in simulated time.
 #[derive(Parser)]
@@ -70,6 +71,8 @@ enum Command {
     Validate(inspect::ValidateArgs),
     /// Print the plan of one seed, and run nothing.
     Plan(inspect::PlanArgs),
+    /// Run a mock server for services in any language.
+    Mock(mock::MockArgs),
 }
 
 /// Which scenarios, with which parameters.
@@ -112,6 +115,8 @@ enum Failure {
     World(#[from] WorldError),
     #[error("cannot write {path}: {source}; name another place with --report or --junit", path = .path.display())]
     Unwritable { path: PathBuf, source: std::io::Error },
+    #[error("cannot listen on {address}: {source}; choose another address")]
+    Address { address: String, source: std::io::Error },
     #[error("cannot write to standard output: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -121,7 +126,7 @@ impl Failure {
         match self {
             Self::Invalid(_) => 2,
             Self::Nothing(_) => 4,
-            Self::World(_) | Self::Unwritable { .. } | Self::Output(_) => 6,
+            Self::World(_) | Self::Unwritable { .. } | Self::Address { .. } | Self::Output(_) => 6,
         }
     }
 }
@@ -158,6 +163,7 @@ pub fn main(services: Services) -> ExitCode {
         Command::List(arguments) => inspect::list(&arguments, &mut context),
         Command::Validate(arguments) => inspect::validate(&arguments, &mut context),
         Command::Plan(arguments) => inspect::plan(&arguments, &mut context),
+        Command::Mock(arguments) => mock::mock(arguments, &mut context),
     };
     match result {
         Ok(code) => ExitCode::from(code),
