@@ -266,8 +266,8 @@ impl<M: Matcher> RuleHandle<M> {
     }
 }
 
-/// FNV-1a, 64 bits: names a rule's stream of draws.
-fn fnv1a(bytes: &[u8]) -> u64 {
+/// FNV-1a, 64 bits: turns the name of a stream of draws into a number.
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }

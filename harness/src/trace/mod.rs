@@ -15,6 +15,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use self::event::TraceEvent;
+pub(crate) use self::tracer::{FNV_OFFSET, fnv1a};
 pub use self::tracer::{Keep, TraceOptions, Tracer};
 
 /// What is left of a trace when the run is over.

@@ -14,6 +14,7 @@ use super::link::Link;
 use super::pipe::Read;
 use super::stream::{SimDial, SimListener, SimStream};
 use super::{Admission, Backlog, HostId, Incarnation, Net, Side, State, now, wake};
+use crate::trace::{FNV_OFFSET, fnv1a};
 
 /// How long a dial waits for an answer.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -175,7 +176,8 @@ impl Net {
         }
         drop(state);
         wake(wakers);
-        let digest = fingerprint(&bytes[..taken]);
+        // Makes a trace differ where contents do, without storing them.
+        let digest = fnv1a(FNV_OFFSET, &bytes[..taken]);
         self.trace(Some(owner.host), "net.send", format_args!("connection {id} {taken} bytes {digest:016x}"));
         Poll::Ready(Ok(taken))
     }
@@ -249,10 +251,4 @@ impl Drop for AbandonedOnDrop<'_> {
             wake(self.net.lock().close_end(id, Side::Dialer));
         }
     }
-}
-
-/// FNV-1a over the bytes: makes a trace differ where contents do, without storing them.
-fn fingerprint(bytes: &[u8]) -> u64 {
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
