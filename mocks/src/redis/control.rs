@@ -124,7 +124,7 @@ impl RedisServer {
     }
 
     fn changed(&self, event: String) {
-        self.after_change();
+        self.after_change(self.engine());
         if self.is_observed() {
             self.tell(What::Event(event));
         }

@@ -130,6 +130,16 @@ impl Db {
         (0, found)
     }
 
+    /// The entry at a position.
+    #[must_use]
+    pub fn at(&self, index: usize) -> Option<&Entry> {
+        self.keys.get_index(index).map(|(_, entry)| entry)
+    }
+
+    pub(super) fn find_mut(&mut self, key: &Bytes) -> Option<(usize, &mut Entry)> {
+        self.keys.get_full_mut(key).map(|(index, _, entry)| (index, entry))
+    }
+
     pub(super) fn get_mut(&mut self, key: &Bytes) -> Option<&mut Entry> {
         self.keys.get_mut(key)
     }

@@ -75,8 +75,12 @@ impl Store {
 
     /// Looks a key up and deletes it if it is expired.
     pub fn get(&mut self, db: usize, key: &Bytes, now_ms: i64) -> Option<&Entry> {
-        self.expire_if_due(db, key, now_ms);
-        self.dbs[db].get(key)
+        let (index, entry) = self.dbs[db].find_mut(key)?;
+        if entry.is_expired(now_ms) {
+            self.expire_if_due(db, key, now_ms);
+            return None;
+        }
+        self.dbs[db].at(index)
     }
 
     /// The next keys of a scan, and the cursor to go on with; 0 when it is over.
@@ -84,11 +88,16 @@ impl Store {
         self.dbs[db].scan(cursor, count)
     }
 
-    /// Notes that a key was used, for `OBJECT IDLETIME`.
-    pub fn mark_used(&mut self, db: usize, key: &Bytes, now_ms: i64) {
-        if let Some(entry) = self.dbs[db].get_mut(key) {
-            entry.used_ms = now_ms;
+    /// Looks a key up, deletes it if it is expired, and otherwise notes that it was used; where it lies in
+    /// the database until the next change.
+    pub fn find(&mut self, db: usize, key: &Bytes, now_ms: i64) -> Option<usize> {
+        let (index, entry) = self.dbs[db].find_mut(key)?;
+        if entry.is_expired(now_ms) {
+            self.expire_if_due(db, key, now_ms);
+            return None;
         }
+        entry.used_ms = now_ms;
+        Some(index)
     }
 
     /// A value to be changed in place. The deadline stays.
@@ -222,6 +231,12 @@ impl Store {
         if !on {
             self.touched.clear();
         }
+    }
+
+    /// Whether keys changed or expired that nobody asked about yet.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        !self.touched.is_empty() || !self.expired.is_empty()
     }
 
     /// Takes the list of keys that expired since the last call.
