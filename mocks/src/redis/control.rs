@@ -113,7 +113,7 @@ impl RedisServer {
         let store = engine.store();
         let dbs = 0..store.databases();
         let entries = dbs
-            .flat_map(|db| store.db(db).iter().map(move |(key, entry)| ((db, key.clone()), entry.clone())));
+            .flat_map(|db| store.db(db).iter().map(move |(key, entry)| ((db, key.to_bytes()), entry.clone())));
         entries.collect()
     }
 

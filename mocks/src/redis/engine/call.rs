@@ -114,7 +114,7 @@ impl<'a> Call<'a> {
 
 fn str_of(value: &Value) -> Result<Bytes, CmdError> {
     match value {
-        Value::Str(text) => Ok(text.data().clone()),
+        Value::Str(text) => Ok(text.to_bytes()),
         _ => Err(CmdError::WRONG_TYPE),
     }
 }

@@ -33,7 +33,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::redis::resp::{Limits, Reply};
-use crate::redis::store::{Horizon, Lose, Place, Store};
+use crate::redis::store::{Blob, Horizon, Lose, Place, Store};
 
 use call::Call;
 use client::{Client, Clients, Replies};
@@ -352,7 +352,7 @@ impl Engine {
         let mut count = 0;
         for db in 0..self.store.databases() {
             let matching = self.store.db(db).keys().filter(|key| crate::redis::glob::matches(pattern, key));
-            let matching: Vec<Bytes> = matching.cloned().collect();
+            let matching: Vec<Bytes> = matching.map(Blob::to_bytes).collect();
             count += matching.iter().filter(|key| self.store.remove(db, key).is_some()).count();
         }
         self.stats.evicted += u64::try_from(count).unwrap_or(u64::MAX);

@@ -9,6 +9,7 @@
 //!
 //! The store reads no clock; whoever calls says what time it is.
 
+mod blob;
 mod db;
 mod journal;
 mod list;
@@ -19,6 +20,7 @@ mod zset;
 
 use bytes::Bytes;
 
+pub use blob::Blob;
 pub use db::Db;
 pub use journal::{Horizon, Lose};
 pub use list::{End, List};
@@ -110,7 +112,7 @@ impl Store {
     /// Sets a key, replacing value and deadline.
     pub fn put(&mut self, db: usize, key: &Bytes, value: Value, deadline_ms: Option<i64>, now_ms: i64) {
         let entry = Entry { value, deadline_ms, used_ms: now_ms };
-        let before = self.dbs[db].insert(key.clone(), entry);
+        let before = self.dbs[db].insert(key, entry);
         self.note(db, key, before);
     }
 
@@ -134,7 +136,7 @@ impl Store {
         let before = std::mem::take(&mut self.dbs[db]);
         let count = before.len();
         if self.notes_touched {
-            self.touched.extend(before.keys().map(|key| (db, key.clone())));
+            self.touched.extend(before.keys().map(|key| (db, key.to_bytes())));
         }
         self.dirty += u64::try_from(count).unwrap_or(u64::MAX);
         if count > 0 {
@@ -148,7 +150,7 @@ impl Store {
         self.dbs.swap(left, right);
         for db in [left, right].into_iter().filter(|_| self.notes_touched) {
             let keys = self.dbs[left].keys().chain(self.dbs[right].keys());
-            self.touched.extend(keys.map(|key| (db, key.clone())));
+            self.touched.extend(keys.map(|key| (db, key.to_bytes())));
         }
         self.dirty += 1;
         self.journal.push(Undo::Swap { left, right });
@@ -197,7 +199,7 @@ impl Store {
         for undo in undone {
             match undo {
                 Undo::Key { db, key, before: Some(before) } => {
-                    self.dbs[db].insert(key, *before);
+                    self.dbs[db].insert(&key, *before);
                 }
                 Undo::Key { db, key, before: None } => {
                     self.dbs[db].remove(&key);
