@@ -112,8 +112,9 @@ impl RedisServer {
         let engine = self.engine();
         let store = engine.store();
         let dbs = 0..store.databases();
-        let entries = dbs
-            .flat_map(|db| store.db(db).iter().map(move |(key, entry)| ((db, key.to_bytes()), entry.clone())));
+        let entries = dbs.flat_map(|db| {
+            store.db(db).iter().map(move |(key, entry)| ((db, key.to_bytes()), entry.clone()))
+        });
         entries.collect()
     }
 

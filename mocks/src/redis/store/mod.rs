@@ -271,7 +271,7 @@ mod tests {
         Value::Str(Str::encoded(Bytes::from(vec![value])))
     }
 
-    fn image(store: &Store) -> Vec<Vec<(Bytes, Entry)>> {
+    fn image(store: &Store) -> Vec<Vec<(Blob, Entry)>> {
         let mut all: Vec<Vec<_>> =
             store.dbs.iter().map(|db| db.iter().map(|(k, e)| (k.clone(), e.clone())).collect()).collect();
         all.iter_mut().for_each(|db| db.sort_by(|left, right| left.0.cmp(&right.0)));

@@ -62,7 +62,9 @@ pub(crate) fn randomkey(call: &mut Call<'_>) -> Outcome {
             return Ok(Reply::Null);
         }
         let at = call.engine.rng.random_range(0..count);
-        let Some(key) = call.engine.store.db(db).key_at(at).map(Blob::to_bytes) else { return Ok(Reply::Null) };
+        let Some(key) = call.engine.store.db(db).key_at(at).map(Blob::to_bytes) else {
+            return Ok(Reply::Null);
+        };
         if call.look(&key).is_some() {
             return Ok(Reply::Bulk(key));
         }
