@@ -53,7 +53,16 @@ fn a_reader_at_the_end_gets_the_entry_that_comes() {
 fn taking_entries_away_wakes_nobody_even_where_the_stream_ran_dry() {
     let lines = ["XADD s 5 a b", "XADD s 6 a b", "XADD s 7 a b", "XDEL s 6 7"];
     let (mut bench, waiter, writer) = waiting(&lines, "XREAD BLOCK 0 STREAMS s 5");
-    for line in ["XDEL s 5", "XTRIM s MAXLEN 0", "XSETID s 8", "DEL s", "SET s x", "DEL s"] {
+    for line in [
+        "EXPIRE s 99",
+        "PERSIST s",
+        "XDEL s 5",
+        "XTRIM s MAXLEN 0",
+        "XSETID s 8",
+        "DEL s",
+        "SET s x",
+        "DEL s",
+    ] {
         assert!(told(&mut bench, waiter, writer, line).is_empty(), "{line}");
     }
     // The real server tells of an entry that is gone again, too.

@@ -12,6 +12,7 @@ mod counters;
 mod group;
 mod id;
 mod node;
+mod packed;
 mod radix;
 mod trim;
 
@@ -80,7 +81,7 @@ impl Stream {
             Some(master) => master,
             None => {
                 self.drop_node(id);
-                let node = Node::new(id, &fields);
+                let node = Node::new(id, fields.iter().step_by(2).cloned().collect());
                 self.bytes += node.bytes();
                 self.nodes.insert(id, node);
                 id

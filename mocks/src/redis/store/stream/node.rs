@@ -39,8 +39,8 @@ pub(super) const LISTPACK_BYTES: usize = 1 << 30;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Node {
     master: StreamId,
-    /// Names and values of the first entry, whose names later ones leave out if they have the same.
-    first: Arc<[Bytes]>,
+    /// The names of the first entry, which later ones leave out if they have the same.
+    names: Vec<Bytes>,
     entries: Vec<StreamEntry>,
     live: usize,
     /// What the entries take in a listpack.
@@ -48,13 +48,12 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// A node whose first entry is to have this ID and these fields.
-    pub(super) fn new(master: StreamId, fields: &Arc<[Bytes]>) -> Self {
-        let names = fields.iter().step_by(2);
-        let bytes = integer_bytes(fields.len() as i64 / 2)
-            + names.map(|name| text_bytes(name)).sum::<usize>()
+    /// A node without entries; the first one has this ID and these names.
+    pub(super) fn new(master: StreamId, names: Vec<Bytes>) -> Self {
+        let bytes = integer_bytes(as_integer(names.len()))
+            + names.iter().map(|name| text_bytes(name)).sum::<usize>()
             + integer_bytes(0);
-        Self { master, first: Arc::clone(fields), entries: Vec::new(), live: 0, bytes }
+        Self { master, names, entries: Vec::new(), live: 0, bytes }
     }
 
     /// Adds an entry at the end; the bytes it takes.
@@ -98,28 +97,45 @@ impl Node {
         self.bytes
     }
 
-    fn listpack_bytes(&self) -> usize {
-        const HEADER_AND_END: usize = 7;
-        let count = |count: usize| integer_bytes(i64::try_from(count).unwrap_or(i64::MAX));
-        HEADER_AND_END + count(self.live) + count(self.entries.len() - self.live) + self.bytes
+    /// The names that entries may leave out.
+    pub(super) fn names(&self) -> &[Bytes] {
+        &self.names
     }
 
-    /// Bytes of one entry: flags, ID as two differences, then names unless they are the first entry's, values,
-    /// and how many pieces there were.
-    fn cost(&self, id: StreamId, fields: &[Bytes]) -> usize {
-        let same =
-            self.first.len() == fields.len() && self.first.iter().step_by(2).eq(fields.iter().step_by(2));
-        let pairs = fields.len() as i64 / 2;
-        let (flags, named) = if same { (2, 0) } else { (0, pairs + 1) };
-        let skipped = if same { 2 } else { 1 };
-        let texts = fields.iter().skip(skipped - 1).step_by(skipped).map(|text| text_bytes(text));
-        integer_bytes(flags)
-            + integer_bytes(id.ms.wrapping_sub(self.master.ms).cast_signed())
-            + integer_bytes(id.seq.wrapping_sub(self.master.seq).cast_signed())
-            + if same { 0 } else { integer_bytes(pairs) }
-            + texts.sum::<usize>()
-            + integer_bytes(3 + pairs + named)
+    /// Whether an entry has the node's names and no others.
+    pub(super) fn leaves_names_out(&self, fields: &[Bytes]) -> bool {
+        self.names.len() * 2 == fields.len() && self.names.iter().eq(fields.iter().step_by(2))
     }
+
+    /// Bytes of the whole listpack.
+    pub(super) fn listpack_bytes(&self) -> usize {
+        const HEADER_AND_END: usize = 7;
+        let deleted = self.entries.len() - self.live;
+        let counts = integer_bytes(as_integer(self.live)) + integer_bytes(as_integer(deleted));
+        HEADER_AND_END + counts + self.bytes
+    }
+
+    /// Bytes of one entry: flags, ID as two differences, then names unless they are the node's, values, and how
+    /// many pieces there were.
+    fn cost(&self, id: StreamId, fields: &[Bytes]) -> usize {
+        let pairs = as_integer(fields.len() / 2);
+        let differences = integer_bytes(id.ms.wrapping_sub(self.master.ms).cast_signed())
+            + integer_bytes(id.seq.wrapping_sub(self.master.seq).cast_signed());
+        let rest = if self.leaves_names_out(fields) {
+            fields.iter().skip(1).step_by(2).map(|text| text_bytes(text)).sum::<usize>()
+                + integer_bytes(3 + pairs)
+        } else {
+            fields.iter().map(|text| text_bytes(text)).sum::<usize>()
+                + integer_bytes(pairs)
+                + integer_bytes(4 + 2 * pairs)
+        };
+        // The flags are a small number whatever they say.
+        integer_bytes(0) + differences + rest
+    }
+}
+
+fn as_integer(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Bytes of an integer in a listpack, the length that follows it for walking back included.
@@ -135,7 +151,7 @@ fn integer_bytes(value: i64) -> usize {
 }
 
 /// Bytes of a text in a listpack: as an integer if it is one.
-fn text_bytes(text: &[u8]) -> usize {
+pub(super) fn text_bytes(text: &[u8]) -> usize {
     if let Some(value) = strict_i64(text) {
         return integer_bytes(value);
     }

@@ -133,6 +133,41 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn a_stream_taken_apart_and_put_together_is_the_same(steps in steps(), entries in 0_u64..5) {
+        let (mut stream, mut plain) = (Stream::default(), Vec::new());
+        for step in &steps {
+            apply(&mut stream, &mut plain, step, NodeLimits { bytes: 0, entries });
+        }
+        let mut again = Stream::default();
+        for (master, elements) in stream.packed() {
+            let bytes: usize = elements.iter().map(|element| node::text_bytes(element)).sum();
+            let node = stream.nodes.get(&master).map(Node::listpack_bytes);
+            prop_assert_eq!(node, Some(bytes + 7));
+            prop_assert_eq!(again.push_packed(master, &elements), Some(()));
+            prop_assert_eq!(again.push_packed(master, &elements), None, "a node of that ID is there");
+        }
+        prop_assert_eq!(again.len(), stream.len());
+        prop_assert_eq!(again.counters().first_id, stream.counters().first_id);
+        *again.counters_mut() = *stream.counters();
+        prop_assert_eq!(again, stream);
+    }
+
+    #[test]
+    fn elements_that_are_no_node_are_refused(
+        elements in prop::collection::vec((-3_i64..5).prop_map(|number| Bytes::from(number.to_string())), 0..20),
+    ) {
+        let mut stream = Stream::default();
+        if stream.push_packed(id(1), &elements).is_some() {
+            let again: Vec<_> = stream.packed().collect();
+            prop_assert_eq!(again.len(), 1);
+        } else {
+            prop_assert_eq!(stream, Stream::default());
+        }
+    }
+}
+
 /// As redis-server 7.0.15 decides it for entries `name <number>`: its listpack had no room for a third.
 #[test]
 fn a_node_is_full_when_its_listpack_would_be() {
