@@ -28,6 +28,7 @@ pub const SEQUENCES: &[(&str, &str)] = &[
     ("lists", include_str!("golden/lists.txt")),
     ("sorted_sets", include_str!("golden/sorted_sets.txt")),
     ("sorted_set_ranges", include_str!("golden/sorted_set_ranges.txt")),
+    ("replication", include_str!("golden/replication.txt")),
     ("sets", include_str!("golden/sets.txt")),
     ("keys", include_str!("golden/keys.txt")),
 ];

@@ -68,10 +68,11 @@ impl<'a> Call<'a> {
         if found {
             self.engine.stats.hits += 1;
             self.engine.store.mark_used(db, key, now);
+            self.engine.store.db(db).get(key)
         } else {
             self.engine.stats.misses += 1;
+            None
         }
-        self.engine.store.db(db).get(key)
     }
 
     /// Looks a key up to be written, or only to be looked at: counts nothing.
