@@ -225,7 +225,9 @@ impl Reader {
 
 /// An engine that runs what another wrote.
 fn follower(setup: &Setup, at: Moment) -> Engine {
-    let mut engine = Engine::new(Setup { horizon: Horizon::NONE, ..setup.clone() }, at);
+    // Chance is its own, so that what is drawn and not replicated shows.
+    let seed = setup.seed.wrapping_add(1);
+    let mut engine = Engine::new(Setup { seed, horizon: Horizon::NONE, ..setup.clone() }, at);
     engine.store.treat_overdue(Overdue::Hidden);
     engine
 }
