@@ -69,6 +69,26 @@ async fn wait_answers_when_the_clients_own_writes_have_arrived_or_its_time_is_ov
 }
 
 #[tokio::test(start_paused = true)]
+async fn writes_that_the_log_cannot_hold_reach_the_replica_early() -> Tested {
+    let horizon = Horizon { writes: 2, ..Horizon::default() };
+    let replica_lag = Duration::from_secs(10);
+    let server = RedisServer::new(RedisOptions { horizon, replica_lag, ..RedisOptions::default() });
+    let (mut client, mut replica) = (server.connect(), server.connect_replica()?);
+    ask(&mut client, "SET k v").await?;
+    let mut other = server.connect();
+    tokio::spawn(async move {
+        sleep(Duration::from_secs(1)).await;
+        for line in ["SET a 1", "SET b 1"] {
+            let _ = ask(&mut other, line).await;
+        }
+        sleep(Duration::from_secs(60)).await;
+    });
+    assert_eq!(timed(&mut client, "WAIT 1 0").await?, (":1\r\n".to_owned(), 1000));
+    assert_eq!(ask(&mut replica, "EXISTS k a b").await?, ":1\r\n");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_jump_of_the_wall_clock_moves_no_arrival() -> Tested {
     let server = lagging(200);
     let mut client = server.connect();

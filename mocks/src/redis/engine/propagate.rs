@@ -109,6 +109,9 @@ impl Engine {
         if has_run_others || !changed && rewritten.is_empty() {
             return;
         }
+        if replica.noted == 0 {
+            replica.begin(&self.config);
+        }
         replica.noted += 1;
         let db = self.clients.get(&id).map_or(0, |client| client.db);
         if rewritten.is_empty() {
@@ -178,7 +181,7 @@ impl Engine {
         let next_read = replica.reader.as_ref().and_then(|reader| replica.log.writes().get(reader.writes));
         let next_end = replica.awaiting.first().map(|(end, _)| *end);
         let reached = next_read.map(|write| write.end).into_iter().chain(next_end).min();
-        let reached = reached.and_then(|end| replica.reaches_us(end));
+        let reached = reached.map(|end| replica.reaches_us(end).unwrap_or(self.at.elapsed_us));
         let reached = reached.map(|us| {
             let unix_us = self.at.unix_us.saturating_add(us - self.at.elapsed_us);
             unix_us.div_euclid(1000) + i64::from(unix_us.rem_euclid(1000) != 0)

@@ -95,11 +95,18 @@ impl Replica {
         self.log.end_of(self.log.reached(self.setup.replica_lag, now))
     }
 
-    /// When the replica is at `end` in the stream of all writes, on the clock that never jumps.
+    /// When the replica is at `end` in the stream of all writes, on the clock that never jumps; `None` if it is
+    /// there already, since writes that leave the log reach it whatever its lag.
     pub(super) fn reaches_us(&self, end: u64) -> Option<i64> {
         let writes = self.log.writes();
         let write = writes.get(writes.partition_point(|write| write.end < end))?;
         Some(write.at.elapsed_us.saturating_add(micros(self.setup.replica_lag)))
+            .filter(|_| end > self.log.end_of(0))
+    }
+
+    /// Takes over the parameters the server was started with, which no command in the log sets.
+    pub(super) fn begin(&mut self, config: &Config) {
+        self.base.config.clone_from(config);
     }
 
     /// Ends the write under way, and brings the engines to where they should be.
