@@ -16,6 +16,7 @@ impl Bench {
             expiry: Expiry::Exact,
             password: None,
             horizon: Horizon::default(),
+            replica_lag: Duration::ZERO,
             databases: 16,
             script_instructions: 1_000_000,
         };
