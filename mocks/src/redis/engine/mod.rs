@@ -418,6 +418,7 @@ impl Engine {
         self.close_write();
         outcome.unwrap_or_else(|error| {
             self.stats.count_error(error.code());
+            self.stats.count_failed(spec.name);
             Reply::Error(error.to_string())
         })
     }
@@ -443,6 +444,7 @@ impl Engine {
                 }
             }
         }
+        self.waiters.settled();
     }
 
     /// Ends all watches of a client.
@@ -510,6 +512,8 @@ impl Client {
     }
 }
 
+#[cfg(test)]
+mod stream_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
