@@ -11,7 +11,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 use squall_mocks::redis::engine::{self, ClientId, Engine, Moment, Setup};
-use squall_mocks::redis::store::{Place, Store, Value};
+use squall_mocks::redis::store::{Place, Store, Stream, Value};
 use squall_mocks::redis::{Expiry, Horizon, Lose};
 
 use crate::random::{command, show};
@@ -64,7 +64,8 @@ enum Step {
 /// Everything that was not expired at a time, or that is not at all if none is given.
 type Image = BTreeMap<Place, (Contents, Option<i64>)>;
 
-/// A value without what the real server would not replicate either: how it is held, and the order of a set.
+/// A value without what the real server does not replicate either: how a set is held and ordered, when consumers
+/// were last seen, how many entries a group has read.
 #[derive(Clone, Debug, PartialEq)]
 enum Contents {
     Set(BTreeSet<Bytes>),
@@ -74,6 +75,16 @@ enum Contents {
 fn image(store: &Store, now_ms: Option<i64>) -> Image {
     let contents = |value: &Value| match value {
         Value::Set(set) => Contents::Set(set.iter().collect()),
+        Value::Stream(stream) => {
+            let mut stream = Stream::clone(stream);
+            for group in stream.groups_mut().values_mut() {
+                group.entries_read = None;
+                for consumer in group.consumers().keys().cloned().collect::<Vec<_>>() {
+                    group.see(&consumer, 0);
+                }
+            }
+            Contents::Other(Value::Stream(stream.into()))
+        }
         other => Contents::Other(other.clone()),
     };
     let all =
