@@ -167,7 +167,7 @@ impl Conn<'_> {
             }
         }
         for ran in 0.. {
-            if let Some(left) = self.server.stalled_for() {
+            if let Some(left) = self.server.stalled_for(self.id) {
                 // At least a millisecond, so that a clock other than tokio's cannot make this spin.
                 return Some(Instant::now() + left.max(Duration::from_millis(1)));
             }
@@ -290,7 +290,7 @@ impl Conn<'_> {
             self.server.kill(*id);
         }
         if let Some(stall) = effects.stall {
-            self.server.stall_for(stall);
+            self.server.stall_for(self.id, stall);
         }
     }
 

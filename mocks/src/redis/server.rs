@@ -2,7 +2,8 @@
 //!
 //! The engine sits behind a lock that is held for one command at a time and never across an await, so a
 //! server works on one runtime, on several single-threaded ones sharing a thread, and on many threads.
-//! Connections run where [`RedisServer::serve`] or [`RedisServer::connect`] was called; the handle may be used
+//! A server may have a replica, which shares the lock and is reached by listeners of its own; it goes on when the
+//! server is down or stands still. Connections run where [`RedisServer::serve`] or [`RedisServer::connect`] was called; the handle may be used
 //! from anywhere.
 
 use std::collections::BTreeMap;
@@ -53,6 +54,13 @@ pub(super) struct Shared {
     armed_ms: AtomicI64,
 }
 
+/// Whom a client talks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Primary,
+    Replica,
+}
+
 /// How others reach a connection.
 #[derive(Default)]
 pub(super) struct Link {
@@ -99,6 +107,7 @@ impl RedisServer {
             expiry: options.expiry,
             password: options.password,
             horizon: options.horizon,
+            replica_lag: options.replica_lag,
             databases: options.databases,
             script_instructions: options.limits.script_instructions,
         };
@@ -133,6 +142,28 @@ impl RedisServer {
     /// # Errors
     /// As [`RedisServer::serve`].
     pub async fn serve_dyn(&self, listener: &mut dyn Listener) -> io::Result<()> {
+        self.accept(listener, Role::Primary).await
+    }
+
+    /// Serves connections to the server's replica: they see what was written
+    /// [`RedisOptions::replica_lag`] ago, and cannot write.
+    ///
+    /// # Errors
+    /// As [`RedisServer::serve`], or if the server has no replica, because its horizon holds no writes.
+    pub async fn serve_replica(&self, mut listener: impl Listener) -> io::Result<()> {
+        self.serve_replica_dyn(&mut listener).await
+    }
+
+    /// [`RedisServer::serve_replica`] for a listener whose transport is not known at compile time.
+    ///
+    /// # Errors
+    /// As [`RedisServer::serve_replica`].
+    pub async fn serve_replica_dyn(&self, listener: &mut dyn Listener) -> io::Result<()> {
+        self.check_replica()?;
+        self.accept(listener, Role::Replica).await
+    }
+
+    async fn accept(&self, listener: &mut dyn Listener, role: Role) -> io::Result<()> {
         let mut connections = JoinSet::new();
         let due = self.drive_due();
         tokio::pin!(due);
@@ -145,7 +176,7 @@ impl RedisServer {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    connections.spawn(self.clone().run_connection(stream, peer));
+                    connections.spawn(self.clone().run_connection(stream, peer, role));
                 }
                 Err(error) if concerns_one_peer(&error) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotConnected => return Ok(()),
@@ -168,19 +199,49 @@ impl RedisServer {
         Ok(address)
     }
 
+    /// [`RedisServer::start_tcp`] for the server's replica.
+    ///
+    /// # Errors
+    /// If the address cannot be listened on, or the server has no replica.
+    pub async fn start_replica_tcp(&self, address: &str) -> io::Result<SocketAddr> {
+        self.check_replica()?;
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        self.engine().set_replica_port(address.port());
+        let server = self.clone();
+        tokio::spawn(async move { server.serve_replica(listener).await });
+        Ok(address)
+    }
+
     /// A connection in memory, served on the current runtime.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn connect(&self) -> BoxStream {
+        self.connect_to(Role::Primary)
+    }
+
+    /// A connection in memory to the server's replica, served on the current runtime.
+    ///
+    /// # Errors
+    /// If the server has no replica, because its horizon holds no writes.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn connect_replica(&self) -> io::Result<BoxStream> {
+        self.check_replica()?;
+        Ok(self.connect_to(Role::Replica))
+    }
+
+    fn connect_to(&self, role: Role) -> BoxStream {
         let (near, far) = tokio::io::duplex(PIPE_BYTES);
         let server = self.clone();
         tokio::spawn(async move {
             let due = server.drive_due();
             tokio::select! {
                 biased;
-                () = server.clone().run_connection(Box::new(far), "memory:0".to_owned()) => {}
+                () = server.clone().run_connection(Box::new(far), "memory:0".to_owned(), role) => {}
                 () = due => {}
             }
         });
@@ -249,15 +310,22 @@ impl RedisServer {
         self.shared.due_moved.notify_waiters();
     }
 
-    /// The server stands still for this long: commands wait.
-    pub(super) fn stall_for(&self, duration: Duration) {
+    /// The server stands still for this long, if `id` is a client of it: commands wait. Its replica does not, and
+    /// a replica that is told to stand still only answers late.
+    pub(super) fn stall_for(&self, id: ClientId, duration: Duration) {
+        if Engine::is_of_replica(id) {
+            return;
+        }
         let until = self.shared.clock.elapsed().saturating_add(duration);
         let until = i64::try_from(until.as_micros()).unwrap_or(i64::MAX);
         self.shared.stalled_until_us.fetch_max(until, Ordering::AcqRel);
     }
 
-    /// How long the server goes on standing still.
-    pub(super) fn stalled_for(&self) -> Option<Duration> {
+    /// How long the server goes on standing still for a client.
+    pub(super) fn stalled_for(&self, id: ClientId) -> Option<Duration> {
+        if Engine::is_of_replica(id) {
+            return None;
+        }
         let until = u64::try_from(self.shared.stalled_until_us.load(Ordering::Acquire)).unwrap_or(0);
         if until == 0 {
             return None;
@@ -285,6 +353,14 @@ impl RedisServer {
         }
     }
 
+    /// Ends every connection to the server itself, none to its replica.
+    pub(super) fn kill_own(&self) {
+        for (_, link) in lock(&self.shared.connections).iter().filter(|(id, _)| !Engine::is_of_replica(**id))
+        {
+            link.kill();
+        }
+    }
+
     /// Ends every connection.
     pub(super) fn kill_all(&self) {
         for link in lock(&self.shared.connections).values() {
@@ -293,11 +369,11 @@ impl RedisServer {
     }
 
     /// Runs one connection to its end.
-    async fn run_connection(self, mut stream: BoxStream, peer: String) {
-        if self.shared.down.load(Ordering::Acquire) {
+    async fn run_connection(self, mut stream: BoxStream, peer: String, role: Role) {
+        if role == Role::Primary && self.shared.down.load(Ordering::Acquire) {
             return;
         }
-        let Some((id, link)) = self.register(peer) else {
+        let Some((id, link)) = self.register(peer, role) else {
             // The peer may be gone already; nothing depends on its hearing this.
             let _ = stream.write_all(b"-ERR max number of clients reached\r\n").await;
             return;
@@ -307,17 +383,28 @@ impl RedisServer {
     }
 
     /// Makes a connection known, unless there are too many.
-    fn register(&self, peer: String) -> Option<(ClientId, Arc<Link>)> {
+    fn register(&self, peer: String, role: Role) -> Option<(ClientId, Arc<Link>)> {
         let mut connections = lock(&self.shared.connections);
         if connections.len() >= self.shared.limits.clients {
             self.engine().count_rejected_connection();
             return None;
         }
         let now = self.now();
-        let id = self.engine().connect(peer, now);
+        let id = match role {
+            Role::Primary => self.engine().connect(peer, now),
+            Role::Replica => self.engine().connect_replica(peer, now)?,
+        };
         let link = Arc::new(Link::default());
         connections.insert(id, Arc::clone(&link));
         Some((id, link))
+    }
+
+    fn check_replica(&self) -> io::Result<()> {
+        if self.engine().has_replica() {
+            return Ok(());
+        }
+        let why = "the server has no replica, because the horizon of its options holds no writes";
+        Err(io::Error::new(io::ErrorKind::Unsupported, why))
     }
 
     /// Deletes keys and ends waits when they are due. Several may do so at a time.

@@ -31,6 +31,7 @@ pub const SEQUENCES: &[(&str, &str)] = &[
     ("streams", include_str!("golden/streams.txt")),
     ("stream_groups", include_str!("golden/stream_groups.txt")),
     ("stream_trims", include_str!("golden/stream_trims.txt")),
+    ("replication", include_str!("golden/replication.txt")),
     ("sets", include_str!("golden/sets.txt")),
     ("keys", include_str!("golden/keys.txt")),
 ];

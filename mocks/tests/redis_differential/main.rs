@@ -7,6 +7,7 @@
 mod choice;
 mod golden;
 mod random;
+mod replica;
 mod table;
 mod templates;
 mod wire;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         }
     }
     add("command_table_agrees".to_owned(), Box::new(table::agrees));
+    trials.push(Trial::test("replica_agrees", || replica::agrees().map_err(Into::into)));
     if let Err(why) = &servers {
         eprintln!("differential trials are ignored: {why}");
     }

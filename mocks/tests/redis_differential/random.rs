@@ -65,7 +65,8 @@ const FLOATS: &[&str] = &["0", "1", "-1.5", "0.1", "3.14", "1e2", "x", "-0.25", 
 const TIMES: &[&str] =
     &["0", "-1", "5000000", "7000000", "x", "9223372036854775807", "4102444800", "4102444800000"];
 
-fn command(template: Template) -> BoxedStrategy<Vec<Vec<u8>>> {
+/// A command line of a template, its holes filled by chance.
+pub fn command(template: Template) -> BoxedStrategy<Vec<Vec<u8>>> {
     let any_of =
         |options: &'static [&'static str]| proptest::sample::select(options).prop_map(str::to_owned).boxed();
     let hole = |word: &'static str| -> BoxedStrategy<String> {
@@ -129,7 +130,8 @@ pub fn agree(pair: &mut Pair<'_>, command: &[Vec<u8>]) -> Result<(), String> {
     if same(command, &real, &mock) { Ok(()) } else { Err(format!("real {real:?}\nmock {mock:?}")) }
 }
 
-fn show(command: &[Vec<u8>]) -> String {
+/// A command line to be read.
+pub fn show(command: &[Vec<u8>]) -> String {
     let words = command.iter().map(|word| format!("{:?}", String::from_utf8_lossy(word)));
     words.collect::<Vec<_>>().join(" ")
 }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use squall_mocks::Clock;
-use squall_mocks::redis::{RedisOptions, RedisServer};
+use squall_mocks::redis::{Horizon, RedisOptions, RedisServer};
 
 /// A real server and a mock. Trials take turns: both servers are one state.
 pub struct Servers {
@@ -41,7 +41,9 @@ impl Servers {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.map_err(|error| error.to_string())?;
         let mock = runtime.block_on(async {
-            let server = RedisServer::new(RedisOptions { clock: Clock::system(), ..RedisOptions::default() });
+            // The real server has no replica either.
+            let (clock, horizon) = (Clock::system(), Horizon::NONE);
+            let server = RedisServer::new(RedisOptions { clock, horizon, ..RedisOptions::default() });
             server.start_tcp("127.0.0.1:0").await
         });
         let mock = mock.map_err(|error| error.to_string())?;

@@ -57,7 +57,6 @@ impl Engine {
             }
             return Reply::Status("QUEUED".into());
         }
-        self.store.begin_write(self.at.elapsed_us);
         self.call(id, spec, &args)
     }
 

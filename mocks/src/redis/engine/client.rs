@@ -70,6 +70,8 @@ pub(crate) struct Client {
     pub(crate) never_evict: bool,
     /// The command that waits for a key.
     pub(crate) waiting: Option<Box<Waiting>>,
+    /// Where the stream of all writes ended when its last command was over.
+    pub(crate) written_to: u64,
 }
 
 /// What `CLIENT REPLY` chose.
@@ -124,6 +126,7 @@ impl Client {
             watch_broken: false,
             never_evict: false,
             waiting: None,
+            written_to: 0,
         }
     }
 

@@ -8,7 +8,7 @@ use super::parameters::{Kind, PARAMETERS};
 use crate::redis::glob;
 
 /// The values of all parameters.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     values: BTreeMap<&'static str, (String, Kind)>,
     /// Copies of what is read on every command.

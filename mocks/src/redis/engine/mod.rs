@@ -15,12 +15,16 @@ pub(crate) mod cmd;
 mod collection;
 mod config;
 mod error;
+mod log;
 mod long_double;
 mod lua;
 pub(crate) mod notify;
 pub(crate) mod number;
+mod outage;
 mod parameters;
+mod propagate;
 mod pubsub;
+pub(crate) mod replica;
 pub(crate) mod stats;
 pub(crate) mod table;
 pub(crate) mod wait;
@@ -33,18 +37,20 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::redis::resp::{Limits, Reply};
-use crate::redis::store::{Blob, Horizon, Lose, Place, Store};
+use crate::redis::store::{Place, Store};
 
 use call::Call;
 use client::{Client, Clients, Replies};
 use config::Config;
 use lua::Scripts;
 use pubsub::PubSub;
+use replica::{Link, Replica};
 use stats::Stats;
 use wait::Waiters;
 
 pub use client::ClientId;
 pub use error::CmdError;
+pub use log::{Horizon, Lose};
 pub use table::{Spec, all as commands};
 
 /// The version this engine behaves as, and reports.
@@ -92,6 +98,8 @@ pub struct Setup {
     pub password: Option<String>,
     /// How far back a failover can lose writes.
     pub horizon: Horizon,
+    /// How much later than the server its replica has what was written.
+    pub replica_lag: Duration,
     /// Databases that `SELECT` reaches.
     pub databases: usize,
     /// VM instructions after which a script is stopped.
@@ -153,6 +161,9 @@ pub struct Engine {
     pub(crate) in_transaction: bool,
     /// What replicas are to run instead of the command under way.
     pub(crate) rewritten: Vec<Vec<Bytes>>,
+    pub(crate) replica: Option<Box<Replica>>,
+    /// The primary whose replica this is.
+    pub(crate) link: Option<Link>,
     deliveries: Vec<Delivery>,
     expired: Vec<Place>,
     expiry: Expiry,
@@ -165,13 +176,14 @@ impl Engine {
     pub fn new(setup: Setup, at: Moment) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(setup.seed);
         let mut config = Config::new();
+        let replica = Replica::new(&setup, at);
         config.force("databases", setup.databases.to_string());
         config.force("requirepass", setup.password.unwrap_or_default());
         if let Expiry::Redis { hz } = setup.expiry {
             config.force("hz", hz.to_string());
         }
         Self {
-            store: Store::new(setup.databases.max(1), setup.horizon),
+            store: Store::new(setup.databases.max(1)),
             clients: Clients::default(),
             config,
             stats: Stats::default(),
@@ -191,6 +203,8 @@ impl Engine {
             waiters: Waiters::default(),
             in_transaction: false,
             rewritten: Vec::new(),
+            replica,
+            link: None,
             deliveries: Vec::new(),
             expired: Vec::new(),
             expiry: setup.expiry,
@@ -210,6 +224,9 @@ impl Engine {
 
     /// A client's connection is gone.
     pub fn disconnect(&mut self, id: ClientId) {
+        if let Some(reader) = self.reader_for(id, None) {
+            return reader.disconnect(id);
+        }
         self.unwatch(id);
         self.forget_wait(id);
         self.clients.remove(&id);
@@ -218,29 +235,36 @@ impl Engine {
     /// Whether a client is connected.
     #[must_use]
     pub fn is_connected(&self, id: ClientId) -> bool {
-        self.clients.contains_key(&id)
+        self.reader_of(id).unwrap_or(self).clients.contains_key(&id)
     }
 
     /// What a client may send; `None` while it waits, when nothing else of what it sent may run.
     #[must_use]
     pub fn may_send(&self, id: ClientId) -> Option<Limits> {
-        let client = self.clients.get(&id);
+        let engine = self.reader_of(id).unwrap_or(self);
+        let client = engine.clients.get(&id);
         if client.is_some_and(|client| client.waiting.is_some()) {
             return None;
         }
         let authenticated = client.is_some_and(|client| client.authenticated);
-        let authenticated = authenticated || self.password().is_empty();
-        Some(Limits { bulk_bytes: self.config.bulk_bytes, authenticated })
+        let authenticated = authenticated || engine.password().is_empty();
+        Some(Limits { bulk_bytes: engine.config.bulk_bytes, authenticated })
     }
 
     /// Runs one command of a client at the time `at`.
     pub fn exec(&mut self, id: ClientId, args: Vec<Bytes>, at: Moment) -> Effects {
+        if let Some(reader) = self.reader_for(id, Some(at)) {
+            return reader.exec(id, args, at);
+        }
         self.at = at;
         let reply = self.dispatch(id, args);
+        self.close_write();
+        let written_to = self.replica.as_ref().map_or(0, |replica| replica.end());
         self.serve_ready();
         let (reply, protocol) = match self.clients.get_mut(&id) {
             Some(client) => {
                 client.used = at;
+                client.written_to = written_to;
                 (client.filter_reply(reply), client.protocol)
             }
             None => (None, 2),
@@ -256,6 +280,9 @@ impl Engine {
 
     /// Answers an error line for a command that is not run, as if the server had refused it.
     pub fn inject(&mut self, id: ClientId, args: &[Bytes], line: String) -> Effects {
+        if let Some(reader) = self.reader_for(id, None) {
+            return reader.inject(id, args, line);
+        }
         let reply = self.refuse(id, args, CmdError::new(line));
         let client = self.clients.get_mut(&id);
         let (reply, protocol) =
@@ -270,7 +297,9 @@ impl Engine {
             self.store.expire_all_due(at.unix_ms());
         }
         self.settle();
+        self.close_write();
         self.serve_ready();
+        self.run_replica();
         self.end_overdue_waits();
     }
 
@@ -278,11 +307,11 @@ impl Engine {
     #[must_use]
     pub fn next_due_ms(&self) -> Option<i64> {
         let waits = self.waiters.next_deadline_ms();
-        self.next_expiry_ms().into_iter().chain(waits).min()
+        self.next_expiry_ms().into_iter().chain(waits).chain(self.replica_due_ms()).min()
     }
 
     fn next_expiry_ms(&self) -> Option<i64> {
-        if !self.active_expiry {
+        if !self.active_expiry || !self.store.deletes_overdue() {
             return None;
         }
         // The deadline itself still belongs to the key.
@@ -300,7 +329,9 @@ impl Engine {
 
     /// What is to be sent beside the answers, in order, since the last call.
     pub fn take_deliveries(&mut self) -> Vec<Delivery> {
-        std::mem::take(&mut self.deliveries)
+        let mut deliveries = std::mem::take(&mut self.deliveries);
+        deliveries.append(&mut self.take_replica_deliveries());
+        deliveries
     }
 
     /// Whether there is something to be sent beside the answers.
@@ -319,54 +350,6 @@ impl Engine {
     /// Keys that expired since the last call, in order.
     pub fn take_expired(&mut self) -> Vec<Place> {
         std::mem::take(&mut self.expired)
-    }
-
-    /// A replica that lags takes over: its writes end where `lose` says, every connection is closed, scripts
-    /// and their cache are the replica's own. Answers how many writes were lost.
-    pub fn failover(&mut self, lose: Lose, at: Moment) -> usize {
-        let lost = self.store.lose(lose, at.elapsed_us);
-        self.begin_another_process(at);
-        lost
-    }
-
-    /// The process stops and starts again. `lose` says what its files had not kept; `None` if they kept
-    /// nothing at all. Answers how many writes were lost, of those that the journal still knew.
-    pub fn restart(&mut self, lose: Option<Lose>, at: Moment) -> usize {
-        let lost = match lose {
-            Some(lose) => self.store.lose(lose, at.elapsed_us),
-            None => {
-                let known = self.store.lose(Lose::LastWrites(usize::MAX), at.elapsed_us);
-                self.store.forget_everything();
-                known
-            }
-        };
-        self.begin_another_process(at);
-        self.stats = Stats::default();
-        lost
-    }
-
-    /// Deletes keys in every database that match a pattern, as eviction does. Answers how many.
-    pub fn evict(&mut self, pattern: &[u8], at: Moment) -> usize {
-        self.at = at;
-        self.store.begin_write(at.elapsed_us);
-        let mut count = 0;
-        for db in 0..self.store.databases() {
-            let matching = self.store.db(db).keys().filter(|key| crate::redis::glob::matches(pattern, key));
-            let matching: Vec<Bytes> = matching.map(Blob::to_bytes).collect();
-            count += matching.iter().filter(|key| self.store.remove(db, key).is_some()).count();
-        }
-        self.stats.evicted += u64::try_from(count).unwrap_or(u64::MAX);
-        self.settle();
-        count
-    }
-
-    /// Empties every database. Answers how many keys there were.
-    pub fn flush_all(&mut self, at: Moment) -> usize {
-        self.at = at;
-        self.store.begin_write(at.elapsed_us);
-        let count = (0..self.store.databases()).map(|db| self.store.flush(db)).sum();
-        self.settle();
-        count
     }
 
     /// Whether writes are refused, as a replica refuses them.
@@ -399,16 +382,19 @@ impl Engine {
     /// The name and number of a client, for matching rules.
     #[must_use]
     pub fn client_name(&self, id: ClientId) -> Bytes {
-        self.clients.get(&id).map(|client| client.name.clone()).unwrap_or_default()
+        let engine = self.reader_of(id).unwrap_or(self);
+        engine.clients.get(&id).map(|client| client.name.clone()).unwrap_or_default()
     }
 
     /// Runs a command for a client that may have it run: no checks but those of the command itself.
     pub(crate) fn call(&mut self, id: ClientId, spec: &'static Spec, args: &[Bytes]) -> Reply {
         self.rewritten.clear();
+        let before = self.before_command();
         let outcome = (spec.run)(&mut Call { engine: self, client: id, spec, args });
         if self.store.has_news() {
             self.settle();
         }
+        self.log_command(before, id, args);
         self.stats.count_call(spec.name, outcome.is_err());
         match outcome {
             Ok(reply) => {
@@ -429,9 +415,11 @@ impl Engine {
     /// Runs the command of a client that waited once more; it was counted when it came.
     pub(crate) fn rerun(&mut self, id: ClientId, spec: &'static Spec, args: &[Bytes]) -> Reply {
         self.rewritten.clear();
-        self.store.begin_write(self.at.elapsed_us);
+        let before = self.before_command();
         let outcome = (spec.run)(&mut Call { engine: self, client: id, spec, args });
         self.settle();
+        self.log_command(before, id, args);
+        self.close_write();
         outcome.unwrap_or_else(|error| {
             self.stats.count_error(error.code());
             self.stats.count_failed(spec.name);
@@ -445,6 +433,7 @@ impl Engine {
         self.stats.expired += u64::try_from(expired.len()).unwrap_or(u64::MAX);
         for (db, key) in &expired {
             self.notify(notify::EXPIRED, "expired", *db, key);
+            self.log_own(*db, vec![Bytes::from_static(b"del"), key.clone()], false);
         }
         if self.expired.len() < REMEMBERED_EXPIRIES {
             self.expired.extend(expired);
@@ -484,20 +473,6 @@ impl Engine {
 
     pub(crate) fn password(&self) -> &str {
         &self.config.password
-    }
-
-    fn begin_another_process(&mut self, at: Moment) {
-        self.at = at;
-        self.started = at;
-        self.clients.clear();
-        self.watched.clear();
-        self.waiters = Waiters::default();
-        self.pubsub = PubSub::default();
-        self.deliveries.clear();
-        self.scripts.flush();
-        self.store.note_touched(false);
-        self.store.forget_history();
-        self.run_id = cmd::server::random_hex(&mut self.rng);
     }
 }
 
@@ -541,8 +516,6 @@ impl Client {
     }
 }
 
-#[cfg(test)]
-mod journal_tests;
 #[cfg(test)]
 mod stream_tests;
 #[cfg(test)]

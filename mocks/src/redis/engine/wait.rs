@@ -7,7 +7,8 @@
 //!
 //! Deadlines are times of the wall clock, as in Redis, so a clock that jumps ends waits early or late.
 //!
-//! What is not here: waiting for replicas and for the end of a pause, which no key ends.
+//! What is not here: waiting for the end of a pause. Waiting for replicas, which no key ends, is in part: who
+//! waits, and until when; `replica.rs` says when they have got there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +32,8 @@ pub(crate) enum Kind {
     /// A stream with a group: whoever waits for it must also hear that it is gone.
     StreamGroup,
     Zset,
+    /// None: the client waits for replicas to be at this place in the stream of all writes.
+    Replicas(u64),
 }
 
 impl Kind {
@@ -40,6 +43,7 @@ impl Kind {
             Self::Stream => matches!(value, Some(Value::Stream(_))),
             Self::StreamGroup => true,
             Self::Zset => matches!(value, Some(Value::Zset(_))),
+            Self::Replicas(_) => false,
         }
     }
 }
@@ -51,6 +55,13 @@ pub(crate) struct Waiting {
     places: Vec<Place>,
     kind: Kind,
     deadline_ms: Option<i64>,
+}
+
+impl Waiting {
+    /// What ends it.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
 }
 
 impl std::fmt::Debug for Waiting {
@@ -175,7 +186,8 @@ impl Engine {
     /// Whether a client waits: nothing else of what it sent may run.
     #[must_use]
     pub fn is_waiting(&self, id: ClientId) -> bool {
-        self.clients.get(&id).is_some_and(|client| client.waiting.is_some())
+        let engine = self.reader_of(id).unwrap_or(self);
+        engine.clients.get(&id).is_some_and(|client| client.waiting.is_some())
     }
 
     fn wait(&mut self, id: ClientId, waiting: Waiting) {
@@ -226,7 +238,17 @@ impl Engine {
             if deadline >= now {
                 break;
             }
-            self.unblock(id, Reply::NullArray);
+            let reply = self.timeout_reply(id);
+            self.unblock(id, reply);
+        }
+    }
+
+    /// What a client is answered whose wait ends without what it waited for.
+    pub(crate) fn timeout_reply(&self, id: ClientId) -> Reply {
+        let waiting = self.clients.get(&id).and_then(|client| client.waiting.as_deref());
+        match waiting.map(|waiting| waiting.kind) {
+            Some(Kind::Replicas(end)) => Reply::Int(self.replicas_at(end)),
+            _ => Reply::NullArray,
         }
     }
 

@@ -47,7 +47,7 @@ impl Hasher for FixedHasher {
 }
 
 /// One database.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Db {
     keys: IndexMap<Blob, Entry, FixedState>,
     deadlines: BTreeSet<(i64, Blob)>,

@@ -1,7 +1,7 @@
 //! What a key holds, and how Redis would have encoded it (`OBJECT ENCODING`).
 //!
-//! Collections are shared until they are written, so that the journal's image of a value costs nothing to
-//! take; the next write to that key then copies the collection once.
+//! Collections are shared until they are written: by whoever reads one while keys change, and by a replica that
+//! was just copied. The next write to such a key copies the collection, once.
 
 use std::sync::Arc;
 

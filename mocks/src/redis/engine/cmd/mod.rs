@@ -18,6 +18,7 @@ mod list_move;
 mod list_pos;
 pub(crate) mod object;
 mod random;
+pub(crate) mod replication;
 mod scan;
 pub(crate) mod script;
 pub(crate) mod server;

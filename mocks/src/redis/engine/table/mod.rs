@@ -10,6 +10,7 @@ pub(crate) mod flags;
 mod hash;
 mod keyspace;
 mod list;
+mod replication;
 mod script;
 mod server;
 mod set;
@@ -160,6 +161,12 @@ impl Spec {
         self.subcommands
     }
 
+    /// Whether the command may change data.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.has(flags::WRITE)
+    }
+
     /// Whether the command has all of `flags`.
     pub(crate) fn has(&self, flags: u32) -> bool {
         self.flags & flags == flags
@@ -207,6 +214,7 @@ pub fn all() -> &'static [&'static Spec] {
             hash::TABLE,
             keyspace::TABLE,
             list::TABLE,
+            replication::TABLE,
             script::TABLE,
             server::TABLE,
             set::TABLE,
