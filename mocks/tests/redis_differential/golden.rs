@@ -30,4 +30,7 @@ pub const SEQUENCES: &[(&str, &str)] = &[
     ("sorted_set_ranges", include_str!("golden/sorted_set_ranges.txt")),
     ("sets", include_str!("golden/sets.txt")),
     ("keys", include_str!("golden/keys.txt")),
+    ("bitmaps", include_str!("golden/bitmaps.txt")),
+    ("positions", include_str!("golden/positions.txt")),
+    ("sorting", include_str!("golden/sorting.txt")),
 ];

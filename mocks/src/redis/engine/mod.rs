@@ -15,6 +15,7 @@ pub(crate) mod cmd;
 mod collection;
 mod config;
 mod error;
+pub(crate) mod geohash;
 mod long_double;
 mod lua;
 pub(crate) mod number;

@@ -98,6 +98,11 @@ impl Store {
         self.dbs[db].get_mut(key).map(|entry| &mut entry.value)
     }
 
+    /// A value to be changed in a way that does not count as a change: how it is held, or what is cached in it.
+    pub fn reshape(&mut self, db: usize, key: &Bytes) -> Option<&mut Value> {
+        self.dbs[db].get_mut(key).map(|entry| &mut entry.value)
+    }
+
     /// Sets a key, replacing value and deadline.
     pub fn put(&mut self, db: usize, key: &Bytes, value: Value, deadline_ms: Option<i64>, now_ms: i64) {
         let entry = Entry { value, deadline_ms, used_ms: now_ms };

@@ -141,10 +141,15 @@ impl Str {
 
     /// Changes the bytes in place, copying them only if someone else holds them.
     pub fn modify(&mut self, change: impl FnOnce(&mut BytesMut)) {
-        let mut data =
-            std::mem::take(&mut self.data).try_into_mut().unwrap_or_else(|data| BytesMut::from(&data[..]));
+        let mut data = self.take();
         change(&mut data);
         *self = Self::raw(data.freeze());
+    }
+
+    /// Takes the bytes out to be changed, copying them only if someone else holds them.
+    #[must_use]
+    pub fn take(&mut self) -> BytesMut {
+        std::mem::take(&mut self.data).try_into_mut().unwrap_or_else(|data| BytesMut::from(&data[..]))
     }
 
     fn encoding(&self) -> &'static str {

@@ -1,11 +1,15 @@
 //! The commands, one file per group. The table says which function runs which command.
 
+pub(crate) mod bit;
+pub(crate) mod bitfield;
 pub(crate) mod client;
 pub(crate) mod command;
 pub(crate) mod config;
 pub(crate) mod connection;
 pub(crate) mod debug;
 pub(crate) mod expire;
+pub(crate) mod geo;
+pub(crate) mod geo_search;
 pub(crate) mod hash;
 pub(crate) mod hash_scan;
 mod help;
@@ -16,6 +20,7 @@ pub(crate) mod list;
 mod list_move;
 mod list_pos;
 pub(crate) mod object;
+mod partial_sort;
 mod random;
 mod scan;
 pub(crate) mod script;
@@ -23,6 +28,7 @@ pub(crate) mod server;
 pub(crate) mod set;
 mod set_algebra;
 mod set_random;
+pub(crate) mod sort;
 pub(crate) mod string;
 pub(crate) mod transaction;
 pub(crate) mod zset;
