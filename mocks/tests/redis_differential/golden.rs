@@ -32,5 +32,6 @@ pub const SEQUENCES: &[(&str, &str)] = &[
     ("keys", include_str!("golden/keys.txt")),
     ("bitmaps", include_str!("golden/bitmaps.txt")),
     ("positions", include_str!("golden/positions.txt")),
+    ("sketches", include_str!("golden/sketches.txt")),
     ("sorting", include_str!("golden/sorting.txt")),
 ];

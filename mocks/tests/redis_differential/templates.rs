@@ -337,13 +337,40 @@ const BITMAPS: &[Template] = &[
     "lpush K V",
 ];
 
+const SKETCHES: &[Template] = &[
+    "pfadd K",
+    "pfadd K V",
+    "pfadd K M M M",
+    "pfadd K V I N P T",
+    "pfadd K aa/ab/ac/ad/ae/af ba/bb/bc/bd/be/bf ca/cb/cc/cd/ce/cf da/db/dc/dd/de",
+    "pfcount K",
+    "pfcount K K",
+    "pfmerge K K",
+    "pfmerge K K K",
+    "pfdebug encoding K",
+    "pfdebug decode K",
+    "pfdebug todense K",
+    "get K",
+    "config set hll-sparse-max-bytes 20/30/3000/3000",
+    "setrange K 16/17/18/20/5 V",
+    "append K V",
+    "setbit K 39/63/128/135/140/150 0/1",
+    "object encoding K",
+    "strlen K",
+    "copy K K replace",
+    "expire K T",
+    "ttl K",
+    "set K V",
+    "del K",
+];
+
 const SORTING: &[Template] = &[
     "rpush K M M M",
     "rpush K I 1 2 3",
     "rpush K 5 4 3 2 1 10 9 8 7 6",
     "sadd K 1 2 3",
     "sadd K 0/1/2/3/-7",
-    "zadd z P M P M",
+    "zadd z N M N M",
     "sort z -/alpha -/desc",
     "sort z by nosort -/desc limit I I",
     "sort z store K",
@@ -409,10 +436,11 @@ const POSITIONS: &[Template] = &[
 ];
 
 /// Names and templates.
-pub fn groups() -> [(&'static str, &'static [Template]); 12] {
+pub fn groups() -> [(&'static str, &'static [Template]); 13] {
     [
         ("bitmaps", BITMAPS),
         ("positions", POSITIONS),
+        ("sketches", SKETCHES),
         ("sorting", SORTING),
         ("strings", STRINGS),
         ("keys", KEYS),

@@ -78,11 +78,12 @@ impl Servers {
 }
 
 /// What brings a server back to how it started.
-const RESET: [&str; 6] = [
+const RESET: [&str; 7] = [
     "flushall",
     "script flush",
     "config resetstat",
     "debug set-active-expire 0",
+    "config set hll-sparse-max-bytes 3000",
     "config set set-max-intset-entries 512",
     "config set zset-max-listpack-entries 128 zset-max-listpack-value 64",
 ];

@@ -16,6 +16,7 @@ mod collection;
 mod config;
 mod error;
 pub(crate) mod geohash;
+pub(crate) mod hll;
 mod long_double;
 mod lua;
 pub(crate) mod notify;

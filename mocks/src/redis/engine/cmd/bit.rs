@@ -3,10 +3,13 @@
 //! Bit 0 is the highest bit of the first byte. A string grows to the byte of the last bit written and never
 //! beyond `proto-max-bulk-len`, which bounds offsets.
 
+use std::collections::BTreeMap;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::error::CmdError;
+use crate::redis::engine::notify::{GENERIC, STRING};
 use crate::redis::engine::number::strict_i64;
 use crate::redis::resp::Reply;
 use crate::redis::store::{Str, Value};
@@ -22,14 +25,10 @@ pub(crate) fn setbit(call: &mut Call<'_>) -> Outcome {
         _ => return Err(NOT_A_BIT),
     };
     let mut target = Target::open(call, offset)?;
-    let (byte, mask) = (offset / 8, 0x80 >> (offset % 8));
-    let before = target.data[byte] & mask != 0;
-    target.changes = usize::from(target.grew || before != on);
-    if on {
-        target.data[byte] |= mask;
-    } else {
-        target.data[byte] &= !mask;
-    }
+    let (byte, mask) = (target.byte(offset / 8), 0x80 >> (offset % 8));
+    let before = byte & mask != 0;
+    target.write(offset / 8, if on { byte | mask } else { byte & !mask });
+    target.changes = usize::from(target.grows() || before != on);
     target.close(call);
     Ok(Reply::flag(before))
 }
@@ -46,45 +45,70 @@ pub(super) fn checked(call: &Call<'_>, offset: i64) -> Result<usize, CmdError> {
     if offset / 8 >= call.engine.config.bulk_bytes { Err(BAD_OFFSET) } else { Ok(offset) }
 }
 
-/// A string that bits are written to: taken out of its key, or made, and long enough.
+/// A string that bits are written to: the command's key, and what will be different in it.
 pub(super) struct Target {
-    pub(super) data: BytesMut,
-    /// Whether the string is new or longer than before, which makes any write a change.
-    pub(super) grew: bool,
+    before: Option<Bytes>,
+    length: usize,
+    written: BTreeMap<usize, u8>,
     /// Changes to count.
     pub(super) changes: usize,
-    is_new: bool,
 }
 
 impl Target {
-    /// The string of the command's key, long enough to hold the bit at `last`.
+    /// The string of the command's key, to become long enough for the bit at `last`.
     pub(super) fn open(call: &mut Call<'_>, last: usize) -> Result<Self, CmdError> {
-        let (key, db) = (&call.args[1], call.db());
-        let is_new = call.look_str(key)?.is_none();
-        let mut data = match call.engine.store.reshape(db, key) {
-            Some(Value::Str(text)) => text.take(),
-            _ => BytesMut::new(),
-        };
-        let (before, length) = (data.len(), last / 8 + 1);
-        if length > before {
-            data.resize(length, 0);
-        }
-        Ok(Self { grew: data.len() > before, changes: 0, is_new, data })
+        let before = call.look_str(&call.args[1])?;
+        Ok(Self { before, length: last / 8 + 1, written: BTreeMap::new(), changes: 0 })
     }
 
-    /// Puts the string into its key. The real server makes room, and a plain string of an integer, before it
-    /// knows whether anything will change, so that is kept even if nothing counts as a change.
+    #[cfg(test)]
+    pub(super) fn of(data: Vec<u8>) -> Self {
+        Self { length: data.len(), before: Some(data.into()), written: BTreeMap::new(), changes: 0 }
+    }
+
+    /// Whether the string is new or becomes longer, which makes any write a change.
+    pub(super) fn grows(&self) -> bool {
+        self.before.as_ref().is_none_or(|before| before.len() < self.length)
+    }
+
+    /// The byte at a position as it is now; behind the end there are zeros.
+    pub(super) fn byte(&self, at: usize) -> u8 {
+        let before = || self.before.as_ref().and_then(|before| before.get(at)).copied();
+        self.written.get(&at).copied().or_else(before).unwrap_or(0)
+    }
+
+    /// Sets a byte within the length that was asked for.
+    pub(super) fn write(&mut self, at: usize, byte: u8) {
+        self.written.insert(at, byte);
+    }
+
+    /// Writes the string. The real server makes room, and a plain string of an integer, before it knows
+    /// whether anything will change, so that is kept even if nothing counts as a change.
     pub(super) fn close(self, call: &mut Call<'_>) {
-        let (key, db) = (&call.args[1], call.db());
-        let value = Value::Str(Str::raw(self.data.freeze()));
-        if self.is_new {
-            call.put(key, value, None);
-        } else if self.changes > 0
-            && let Some(place) = call.edit(key)
-        {
-            *place = value;
-        } else if let Some(place) = call.engine.store.reshape(db, key) {
-            *place = value;
+        let (key, db, is_new) = (&call.args[1], call.db(), self.before.is_none());
+        // While it is held, the bytes cannot be changed in place.
+        drop(self.before);
+        let (length, written, changes) = (self.length, self.written, self.changes);
+        let apply = |data: &mut BytesMut| {
+            if data.len() < length {
+                data.resize(length, 0);
+            }
+            for (at, byte) in written {
+                data[at] = byte;
+            }
+        };
+        if is_new {
+            let mut data = BytesMut::new();
+            apply(&mut data);
+            call.put(key, Value::Str(Str::raw(data.freeze())), None);
+        } else {
+            let place = if changes > 0 { call.edit(key) } else { call.engine.store.reshape(db, key) };
+            if let Some(Value::Str(text)) = place {
+                text.modify(apply);
+            }
+        }
+        if changes > 0 {
+            call.notify(STRING, "setbit", key);
         }
     }
 }
@@ -119,8 +143,9 @@ pub(crate) fn bitop(call: &mut Call<'_>) -> Outcome {
     let target = &call.args[2];
     if length > 0 {
         call.put(target, Value::Str(Str::raw(result.freeze())), None);
-    } else {
-        call.delete(target);
+        call.notify(STRING, "set", target);
+    } else if call.delete(target) {
+        call.notify(GENERIC, "del", target);
     }
     Ok(Reply::count(length))
 }

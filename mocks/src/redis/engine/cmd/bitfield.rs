@@ -58,7 +58,12 @@ pub(crate) fn bitfield_ro(call: &mut Call<'_>) -> Outcome {
 
 fn read(call: &mut Call<'_>, steps: &[(Field, Step)]) -> Outcome {
     let data = call.read_str(&call.args[1])?.unwrap_or_default();
-    Ok(Reply::Array(steps.iter().map(|(field, _)| Reply::Int(field.get(&data))).collect()))
+    Ok(Reply::Array(
+        steps
+            .iter()
+            .map(|(field, _)| Reply::Int(field.get(|at| data.get(at).copied().unwrap_or(0))))
+            .collect(),
+    ))
 }
 
 fn parse(call: &Call<'_>) -> Result<Vec<(Field, Step)>, CmdError> {
@@ -94,7 +99,7 @@ fn parse(call: &Call<'_>) -> Result<Vec<(Field, Step)>, CmdError> {
 }
 
 fn write(target: &mut Target, field: Field, step: Step) -> Reply {
-    let before = field.get(&target.data);
+    let before = field.get(|at| target.byte(at));
     let (wanted, overflow) = match step {
         Step::Get => return Reply::Int(before),
         Step::Set(value, overflow) => (field.fit(value, 0, overflow), overflow),
@@ -104,8 +109,8 @@ fn write(target: &mut Target, field: Field, step: Step) -> Reply {
         debug_assert!(overflow == Overflow::Fail, "only FAIL writes nothing");
         return Reply::Null;
     };
-    field.set(&mut target.data, after);
-    target.changes += usize::from(target.grew || before != after);
+    field.set(target, after);
+    target.changes += usize::from(target.grows() || before != after);
     Reply::Int(if matches!(step, Step::Set(..)) { before } else { after })
 }
 
@@ -131,32 +136,27 @@ impl Field {
         Ok(Self { offset: checked(call, offset)?, bits, signed })
     }
 
-    /// The integer in `data`, which goes on in zeros.
-    fn get(self, data: &[u8]) -> i64 {
+    /// The integer in bytes.
+    fn get(self, byte: impl Fn(usize) -> u8) -> i64 {
         let mut value = 0_u64;
         for at in self.offset..self.offset + self.bits {
-            let bit = data.get(at / 8).map_or(0, |byte| byte >> (7 - at % 8) & 1);
-            value = value << 1 | u64::from(bit);
+            value = value << 1 | u64::from(byte(at / 8) >> (7 - at % 8) & 1);
         }
         self.extended(value)
     }
 
-    /// Writes an integer into `data`, which is long enough.
-    fn set(self, data: &mut [u8], value: i64) {
+    fn set(self, target: &mut Target, value: i64) {
         for (index, at) in (self.offset..self.offset + self.bits).enumerate() {
-            let mask = 0x80 >> (at % 8);
-            if value >> (self.bits - 1 - index) & 1 == 1 {
-                data[at / 8] |= mask;
-            } else {
-                data[at / 8] &= !mask;
-            }
+            let (byte, mask) = (target.byte(at / 8), 0x80 >> (at % 8));
+            let on = value >> (self.bits - 1 - index) & 1 == 1;
+            target.write(at / 8, if on { byte | mask } else { byte & !mask });
         }
     }
 
-    /// The low bits as an integer of this type.
+    /// The low bits as an integer of this type; of no bits, zero.
     #[expect(clippy::cast_possible_wrap, reason = "two's complement is the format")]
     fn extended(self, value: u64) -> i64 {
-        let unused = 64 - self.bits;
+        let unused = 64 - self.bits.max(1);
         if self.signed { (value << unused) as i64 >> unused } else { (value << unused >> unused) as i64 }
     }
 
@@ -212,19 +212,19 @@ mod tests {
         fn a_field_reads_back_what_was_written_and_leaves_its_neighbours(
             (offset, bits, signed) in (0_usize..20, 1_usize..64, any::<bool>()),
             value in any::<i64>(),
-            mut data in prop::collection::vec(any::<u8>(), 11..12),
+            data in prop::collection::vec(any::<u8>(), 11..12),
         ) {
             let field = Field { offset, bits, signed };
             let fits = field.fit(value, 0, Overflow::Wrap).unwrap_or(0);
-            let (head, tail) = (
-                Field { offset: 0, bits: offset.max(1), signed: false },
-                Field { offset: offset + bits, bits: 3, signed: false },
-            );
-            let neighbours = |data: &[u8]| (if offset > 0 { head.get(data) } else { 0 }, tail.get(data));
-            let before = neighbours(&data);
-            field.set(&mut data, fits);
-            prop_assert_eq!(field.get(&data), fits);
-            prop_assert_eq!(neighbours(&data), before);
+            let head = Field { offset: 0, bits: offset, signed: false };
+            let tail = Field { offset: offset + bits, bits: 3, signed: false };
+            let mut target = Target::of(data);
+            let neighbours =
+                |target: &Target| (head.get(|at| target.byte(at)), tail.get(|at| target.byte(at)));
+            let before = neighbours(&target);
+            field.set(&mut target, fits);
+            prop_assert_eq!(field.get(|at| target.byte(at)), fits);
+            prop_assert_eq!(neighbours(&target), before);
         }
 
         #[test]

@@ -10,6 +10,7 @@ use super::partial_sort::partial_sort;
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::error::CmdError;
 use crate::redis::engine::geohash::{Position, Shape};
+use crate::redis::engine::notify::{GENERIC, ZSET};
 use crate::redis::engine::number::{score, strict_i64};
 use crate::redis::resp::Reply;
 use crate::redis::store::Zset;
@@ -114,7 +115,12 @@ fn run(call: &mut Call<'_>, form: Form) -> Outcome {
         let score = if query.stores_distance { item.metres / query.unit } else { item.score };
         result.set(item.member.clone(), score, (0, 0));
     }
-    call.store_as(&target, result.packed(call.engine.config.zset_listpack));
+    if !found.is_empty() {
+        call.store_as(&target, result.packed(call.engine.config.zset_listpack));
+        call.notify(ZSET, if form.is_search() { "geosearchstore" } else { "georadiusstore" }, &target);
+    } else if call.delete(&target) {
+        call.notify(GENERIC, "del", &target);
+    }
     Ok(Reply::count(found.len()))
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod geo_search;
 pub(crate) mod hash;
 pub(crate) mod hash_scan;
 mod help;
+pub(crate) mod hyperloglog;
 mod info;
 pub(crate) mod keyspace;
 mod lcs;

@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use super::partial_sort::partial_sort;
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::error::CmdError;
+use crate::redis::engine::notify::{GENERIC, LIST};
 use crate::redis::engine::number::{score, strict_i64};
 use crate::redis::resp::Reply;
 use crate::redis::store::{End, List, Value};
@@ -112,7 +113,12 @@ fn run(call: &mut Call<'_>, may_store: bool) -> Outcome {
         list.push(End::Right, element.unwrap_or_default());
     }
     let count = list.len();
-    call.store_as(target, list);
+    if count > 0 {
+        call.store_as(target, list);
+        call.notify(LIST, "sortstore", target);
+    } else if call.delete(target) {
+        call.notify(GENERIC, "del", target);
+    }
     Ok(Reply::count(count))
 }
 

@@ -10,6 +10,7 @@ mod expire;
 pub(crate) mod flags;
 mod geo;
 mod hash;
+mod hyperloglog;
 mod keyspace;
 mod list;
 mod script;
@@ -250,6 +251,7 @@ pub fn all() -> &'static [&'static Spec] {
             expire::TABLE,
             geo::TABLE,
             hash::TABLE,
+            hyperloglog::TABLE,
             keyspace::TABLE,
             list::TABLE,
             script::TABLE,
