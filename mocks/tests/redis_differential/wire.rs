@@ -112,6 +112,15 @@ impl Pair<'_> {
     }
 }
 
+impl Pair<'_> {
+    /// Sends each server a command of its own.
+    pub fn ask_apart(&mut self, real: &[Vec<u8>], mock: &[Vec<u8>]) -> Result<(Resp, Resp), String> {
+        let real = self.real.ask(real).map_err(|error| format!("real: {error}"))?;
+        let mock = self.mock.ask(mock).map_err(|error| format!("mock: {error}"))?;
+        Ok((real, mock))
+    }
+}
+
 /// A reply as it came over the wire.
 #[derive(Clone, Debug, PartialEq, PartialOrd)]
 pub enum Resp {

@@ -96,6 +96,13 @@ pub fn general(value: f64) -> String {
     }
 }
 
+/// A score as a listpack holds it: whole numbers that half the integers reach as integers.
+#[must_use]
+pub fn packed_score(score: f64) -> String {
+    const HALF: f64 = 4_611_686_018_427_387_904.0;
+    if score.abs() <= HALF && score.fract() == 0.0 { format!("{score:.0}") } else { general(score) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,6 +13,7 @@ mod db;
 mod journal;
 mod list;
 mod rank_tree;
+pub mod rdb;
 mod set;
 mod value;
 mod zset;

@@ -6,6 +6,7 @@
 
 mod bitmap;
 mod connection;
+mod dump;
 mod expire;
 pub(crate) mod flags;
 mod geo;
@@ -248,6 +249,7 @@ pub fn all() -> &'static [&'static Spec] {
         let groups = [
             bitmap::TABLE,
             connection::TABLE,
+            dump::TABLE,
             expire::TABLE,
             geo::TABLE,
             hash::TABLE,
