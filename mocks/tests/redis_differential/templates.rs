@@ -337,6 +337,40 @@ const BITMAPS: &[Template] = &[
     "lpush K V",
 ];
 
+/// Values whose payloads have an order of their own: no sets or hashes large enough for a table.
+const PAYLOADS: &[Template] = &[
+    "set K V",
+    "append K V",
+    "incrby K I",
+    "setbit K 0/9/100 1",
+    "rpush K V V M",
+    "lpush K M M",
+    "lrem K 1 M",
+    "ltrim K 0 2",
+    "sadd K 0/1/2/3/-7/300/70000 9223372036854775807/5/6/-1",
+    "srem K 0/1/2/3",
+    "hset K F M F M",
+    "hdel K F",
+    "zadd K P M P M",
+    "zrem K M",
+    "pfadd K V V",
+    "dump K",
+    "dump K",
+    "eval 'return_redis.call(\"restore\",KEYS[2],ARGV[1],redis.call(\"dump\",KEYS[1]),\"replace\")' 2 K K 0/0/5000000/x/-1",
+    "eval 'return_redis.call(\"restore\",KEYS[2],ARGV[1],redis.call(\"dump\",KEYS[1]),\"replace\",\"absttl\")' 2 K K T",
+    "eval 'return_redis.call(\"restore\",KEYS[2],0,redis.call(\"dump\",KEYS[1]))' 2 K K",
+    "restore K 0 V -/replace/absttl/x",
+    "get K",
+    "lrange K 0 -1",
+    "hgetall K",
+    "smembers K",
+    "zrange K 0 -1 withscores",
+    "object encoding K",
+    "config set zset-max-listpack-entries S",
+    "pttl K",
+    "del K",
+];
+
 const SKETCHES: &[Template] = &[
     "pfadd K",
     "pfadd K V",
@@ -436,9 +470,10 @@ const POSITIONS: &[Template] = &[
 ];
 
 /// Names and templates.
-pub fn groups() -> [(&'static str, &'static [Template]); 13] {
+pub fn groups() -> [(&'static str, &'static [Template]); 14] {
     [
         ("bitmaps", BITMAPS),
+        ("payloads", PAYLOADS),
         ("positions", POSITIONS),
         ("sketches", SKETCHES),
         ("sorting", SORTING),

@@ -34,6 +34,9 @@ use crate::redis::store::FixedState;
 /// Runs a command. Arity, permissions and modes were checked.
 pub(crate) type Run = fn(&mut Call<'_>) -> Outcome;
 
+/// Says where the keys are in a command line.
+pub(crate) type FindKeys = fn(&[Bytes]) -> Vec<usize>;
+
 /// One command or subcommand.
 #[derive(Clone, Copy)]
 pub struct Spec {
@@ -51,7 +54,7 @@ pub struct Spec {
     pub(crate) tips: &'static [&'static str],
     pub(crate) keys: &'static [KeySpec],
     /// Finds the keys where the specifications cannot say where they are.
-    pub(crate) find_keys: Option<fn(&[Bytes]) -> Vec<usize>>,
+    pub(crate) find_keys: Option<FindKeys>,
     pub(crate) subcommands: &'static [Self],
 }
 
@@ -188,7 +191,7 @@ impl Spec {
     }
 
     /// Finds keys by a function where [`Spec::keys`] cannot say where they are.
-    const fn find_keys(self, find: fn(&[Bytes]) -> Vec<usize>) -> Self {
+    const fn find_keys(self, find: FindKeys) -> Self {
         Self { find_keys: Some(find), ..self }
     }
 

@@ -32,7 +32,9 @@ fn value() -> impl Strategy<Value = Value> {
         }),
         texts().prop_map(|texts| {
             let mut set = Set::default();
-            texts.into_iter().for_each(|text| drop(set.add(text, LAYOUT.set_integers)));
+            texts.into_iter().for_each(|text| {
+                set.add(text, LAYOUT.set_integers);
+            });
             Value::Set(Arc::new(set))
         }),
         prop::collection::vec(any::<i16>(), 1..9).prop_map(|numbers| {
@@ -44,7 +46,9 @@ fn value() -> impl Strategy<Value = Value> {
         }),
         prop::collection::vec((text(), text()), 1..12).prop_map(|pairs| {
             let mut hash = Hash::default();
-            pairs.into_iter().for_each(|(field, value)| drop(hash.set(field, value, LAYOUT.hash)));
+            pairs.into_iter().for_each(|(field, value)| {
+                hash.set(field, value, LAYOUT.hash);
+            });
             Value::Hash(Arc::new(hash))
         }),
         prop::collection::vec((text(), -1e9_f64..1e9), 1..12).prop_map(|items| {
@@ -112,7 +116,7 @@ fn payloads_of_older_versions_are_read() {
     // A ziplist of "a" and 1000.
     let ziplist = b"\x12\0\0\0\x0d\0\0\0\x02\0\0\x01a\x03\xc0\xe8\x03\xff";
     let list = [&[10, 18][..], ziplist].concat();
-    let texts = ["a", "1000"].map(|text| Bytes::from(text));
+    let texts = ["a", "1000"].map(Bytes::from);
     let Ok(Value::List(list)) = restore(&sealed(list), &LAYOUT) else { panic!("a list") };
     assert!(list.iter().eq(&texts));
     let hash = [&[13, 18][..], ziplist].concat();
