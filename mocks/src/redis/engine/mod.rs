@@ -432,6 +432,7 @@ impl Engine {
         self.settle();
         outcome.unwrap_or_else(|error| {
             self.stats.count_error(error.code());
+            self.stats.count_failed(spec.name);
             Reply::Error(error.to_string())
         })
     }
@@ -456,6 +457,7 @@ impl Engine {
                 }
             }
         }
+        self.waiters.settled();
     }
 
     /// Ends all watches of a client.
@@ -539,6 +541,8 @@ impl Client {
 
 #[cfg(test)]
 mod journal_tests;
+#[cfg(test)]
+mod stream_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -106,6 +106,14 @@ fn describe_keys(spec: &KeySpec) -> Reply {
                 (word("limit"), Reply::Int(0)),
             ],
         ),
+        Find::FirstHalf => step(
+            "range",
+            vec![
+                (word("lastkey"), Reply::Int(-1)),
+                (word("keystep"), Reply::Int(1)),
+                (word("limit"), Reply::Int(2)),
+            ],
+        ),
         Find::Counted => step(
             "keynum",
             vec![

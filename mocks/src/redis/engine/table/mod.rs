@@ -18,6 +18,7 @@ mod script;
 mod server;
 mod set;
 mod sort;
+mod stream;
 mod string;
 mod transaction;
 mod zset;
@@ -87,6 +88,8 @@ pub(crate) enum Find {
     Counted,
     /// Nobody can tell.
     Unknown,
+    /// The first half of the arguments there.
+    FirstHalf,
 }
 
 const fn range(first: usize, last: i32, step: usize, flags: &'static str) -> KeySpec {
@@ -106,6 +109,11 @@ const fn unknown(flags: &'static str) -> KeySpec {
 
 const fn keynum(first: usize, flags: &'static str) -> KeySpec {
     KeySpec { begin: Begin::Index(first), find: Find::Counted, flags, note: None }
+}
+
+/// Keys in the first half of the arguments after a word.
+const fn keyword_half(word: &'static str, from: i32, flags: &'static str) -> KeySpec {
+    KeySpec { begin: Begin::Keyword { word, from }, find: Find::FirstHalf, flags, note: None }
 }
 
 impl KeySpec {
@@ -141,6 +149,10 @@ impl KeySpec {
                     first.checked_add_signed(last as isize)
                 };
                 (first, end, step)
+            }
+            Find::FirstHalf => {
+                let half = args.len().saturating_sub(first) / 2;
+                return (first..first + half).collect();
             }
             Find::Counted => {
                 let count = args.get(first).and_then(|count| std::str::from_utf8(count).ok()?.parse().ok());
@@ -263,6 +275,7 @@ pub fn all() -> &'static [&'static Spec] {
             server::TABLE,
             set::TABLE,
             sort::TABLE,
+            stream::TABLE,
             string::TABLE,
             transaction::TABLE,
             zset::TABLE,

@@ -12,6 +12,7 @@ mod crc64;
 mod listpack;
 mod lzf;
 mod read;
+mod stream;
 mod value;
 
 use super::Value;

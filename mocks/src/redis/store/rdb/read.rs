@@ -82,6 +82,11 @@ impl<'a> Reader<'a> {
         Some(Bytes::from(number.to_string()))
     }
 
+    /// A time in Unix milliseconds.
+    pub(super) fn milliseconds(&mut self) -> Option<i64> {
+        self.take(8)?.try_into().ok().map(i64::from_le_bytes)
+    }
+
     /// A float of eight bytes.
     pub(super) fn float(&mut self) -> Option<f64> {
         self.take(8)?.try_into().ok().map(f64::from_le_bytes)
@@ -98,9 +103,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "ranges are checked")]
 pub(super) fn write_length(length: usize, out: &mut Vec<u8>) {
-    match length as u64 {
+    write_number(length as u64, out);
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "ranges are checked")]
+pub(super) fn write_number(number: u64, out: &mut Vec<u8>) {
+    match number {
         length @ 0..=0x3f => out.push(length as u8),
         length @ 0x40..=0x3fff => out.extend_from_slice(&[0x40 | (length >> 8) as u8, length as u8]),
         length @ 0x4000..=0xffff_ffff => {

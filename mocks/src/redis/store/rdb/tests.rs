@@ -6,7 +6,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::redis::store::{End, Hash, List, Set, Str, Zset};
+use crate::redis::store::{End, Group, Hash, List, NodeLimits, Set, Str, Stream, StreamId, Zset};
 
 const LAYOUT: Layout =
     Layout { hash: (8, 16), zset: (8, 16), set_integers: 8, list_node: -2, compress: true };
@@ -51,12 +51,48 @@ fn value() -> impl Strategy<Value = Value> {
             });
             Value::Hash(Arc::new(hash))
         }),
+        stream(),
         prop::collection::vec((text(), -1e9_f64..1e9), 1..12).prop_map(|items| {
             let mut zset = Zset::default();
             items.into_iter().for_each(|(member, score)| zset.set(member, score, LAYOUT.zset));
             Value::Zset(Arc::new(zset))
         }),
     ]
+}
+
+fn stream() -> impl Strategy<Value = Value> {
+    let entry = (0_u64..5, prop::collection::vec(text(), 2..5));
+    let pending =
+        prop::collection::btree_map(any::<(u64, u64)>(), (0_usize..3, any::<i64>(), any::<u64>()), 0..6);
+    let group = (any::<(u64, u64)>(), any::<Option<u32>>(), pending);
+    let groups = prop::collection::btree_map("[a-c]{0,9}", group, 0..3);
+    let deleted = prop::collection::vec(any::<prop::sample::Index>(), 0..4);
+    (prop::collection::vec(entry, 0..20), deleted, groups).prop_map(|(entries, deleted, groups)| {
+        let mut stream = Stream::default();
+        let mut ids = Vec::new();
+        for (step, fields) in entries {
+            let last = stream.counters().last_id;
+            let id = StreamId { ms: last.ms + step, seq: last.seq + 1 };
+            let even = fields.len() & !1;
+            stream.append(id, fields[..even].into(), NodeLimits { bytes: 4096, entries: 5 });
+            ids.push(id);
+        }
+        let gone: Vec<StreamId> =
+            deleted.into_iter().filter(|_| !ids.is_empty()).map(|at| ids[at.index(ids.len())]).collect();
+        stream.delete_all(&gone);
+        for (name, ((ms, seq), read, pending)) in groups {
+            let mut group = Group::new(StreamId { ms, seq }, read.map(i64::from));
+            let consumers = ["", "one", "two"].map(Bytes::from);
+            for name in &consumers {
+                group.add_consumer(name, 5);
+            }
+            for ((ms, seq), (owner, delivered, times)) in pending {
+                group.assign(StreamId { ms, seq }, &consumers[owner], delivered, times);
+            }
+            stream.groups_mut().insert(Bytes::from(name), group);
+        }
+        Value::Stream(Arc::new(stream))
+    })
 }
 
 fn sealed(mut payload: Vec<u8>) -> Vec<u8> {

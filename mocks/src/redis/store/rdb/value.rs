@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Layout;
 use super::blob::{read_intset, write_intset, ziplist};
 use super::listpack::{self, Listpack};
 use super::read::{Reader, write_length, write_string};
+use super::{Layout, stream};
 use crate::redis::engine::number::{float, packed_score, strict_i64};
 use crate::redis::store::{End, Hash, List, Set, Str, Value, Zset};
 
@@ -24,9 +24,11 @@ mod form {
     pub(super) const ZSET_ZIPLIST: u8 = 12;
     pub(super) const HASH_ZIPLIST: u8 = 13;
     pub(super) const LIST_ZIPLISTS: u8 = 14;
+    pub(super) const STREAM_OLD: u8 = 15;
     pub(super) const HASH_LISTPACK: u8 = 16;
     pub(super) const ZSET_LISTPACK: u8 = 17;
     pub(super) const LIST_LISTPACKS: u8 = 18;
+    pub(super) const STREAM: u8 = 19;
 }
 
 /// What a node of a list is: one large element, or a listpack.
@@ -81,6 +83,10 @@ pub(super) fn write(value: &Value, layout: &Layout, out: &mut Vec<u8>) {
             }
         }
         Value::List(list) => write_list(list, layout, out),
+        Value::Stream(found) => {
+            out.push(form::STREAM);
+            stream::write(found, layout.compress, out);
+        }
     }
 }
 
@@ -152,6 +158,9 @@ pub(super) fn read(from: &mut Reader<'_>, layout: &Layout) -> Option<Value> {
             let is_table = items.len() > layout.zset.0;
             let limits = if is_table { (0, 0) } else { (usize::MAX, usize::MAX) };
             Value::Zset(Arc::new(zset(items, limits)?))
+        }
+        form @ (form::STREAM | form::STREAM_OLD) => {
+            Value::Stream(Arc::new(stream::read(from, form == form::STREAM_OLD)?))
         }
         _ => return None,
     })
