@@ -19,7 +19,7 @@ pub(super) fn partial_sort<T>(items: &mut [T], window: Range<usize>, compare: im
         return;
     }
     // Parts still to be sorted; not recursion, whose depth the input would decide.
-    let mut parts = Vec::from_iter([0..items.len()]);
+    let mut parts: Vec<Range<usize>> = std::iter::once(0..items.len()).collect();
     while let Some(part) = parts.pop() {
         let slice = &mut items[part.clone()];
         if slice.len() < FEW {
