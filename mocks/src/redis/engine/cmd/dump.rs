@@ -95,7 +95,7 @@ pub(crate) fn restore(call: &mut Call<'_>) -> Outcome {
     }
     call.put(key, value, deadline);
     if let Some(seconds) = options.idle_seconds {
-        call.engine.store.mark_used(db, key, now.saturating_sub(seconds.saturating_mul(1000)));
+        call.engine.store.set_used(db, key, now.saturating_sub(seconds.saturating_mul(1000)));
     }
     if let Some(deadline) = deadline.filter(|_| !options.absolute) {
         let mut args = call.args.to_vec();

@@ -169,7 +169,7 @@ fn sketch_of(entry: Option<&Entry>) -> Result<Option<Bytes>, CmdError> {
     const NOT_A_SKETCH: CmdError = CmdError::fixed("WRONGTYPE Key is not a valid HyperLogLog string value.");
     match entry.map(|entry| &entry.value) {
         None => Ok(None),
-        Some(Value::Str(text)) if hll::is_sketch(text.data()) => Ok(Some(text.data().clone())),
+        Some(Value::Str(text)) if hll::is_sketch(text.data()) => Ok(Some(text.to_bytes())),
         Some(Value::Str(_)) => Err(NOT_A_SKETCH),
         Some(_) => Err(CmdError::WRONG_TYPE),
     }

@@ -217,7 +217,7 @@ fn lookup(call: &mut Call<'_>, pattern: &Bytes, element: &Bytes) -> Option<Bytes
     key.extend_from_slice(suffix);
     match (call.read(&key.freeze()).map(|entry| &entry.value)?, field) {
         (Value::Hash(hash), Some(field)) => hash.get(&field).cloned(),
-        (Value::Str(text), None) => Some(text.data().clone()),
+        (Value::Str(text), None) => Some(text.to_bytes()),
         _ => None,
     }
 }
