@@ -34,4 +34,9 @@ pub const SEQUENCES: &[(&str, &str)] = &[
     ("replication", include_str!("golden/replication.txt")),
     ("sets", include_str!("golden/sets.txt")),
     ("keys", include_str!("golden/keys.txt")),
+    ("bitmaps", include_str!("golden/bitmaps.txt")),
+    ("payloads", include_str!("golden/payloads.txt")),
+    ("positions", include_str!("golden/positions.txt")),
+    ("sketches", include_str!("golden/sketches.txt")),
+    ("sorting", include_str!("golden/sorting.txt")),
 ];

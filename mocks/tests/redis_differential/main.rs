@@ -5,6 +5,7 @@
 //! compared with some tolerance. Orders and random choices that Redis does not promise are not compared.
 
 mod choice;
+mod dumps;
 mod golden;
 mod random;
 mod replica;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
             add(format!("resp{version}::random_{name}_agree"), Box::new(run));
         }
     }
+    add("payloads_cross_over".to_owned(), Box::new(dumps::cross));
     add("command_table_agrees".to_owned(), Box::new(table::agrees));
     trials.push(Trial::test("replica_agrees", || replica::agrees().map_err(Into::into)));
     if let Err(why) = &servers {

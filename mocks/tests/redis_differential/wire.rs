@@ -80,11 +80,12 @@ impl Servers {
 }
 
 /// What brings a server back to how it started.
-const RESET: [&str; 7] = [
+const RESET: [&str; 8] = [
     "flushall",
     "script flush",
     "config resetstat",
     "debug set-active-expire 0",
+    "config set hll-sparse-max-bytes 3000",
     "config set set-max-intset-entries 512",
     "config set stream-node-max-bytes 4096 stream-node-max-entries 100",
     "config set zset-max-listpack-entries 128 zset-max-listpack-value 64",
@@ -110,6 +111,15 @@ impl Pair<'_> {
     pub fn ask(&mut self, command: &[Vec<u8>]) -> Result<(Resp, Resp), String> {
         let real = self.real.ask(command).map_err(|error| format!("real: {error}"))?;
         let mock = self.mock.ask(command).map_err(|error| format!("mock: {error} (real: {real:?})"))?;
+        Ok((real, mock))
+    }
+}
+
+impl Pair<'_> {
+    /// Sends each server a command of its own.
+    pub fn ask_apart(&mut self, real: &[Vec<u8>], mock: &[Vec<u8>]) -> Result<(Resp, Resp), String> {
+        let real = self.real.ask(real).map_err(|error| format!("real: {error}"))?;
+        let mock = self.mock.ask(mock).map_err(|error| format!("mock: {error}"))?;
         Ok((real, mock))
     }
 }

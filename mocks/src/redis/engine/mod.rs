@@ -15,6 +15,8 @@ pub(crate) mod cmd;
 mod collection;
 mod config;
 mod error;
+pub(crate) mod geohash;
+pub(crate) mod hll;
 mod log;
 mod long_double;
 mod lua;

@@ -1,14 +1,20 @@
 //! The commands, one file per group. The table says which function runs which command.
 
+pub(crate) mod bit;
+pub(crate) mod bitfield;
 pub(crate) mod client;
 pub(crate) mod command;
 pub(crate) mod config;
 pub(crate) mod connection;
 pub(crate) mod debug;
+pub(crate) mod dump;
 pub(crate) mod expire;
+pub(crate) mod geo;
+pub(crate) mod geo_search;
 pub(crate) mod hash;
 pub(crate) mod hash_scan;
 mod help;
+pub(crate) mod hyperloglog;
 mod info;
 pub(crate) mod keyspace;
 mod lcs;
@@ -16,7 +22,9 @@ pub(crate) mod list;
 pub(crate) mod list_block;
 mod list_move;
 mod list_pos;
+pub(crate) mod migrate;
 pub(crate) mod object;
+mod partial_sort;
 mod random;
 pub(crate) mod replication;
 mod scan;
@@ -25,6 +33,7 @@ pub(crate) mod server;
 pub(crate) mod set;
 mod set_algebra;
 mod set_random;
+pub(crate) mod sort;
 pub(crate) mod stream;
 mod stream_claim;
 mod stream_group;
