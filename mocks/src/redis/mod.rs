@@ -12,6 +12,7 @@ mod options;
 pub mod resp;
 mod rules;
 mod server;
+mod startup;
 pub mod store;
 
 pub use control::Keep;
@@ -20,4 +21,5 @@ pub use engine::stats::Stats;
 pub use options::{RedisLimits, RedisOptions};
 pub use rules::{RedisMatch, RedisRequest, command_names};
 pub use server::RedisServer;
+pub use startup::{Files, Startup, StartupError};
 pub use store::{Horizon, Lose};

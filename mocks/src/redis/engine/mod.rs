@@ -14,6 +14,7 @@ mod client;
 pub(crate) mod cmd;
 mod collection;
 mod config;
+mod config_value;
 mod error;
 mod long_double;
 mod lua;
@@ -34,11 +35,11 @@ use crate::redis::store::{Horizon, Lose, Place, Store};
 
 use call::Call;
 use client::{Client, Replies};
-use config::Config;
 use lua::Scripts;
 use stats::Stats;
 
 pub use client::ClientId;
+pub(crate) use config::Config;
 pub use error::CmdError;
 pub use table::{Spec, all as commands};
 
@@ -165,6 +166,11 @@ impl Engine {
             expiry: setup.expiry,
             next_client: 1,
         }
+    }
+
+    /// Takes over the parameters of a command line.
+    pub(crate) fn configure(&mut self, config: Config) {
+        self.config = config;
     }
 
     /// A client connected from `address`.

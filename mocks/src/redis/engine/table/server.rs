@@ -136,6 +136,14 @@ const CONFIG: &[Spec] = &[
     )
     .docs("2.0.0", "server", "O(1)", "Reset the stats returned by INFO"),
     Spec::new(
+        "config|rewrite",
+        2,
+        ADMIN | NOSCRIPT | LOADING | STALE,
+        "admin slow dangerous",
+        config::config_rewrite,
+    )
+    .docs("2.8.0", "server", "O(1)", "Rewrite the configuration file with the in memory configuration"),
+    Spec::new(
         "config|set",
         -4,
         ADMIN | NOSCRIPT | LOADING | STALE,
