@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::config_value::check;
+use super::notify::{self, Class};
 use super::parameters::{FIXED, HIDDEN, Kind, MULTI, PARAMETERS, PROTECTED};
 use crate::redis::glob;
 
@@ -26,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) set_integers: usize,
     pub(crate) bulk_bytes: usize,
     pub(crate) password: String,
+    /// Classes of keyspace events that are told.
+    pub(crate) events: Class,
 }
 
 impl Config {
@@ -41,6 +44,7 @@ impl Config {
             set_integers: 0,
             bulk_bytes: 0,
             password: String::new(),
+            events: 0,
         };
         config.refresh();
         config
@@ -183,6 +187,7 @@ impl Config {
         let set_integers = size("set-max-intset-entries");
         let bulk_bytes = size("proto-max-bulk-len");
         self.password = self.get("requirepass").unwrap_or_default().to_owned();
+        self.events = self.get("notify-keyspace-events").and_then(notify::parse).unwrap_or(0);
         self.hash_listpack = hash_listpack;
         self.zset_listpack = zset_listpack;
         self.set_integers = set_integers;

@@ -2,6 +2,7 @@
 //!
 //! Error texts are the real server's. A value that is accepted is answered as it will be reported.
 
+use super::notify;
 use super::number::{float, strict_i64};
 use super::parameters::Kind;
 
@@ -20,7 +21,10 @@ pub(super) fn check(kind: Kind, words: &[&str], before: &str) -> Result<String, 
         Kind::OneOf(choices) => one_of(choices, one).ok_or_else(|| choices_error(choices)),
         Kind::Flags(choices) => flags(choices, words),
         Kind::Events => {
-            events(one).ok_or_else(|| "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".to_owned())
+            let classes = notify::parse(one);
+            classes
+                .map(notify::letters)
+                .ok_or_else(|| "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".to_owned())
         }
         Kind::Text => Ok(one.to_owned()),
         Kind::Words | Kind::ReplicaOf => Ok(words.join(" ")),
@@ -117,24 +121,6 @@ pub(super) fn memory(text: &str) -> Option<u64> {
     (digits.len() < 128).then(|| number.wrapping_mul(factor))
 }
 
-/// The classes in the order in which the real server reports them.
-fn events(classes: &str) -> Option<String> {
-    const ALL: &str = "g$lshzxetd";
-    if !classes.chars().all(|class| "Ag$lshzxeKEtmdn".contains(class)) {
-        return None;
-    }
-    let has = |class: char| classes.contains(class) || classes.contains('A') && ALL.contains(class);
-    let every = ALL.chars().all(has);
-    let mut known = String::new();
-    if every {
-        known.push('A');
-    }
-    // With all of them, the class of new keys is not reported, which `keyspaceEventsFlagsToString` overlooks.
-    known.extend("g$lshzxetdn".chars().filter(|class| !every && has(*class)));
-    known.extend("KEm".chars().filter(|class| has(*class)));
-    Some(known)
-}
-
 /// What C's `strtoll` reads of a whole word: spaces before the number, and a sign.
 fn c_integer(word: &str) -> Option<i64> {
     if word.is_empty() { Some(0) } else { word.trim_start().parse().ok() }
@@ -220,13 +206,6 @@ mod tests {
             (memory("1kb"), memory("1k"), memory("2gb"), memory("x")),
             (Some(1024), Some(1000), Some(2 << 30), None)
         );
-    }
-
-    #[test]
-    fn events_are_reported_in_the_servers_order() {
-        assert_eq!(events("KEA").as_deref(), Some("AKE"));
-        assert_eq!(events("xg$E").as_deref(), Some("g$xE"));
-        assert_eq!(events("q"), None);
     }
 
     #[test]
