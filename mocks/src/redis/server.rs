@@ -43,6 +43,9 @@ pub(super) struct Shared {
     observed: AtomicBool,
     connections: Mutex<BTreeMap<ClientId, Arc<Link>>>,
     pub(super) down: AtomicBool,
+    /// A client ended the process.
+    pub(super) ended: AtomicBool,
+    pub(super) end: Notify,
     /// The server stands still until this much of the clock's time has passed, in microseconds.
     stalled_until_us: AtomicI64,
     /// Deadlines or the clock changed in a way that something is due earlier.
@@ -98,6 +101,8 @@ impl RedisServer {
             observed: AtomicBool::new(false),
             connections: Mutex::default(),
             down: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            end: Notify::new(),
             stalled_until_us: AtomicI64::new(0),
             due_moved: Notify::new(),
             armed_ms: AtomicI64::new(i64::MAX),
@@ -214,10 +219,14 @@ impl RedisServer {
     /// Sends what the engine has for clients, tells the observer of keys that expired, and whoever waits for
     /// what is due next that it moved.
     pub(super) fn after_change(&self) {
-        let (expired, next, deliveries) = {
+        let (expired, next, deliveries, shutdown) = {
             let mut engine = self.engine();
-            (engine.take_expired(), engine.next_due_ms(), engine.take_deliveries())
+            let shutdown = engine.take_shutdown();
+            (engine.take_expired(), engine.next_due_ms(), engine.take_deliveries(), shutdown)
         };
+        if shutdown {
+            self.end();
+        }
         for delivery in deliveries {
             self.deliver(&delivery);
         }

@@ -7,6 +7,7 @@
 //! Not supported, and refused: TLS, modules, `user` and `rename-command` lines, Sentinel.
 
 use std::io;
+use std::sync::atomic::Ordering;
 
 use super::engine::{Config, Expiry};
 use super::options::RedisOptions;
@@ -165,6 +166,30 @@ impl RedisServer {
         let server = Self::new(options);
         server.engine().configure(startup.config);
         server
+    }
+
+    /// The port that `CONFIG GET port` and `INFO` report.
+    pub fn set_port(&self, port: u16) {
+        self.engine().set_port(port);
+    }
+
+    /// Waits until a client has sent `SHUTDOWN`. From then on the server is [`RedisServer::down`].
+    pub async fn ended(&self) {
+        loop {
+            let end = self.shared.end.notified();
+            tokio::pin!(end);
+            end.as_mut().enable();
+            if self.shared.ended.load(Ordering::Acquire) {
+                return;
+            }
+            end.await;
+        }
+    }
+
+    pub(super) fn end(&self) {
+        self.down();
+        self.shared.ended.store(true, Ordering::Release);
+        self.shared.end.notify_waiters();
     }
 }
 

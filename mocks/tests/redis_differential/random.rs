@@ -5,7 +5,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 
 use crate::choice;
 use crate::templates::Template;
-use crate::wire::{Pair, Servers, same};
+use crate::wire::{Pair, Servers};
 
 const VALUES: &[&str] = &[
     "",
@@ -40,7 +40,7 @@ const FLOATS: &[&str] = &["0", "1", "-1.5", "0.1", "3.14", "1e2", "x", "-0.25", 
 const TIMES: &[&str] =
     &["0", "-1", "5000000", "7000000", "x", "9223372036854775807", "4102444800", "4102444800000"];
 
-fn command(template: Template) -> BoxedStrategy<Vec<Vec<u8>>> {
+pub fn command(template: Template) -> BoxedStrategy<Vec<Vec<u8>>> {
     let any_of =
         |options: &'static [&'static str]| proptest::sample::select(options).prop_map(str::to_owned).boxed();
     let hole = |word: &'static str| -> BoxedStrategy<String> {
@@ -100,10 +100,11 @@ pub fn run(servers: &Servers, version: u8, templates: &'static [Template]) -> Re
 /// Sends a command to both servers; what differs is an error.
 pub fn agree(pair: &mut Pair<'_>, command: &[Vec<u8>]) -> Result<(), String> {
     let (real, mock) = pair.ask(command)?;
-    if same(command, &real, &mock) { Ok(()) } else { Err(format!("real {real:?}\nmock {mock:?}")) }
+    if pair.same(command, &real, &mock) { Ok(()) } else { Err(format!("real {real:?}\nmock {mock:?}")) }
 }
 
-fn show(command: &[Vec<u8>]) -> String {
+/// A command line as people read it.
+pub fn show(command: &[Vec<u8>]) -> String {
     let words = command.iter().map(|word| format!("{:?}", String::from_utf8_lossy(word)));
     words.collect::<Vec<_>>().join(" ")
 }

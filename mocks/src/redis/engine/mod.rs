@@ -147,6 +147,8 @@ pub struct Engine {
     pub(crate) script: Option<lua::Mode>,
     pub(crate) kill: Vec<ClientId>,
     pub(crate) close: bool,
+    /// The process is to end.
+    pub(crate) shutdown: bool,
     pub(crate) stall: Option<Duration>,
     pub(crate) pubsub: PubSub,
     pub(crate) waiters: Waiters,
@@ -187,6 +189,7 @@ impl Engine {
             script: None,
             kill: Vec::new(),
             close: false,
+            shutdown: false,
             stall: None,
             pubsub: PubSub::default(),
             waiters: Waiters::default(),
@@ -305,6 +308,11 @@ impl Engine {
     /// What is to be sent beside the answers, in order, since the last call.
     pub fn take_deliveries(&mut self) -> Vec<Delivery> {
         std::mem::take(&mut self.deliveries)
+    }
+
+    /// Whether a client ended the process since the last call.
+    pub fn take_shutdown(&mut self) -> bool {
+        std::mem::take(&mut self.shutdown)
     }
 
     /// Whether there is something to be sent beside the answers.

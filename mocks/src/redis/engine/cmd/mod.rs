@@ -24,6 +24,7 @@ pub(crate) mod server;
 pub(crate) mod set;
 mod set_algebra;
 mod set_random;
+pub(crate) mod shutdown;
 pub(crate) mod string;
 pub(crate) mod transaction;
 pub(crate) mod zset;
