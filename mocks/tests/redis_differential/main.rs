@@ -48,9 +48,9 @@ fn main() -> ExitCode {
             add(format!("resp{version}::random_{name}_agree"), Box::new(run));
         }
     }
-    trials
-        .push(Trial::test("every_command_is_drawn", || mixed::every_command_is_drawn().map_err(Into::into)));
     add("command_table_agrees".to_owned(), Box::new(table::agrees));
+    let drawn = || mixed::every_command_is_drawn().map_err(Into::into);
+    trials.push(Trial::test("every_command_is_drawn", drawn));
     if let Err(why) = &servers {
         eprintln!("differential trials are ignored: {why}");
     }

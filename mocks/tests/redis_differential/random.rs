@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
 use crate::choice;
+use crate::mixed;
 use crate::templates::Template;
 use crate::wire::{Pair, Servers};
 
@@ -74,7 +75,9 @@ pub fn command(template: Template) -> BoxedStrategy<Vec<Vec<u8>>> {
 pub fn run(servers: &Servers, version: u8, templates: &'static [Template]) -> Result<(), String> {
     let one = proptest::sample::select(templates).prop_flat_map(command);
     let sequences = prop::collection::vec(one, 1..60);
-    let config = Config { cases: 40, failure_persistence: None, max_shrink_iters: 2000, ..Config::default() };
+    // Waits take their time.
+    let cases = if templates.iter().any(mixed::waits) { 5 } else { 40 };
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 2000, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let outcome = TestRunner::new_with_rng(config, rng).run(&sequences, |sequence| {
         let mut pair = servers.pair(version).map_err(TestCaseError::fail)?;

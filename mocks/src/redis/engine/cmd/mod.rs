@@ -10,6 +10,7 @@ pub(crate) mod hash;
 pub(crate) mod hash_scan;
 mod help;
 mod info;
+mod info_order;
 pub(crate) mod keyspace;
 mod lcs;
 pub(crate) mod list;

@@ -92,7 +92,9 @@ impl KeySpec {
             Find::Counted => {
                 let count =
                     args.get(self.first).and_then(|count| std::str::from_utf8(count).ok()?.parse().ok());
-                (self.first + 1, count.and_then(|count: usize| self.first.checked_add(count)), 1)
+                let last = count.and_then(|count: usize| self.first.checked_add(count));
+                // More keys than there are arguments are none, as the real server finds.
+                (self.first + 1, last.filter(|last| *last < args.len()), 1)
             }
         };
         let Some(last) = last else { return Vec::new() };
