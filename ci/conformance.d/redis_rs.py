@@ -5,10 +5,12 @@ which async_test.rs stands in. Cluster, sentinel, TLS and module tests are left 
 its own by REDISRS_SERVER_BIN; a redis-server on the path tells its version.
 """
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +33,7 @@ edition = "2024"
 [lib]
 proc-macro = true
 """
-# A test that does not end is ended by the limit of its file.
+# The tests watch for panics with a flag of the whole program.
 THREADS = "1"
 
 
@@ -91,28 +93,43 @@ def build(workspace):
 
 RESULT = re.compile(r"^test (\S+)(?: - should panic)? \.\.\. (ok|FAILED)$", re.M)
 
+IGNORED = re.compile(r"^test (\S+)(?: - should panic)? \.\.\. ignored", re.M)
+
 
 def run_program(name, program, protocol, environment, limit):
+    """The outcomes of one file. What does not end is ended, and the tests after it get their turn."""
     listed = subprocess.run([program, "--list", "--format", "terse"], capture_output=True, check=True).stdout.decode()
-    names = [line.removesuffix(": test") for line in listed.splitlines() if line.endswith(": test")]
-    file = f"{name} {protocol}"
-    began = time.monotonic()
-    try:
-        done = subprocess.run([program, "--test-threads", THREADS], env={**environment, "PROTOCOL": protocol},
-                              cwd=program.parent, capture_output=True, timeout=limit)
-        text, ended = done.stdout.decode("utf-8", "replace"), None
-    except subprocess.TimeoutExpired as error:
-        text, ended = (error.stdout or b"").decode("utf-8", "replace"), f"no end within {limit} s"
-    results = dict(RESULT.findall(text))
-    reasons = {found[0]: why(found[1]) for found in re.findall(r"^---- (\S+) stdout ----\n(.*?)(?=^----|^failures:|\Z)", text, re.M | re.S)}
-    ignored = set(re.findall(r"^test (\S+) \.\.\. ignored", text, re.M))
-    tests = []
-    for test in names:
-        if test not in ignored:
-            outcome = results.get(test)
-            tests.append((test, outcome == "ok", reasons.get(test, "failed" if outcome else "not run: " + (ended or "ended early"))))
+    waiting = [line.removesuffix(": test") for line in listed.splitlines() if line.endswith(": test")]
+    file, tests, began = f"{name} {protocol}", [], time.monotonic()
+    while waiting:
+        results, reasons, ignored, late = attempt(program, waiting, {**environment, "PROTOCOL": protocol}, limit)
+        done = [test for test in waiting if test in results]
+        tests += [(test, results[test] == "ok", reasons.get(test, "failed")) for test in done]
+        waiting = [test for test in waiting if test not in results and test not in ignored]
+        if waiting:
+            # Tests run in order: the first without an outcome is the one that did not end, or ended the program.
+            tests.append((waiting.pop(0), False, f"no end within {limit} s" if late else "ended the program"))
     print(f"  {file}: {sum(ok for _, ok, _ in tests)} of {len(tests)} in {time.monotonic() - began:.0f} s", flush=True)
     return file, {"tests": tests, "ended": None}
+
+
+def attempt(program, names, environment, limit):
+    """Outcomes and reasons by test, those left out, and whether the time was over."""
+    command = [program, "--test-threads", THREADS, "--exact", *names]
+    # In a group of their own, so that servers the tests left behind end with them.
+    process = subprocess.Popen(command, env=environment, cwd=program.parent, stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        (output, _), late = process.communicate(timeout=limit), False
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        (output, _), late = process.communicate(), True
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    text = output.decode("utf-8", "replace")
+    sections = re.findall(r"^---- (\S+) stdout ----\n(.*?)(?=^----|^failures:|\Z)", text, re.M | re.S)
+    reasons = {test: why(output) for test, output in sections}
+    return dict(RESULT.findall(text)), reasons, set(IGNORED.findall(text)), late
 
 
 def why(output):
@@ -128,7 +145,7 @@ def run_all(programs, server, folder, arguments):
     results = {}
     with ThreadPoolExecutor(arguments.jobs) as pool:
         jobs = [
-            pool.submit(run_program, name, program, protocol, environment, arguments.limit)
+            pool.submit(run_program, name, program, protocol, environment, min(arguments.limit, 40))
             for name, program in sorted(programs.items())
             for protocol in ("RESP2", "RESP3")
             if not arguments.only or name in arguments.only

@@ -125,7 +125,7 @@ def parse(text):
             continue
         kind, rest = found.groups()
         if kind == "exception":
-            ended = "aborted: " + rest.replace("Executing test client: ", "")
+            ended = "aborted: " + lines[at + 1].strip() if at + 1 < len(lines) else "aborted: " + rest
             continue
         if kind == "ok":
             name = re.sub(r" \(\d+ ms\)$", "", rest)
@@ -134,7 +134,7 @@ def parse(text):
         why = lines[at + 1].strip() if kind == "err" and at + 1 < len(lines) else ""
         if kind == "err" and " in tests/" not in rest:
             # An error outside a test: the rest of the block did not run.
-            ended = "aborted: " + (rest + " " + why).strip()
+            ended = "aborted: " + (why or rest)
             continue
         name = stable(name)
         seen[name] = seen.get(name, 0) + 1

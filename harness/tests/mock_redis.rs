@@ -45,6 +45,7 @@ fn run(arguments: &[&str]) -> Output {
 
 fn ask(socket: &std::path::Path, request: &str, length: usize) -> String {
     let mut client = UnixStream::connect(socket).expect("the server listens");
+    client.set_read_timeout(Some(std::time::Duration::from_secs(10))).expect("a limit");
     client.write_all(request.as_bytes()).expect("the server reads");
     let mut answer = vec![0; length];
     client.read_exact(&mut answer).expect("the server answers");
@@ -80,7 +81,7 @@ fn parameters_come_from_a_file_and_the_command_line() {
     std::fs::write(&file, "port 0\nmaxmemory 1mb\nrequirepass \"a b\"\n").expect("written");
     let arguments = [file.to_str().expect("text"), "--unixsocket", socket.to_str().expect("text")];
     let _server = Server::start(&arguments);
-    let answer = ask(&socket, "AUTH 'a b'\r\nCONFIG GET maxmemory\r\n", 40);
+    let answer = ask(&socket, "AUTH 'a b'\r\nCONFIG GET maxmemory\r\n", 37);
     assert_eq!(answer, "+OK\r\n*2\r\n$9\r\nmaxmemory\r\n$7\r\n1048576\r\n");
 }
 
