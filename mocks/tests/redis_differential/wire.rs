@@ -228,6 +228,7 @@ fn same(command: &[Vec<u8>], real: &Resp, mock: &Resp, spread_ms: i64) -> bool {
     let word = |at: usize| command.get(at).map(|word| latin1(word).to_ascii_lowercase()).unwrap_or_default();
     let name = word(0);
     match name.as_str() {
+        "expiretime" | "pexpiretime" if is_given(real) || is_given(mock) => real == mock,
         "ttl" | "expiretime" => near(real, mock, 1 + spread_ms.div_euclid(1000)),
         // The deadline was set that far apart, and is read that far apart.
         "pttl" => near(real, mock, 2 * spread_ms + 1),
@@ -251,10 +252,13 @@ fn same(command: &[Vec<u8>], real: &Resp, mock: &Resp, spread_ms: i64) -> bool {
     }
 }
 
+/// Whether a deadline is one that templates draw, which has nothing to do with the time it was set at.
+fn is_given(reply: &Resp) -> bool {
+    matches!(reply, Resp::Int(deadline) if *deadline > 0 && deadline % 4_102_444_800 == 0)
+}
+
 fn near(real: &Resp, mock: &Resp, tolerance: i64) -> bool {
     match (real, mock) {
-        // Deadlines that were given as such are exact; see the times that templates draw.
-        (Resp::Int(real), Resp::Int(mock)) if real.max(mock) % 4_102_444_800 == 0 => real == mock,
         (Resp::Int(real), Resp::Int(mock)) if *real > 0 && *mock > 0 => (real - mock).abs() <= tolerance,
         _ => real == mock,
     }
