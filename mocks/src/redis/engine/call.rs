@@ -107,6 +107,11 @@ impl<'a> Call<'a> {
         self.engine.rewritten.push(args);
     }
 
+    /// Says that a replica is to run only what [`Call::replicate`] says, be it nothing: an empty line runs nothing.
+    pub(crate) fn replicates_by_itself(&mut self) {
+        self.engine.rewritten.push(Vec::new());
+    }
+
     /// Removes a key; whether it existed and had not expired.
     pub(crate) fn delete(&mut self, key: &Bytes) -> bool {
         let (db, now) = (self.db(), self.now_ms());

@@ -444,6 +444,7 @@ impl Engine {
         self.settle();
         outcome.unwrap_or_else(|error| {
             self.stats.count_error(error.code());
+            self.stats.count_failed(spec.name);
             Reply::Error(error.to_string())
         })
     }
@@ -468,6 +469,7 @@ impl Engine {
                 }
             }
         }
+        self.waiters.settled();
     }
 
     /// Ends all watches of a client.
@@ -551,6 +553,8 @@ impl Client {
 
 #[cfg(test)]
 mod journal_tests;
+#[cfg(test)]
+mod stream_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -46,6 +46,11 @@ impl Stats {
         stats.failed += u64::from(failed);
     }
 
+    /// A command that had been counted when it began to wait ended in an error.
+    pub(crate) fn count_failed(&mut self, name: &'static str) {
+        self.per_command.entry(name).or_default().failed += 1;
+    }
+
     pub(crate) fn count_rejected(&mut self, name: &'static str) {
         self.per_command.entry(name).or_default().rejected += 1;
     }

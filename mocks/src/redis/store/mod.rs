@@ -14,6 +14,7 @@ mod journal;
 mod list;
 mod rank_tree;
 mod set;
+mod stream;
 mod value;
 mod zset;
 
@@ -24,6 +25,9 @@ pub use journal::{Horizon, Lose};
 pub use list::{End, List};
 pub use rank_tree::Scored;
 pub use set::Set;
+pub use stream::{
+    Consumer, Counters, Group, NodeLimits, Pending, Stream, StreamEntry, StreamId, Trim, TrimTo,
+};
 pub use value::{Entry, Hash, Str, Value};
 pub use zset::Zset;
 
@@ -96,6 +100,19 @@ impl Store {
         let before = self.dbs[db].get(key)?.clone();
         self.note(db, key, Some(before));
         self.dbs[db].get_mut(key).map(|entry| &mut entry.value)
+    }
+
+    /// A value to be changed in place by a command that says itself what came of it, with
+    /// [`Store::count_changes`] and [`Store::touch`]: not every change counts or breaks a watch.
+    pub fn edit_unnoted(&mut self, db: usize, key: &Bytes) -> Option<&mut Value> {
+        let before = self.dbs[db].get(key)?.clone();
+        self.journal.push(Undo::Key { db, key: key.clone(), before: Some(Box::new(before)) });
+        self.dbs[db].get_mut(key).map(|entry| &mut entry.value)
+    }
+
+    /// Counts changes that were made through [`Store::edit_unnoted`].
+    pub fn count_changes(&mut self, count: usize) {
+        self.dirty += count as u64;
     }
 
     /// Sets a key, replacing value and deadline.
@@ -229,7 +246,8 @@ impl Store {
         std::mem::take(&mut self.expired)
     }
 
-    fn touch(&mut self, db: usize, key: &Bytes) {
+    /// Breaks the watches of a key, and lets those who wait for it look.
+    pub fn touch(&mut self, db: usize, key: &Bytes) {
         if self.notes_touched {
             self.touched.push((db, key.clone()));
         }

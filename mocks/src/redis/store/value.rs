@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use indexmap::IndexMap;
 
 use super::db::FixedState;
-use super::{List, Set, Zset};
+use super::{List, Set, Stream, Zset};
 use crate::redis::engine::number::strict_i64;
 
 /// A key's value and lifetime.
@@ -42,6 +42,8 @@ pub enum Value {
     List(Arc<List>),
     /// A set.
     Set(Arc<Set>),
+    /// A stream.
+    Stream(Arc<Stream>),
     /// A sorted set.
     Zset(Arc<Zset>),
 }
@@ -55,6 +57,7 @@ impl Value {
             Self::Hash(_) => "hash",
             Self::List(_) => "list",
             Self::Set(_) => "set",
+            Self::Stream(_) => "stream",
             Self::Zset(_) => "zset",
         }
     }
@@ -69,6 +72,7 @@ impl Value {
             Self::List(_) => "quicklist",
             Self::Set(set) if set.is_table() => "hashtable",
             Self::Set(_) => "intset",
+            Self::Stream(_) => "stream",
             Self::Zset(zset) if zset.is_table() => "skiplist",
             Self::Zset(_) => "listpack",
         }
@@ -88,6 +92,7 @@ impl Value {
             Self::Hash(hash) => hash.bytes,
             Self::List(list) => list.weight(),
             Self::Set(set) => set.weight(),
+            Self::Stream(stream) => stream.weight(),
             Self::Zset(zset) => zset.weight(),
         }
     }
