@@ -377,6 +377,8 @@ const STREAM_GROUPS: &[Template] = &[
     "xinfo stream a/b full",
     "xinfo groups a/b",
     "xinfo consumers a/b g/h",
+    "xinfo help",
+    "xgroup help",
     "config set stream-node-max-entries 1/2/100",
     "copy a b -/replace",
     "rename a b",
