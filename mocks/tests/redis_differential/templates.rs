@@ -55,6 +55,7 @@ const KEYS: &[Template] = &[
     "dbsize",
     "expire K T -/nx/xx/gt/lt",
     "pexpire K T -/nx/xx/gt/lt",
+    "pexpire K T -/nx/xx",
     "expireat K T",
     "pexpireat K T",
     "ttl K",
