@@ -97,7 +97,8 @@ def print_failures(suites, known):
             reason = known.get((file, name), "unexplained")
             print(f"{file} :: {name} :: {reason}\n    {why[:300]}")
         mock, real, total = suite.score(suite.mock)
-        print(f"{suite.title}: {mock} of {total}" + (f", the real server {real}" if suite.real else ""))
+        took = f"{suite.title}: {mock} of {total} in {suite.mock_seconds:.0f} s"
+        print(took + (f", the real server {real} in {suite.real_seconds:.0f} s" if suite.real else ""))
 
 
 def write_summary(work, suites):
