@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use clap::Args;
 use squall_mocks::Clock;
 use squall_mocks::net::Listener;
-use squall_mocks::redis::{Files, RedisOptions, RedisServer, Startup};
+use squall_mocks::redis::{Files, Horizon, RedisOptions, RedisServer, Startup};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -134,7 +134,9 @@ async fn serve(startup: Startup, listen: Option<String>, context: &mut Context<'
         leftovers.0.push(PathBuf::from(pidfile));
     }
     let log = startup.get("logfile").to_owned();
-    let options = RedisOptions { clock: Clock::system(), ..RedisOptions::default() };
+    // Nobody here can make it fail over, so nothing is kept for that.
+    let horizon = Horizon { writes: 0, ..Horizon::default() };
+    let options = RedisOptions { clock: Clock::system(), horizon, ..RedisOptions::default() };
     let server = RedisServer::start_as(startup, options);
     if let Some(port) = port {
         server.set_port(port);
