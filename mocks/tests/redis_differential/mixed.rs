@@ -27,6 +27,8 @@ const SHRINKS: usize = 400;
 const NOT_MIXED: &[Template] = &[
     // In a skiplist whose scores differ, ranges by name are undefined.
     "config set zset-max-listpack-entries S",
+    // A copy of a small integer is shared in the mock (known gap).
+    "object refcount K",
     // Whether the same time from now is later depends on the millisecond.
     "expire K T -/nx/xx/gt/lt",
     "pexpire K T -/nx/xx/gt/lt",
@@ -171,13 +173,10 @@ impl Session {
                 let (Resp::List(_, reals), Resp::List(_, mocks)) = (real, mock) else { return real == mock };
                 // A change of protocol half way shows in the mock's whole reply (known gap).
                 let speaks_twice = queued.iter().any(|command| command[0] == b"hello");
-                // The queue itself may hold a value too.
-                let is_open =
-                    |command: &Command| speaks_twice || command.get(1).is_some_and(|sub| sub == b"refcount");
                 let mut all = queued.iter().zip(reals.iter().zip(mocks));
                 return reals.len() == queued.len()
                     && mocks.len() == queued.len()
-                    && all.all(|(command, (real, mock))| is_open(command) || pair.same(command, real, mock));
+                    && all.all(|(command, (real, mock))| speaks_twice || pair.same(command, real, mock));
             }
             (b"discard" | b"reset", Resp::Simple(_)) => self.queued = None,
             _ => {}
