@@ -8,11 +8,6 @@ pub fn is_one(command: &[Vec<u8>]) -> bool {
     ["srandmember", "spop", "hrandfield", "zrandmember"].iter().any(|name| command[0] == name.as_bytes())
 }
 
-/// [`is_one`] for searching.
-pub fn is_one_of(command: &Vec<Vec<u8>>) -> bool {
-    is_one(command)
-}
-
 /// Checks that the mock answers as many as the real server, each one of the elements, none twice unless asked
 /// for; and that as many are left.
 pub fn agrees(pair: &mut Pair<'_>, command: &[Vec<u8>]) -> Result<(), String> {

@@ -137,7 +137,11 @@ fn difference(servers: &Servers, version: u8, sequence: &[Command]) -> Option<St
             }
             continue;
         }
-        let length = rest.iter().take(BATCH).position(choice::is_one_of).unwrap_or(rest.len().min(BATCH));
+        let length = rest
+            .iter()
+            .take(BATCH)
+            .position(|command| choice::is_one(command))
+            .unwrap_or(rest.len().min(BATCH));
         let (batch, tail) = rest.split_at(length);
         rest = tail;
         let replies = match pair.ask_all(batch) {
