@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
 use crate::random::agree;
-use crate::wire::{Pair, Resp, Servers, same, words};
+use crate::wire::{Pair, Resp, Servers, words};
 
 /// A command that adds to the key `k`.
 type Step = Vec<Vec<u8>>;
@@ -129,11 +129,11 @@ fn one(pair: &mut Pair<'_>, steps: &[Step]) -> Result<(), String> {
     ] {
         let (command, original) = (words(line), words(&line.replace(" r", " k")));
         let (real, mock) = pair.ask(&command)?;
-        if !same(&command, &real, &mock) {
+        if !pair.same(&command, &real, &mock) {
             return Err(format!("{line}\n    real {real:?}\n    mock {mock:?}"));
         }
         let (before, _) = pair.ask(&original)?;
-        if line != "object encoding r" && !same(&command, &before, &mock) {
+        if line != "object encoding r" && !pair.same(&command, &before, &mock) {
             return Err(format!("{line}\n    before {before:?}\n    after {mock:?}"));
         }
     }

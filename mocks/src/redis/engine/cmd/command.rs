@@ -28,7 +28,7 @@ pub(crate) fn command_info(call: &mut Call<'_>) -> Outcome {
     if names.is_empty() {
         return command(call);
     }
-    let one = |name: &Bytes| named(name).map_or(Reply::NullArray, describe);
+    let one = |name: &Bytes| named(name).map_or(Reply::Null, describe);
     Ok(Reply::Array(names.iter().map(one).collect()))
 }
 
@@ -89,7 +89,11 @@ fn describe(spec: &Spec) -> Reply {
         set(categories.collect()),
         set(spec.tips.iter().map(|tip| word(tip)).collect()),
         set(spec.keys.iter().map(describe_keys).collect()),
-        Reply::Array(spec.subcommands.iter().map(describe).collect()),
+        // The real server answers an empty set or an array of some.
+        match spec.subcommands {
+            [] => set(Vec::new()),
+            subcommands => Reply::Array(subcommands.iter().map(describe).collect()),
+        },
     ])
 }
 

@@ -157,7 +157,9 @@ impl KeySpec {
             }
             Find::Counted => {
                 let count = args.get(first).and_then(|count| std::str::from_utf8(count).ok()?.parse().ok());
-                (first + 1, count.and_then(|count: usize| first.checked_add(count)), 1)
+                let last = count.and_then(|count: usize| first.checked_add(count));
+                // More keys than there are arguments are none, as the real server finds.
+                (first + 1, last.filter(|last| *last < args.len()), 1)
             }
             Find::Unknown => return Vec::new(),
         };
