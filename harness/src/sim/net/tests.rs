@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::ends::CONNECT_TIMEOUT;
 use super::*;
 use crate::sim::Context;
-use crate::sim::engine::{Engine, TurmoilEngine};
+use crate::sim::engine::{Engine, SteppedEngine};
 
 const TICK: Duration = Duration::from_millis(5);
 const SERVER: HostId = HostId(0);
@@ -22,7 +22,7 @@ const CLIENT: HostId = HostId(1);
 type Log = Arc<Mutex<Vec<(Duration, String)>>>;
 
 struct World {
-    engine: TurmoilEngine,
+    engine: SteppedEngine,
     net: Net,
     log: Log,
     trace: Arc<Mutex<Vec<String>>>,
@@ -42,7 +42,7 @@ impl World {
         let latency = Latency { base: TICK, jitter: Duration::from_millis(3) };
         let net = Net::new(vec!["server".into(), "client".into()], Seed(seed), latency, probe);
         let log = Log::default();
-        let mut engine = TurmoilEngine::new(seed, TICK);
+        let mut engine = SteppedEngine::new(seed, TICK);
         let (server_net, client_net, client_log) = (net.clone(), net.clone(), Arc::clone(&log));
         engine.add_host("server", Rc::new(move || Box::pin(echo(server_net.start(SERVER)))));
         engine.add_host("client", Rc::new(move || client(client_net.start(CLIENT), Arc::clone(&client_log))));
