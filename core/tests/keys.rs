@@ -55,6 +55,18 @@ async fn check(keys: &dyn Keys) -> Result<(), KeysError> {
     assert!(!keys.delete_if("b", "3").await?);
     assert_eq!(keys.get("b").await?, None);
 
+    assert_eq!(keys.increment("count", Duration::from_secs(1)).await?, 1);
+    assert_eq!(keys.increment("count", LONG).await?, 2);
+    assert_eq!(keys.increment("lasting", LONG).await?, 1);
+    assert_eq!(keys.get("count").await?, some("2"));
+    while keys.get("count").await?.is_some() {
+        tokio::time::sleep(SHORT).await;
+    }
+    assert_eq!(keys.increment("count", LONG).await?, 1);
+    assert_eq!(keys.increment("lasting", LONG).await?, 2);
+    keys.set("text", "a", LONG).await?;
+    assert!(matches!(keys.increment("text", LONG).await, Err(KeysError::Refused(_))));
+
     assert!(!keys.extend_if("absent", "1", LONG).await?);
     keys.set("short", "1", SHORT).await?;
     keys.set("extended", "1", SHORT).await?;
@@ -92,12 +104,26 @@ fn real(server: &str) -> Result<(), Failed> {
         let options = RedisOptions::new(format!("127.0.0.1:{port}"));
         let redis = Redis::new(Arc::new(TcpDial), options, &Entropy::from_seed(1));
         check(&redis).await?;
+        // A counter without an end, and one that would live too long, are given one.
+        redis.command::<()>(redis::cmd("SET").arg("immortal").arg(7)).await?;
+        keys_end(&redis, "immortal", 8).await?;
+        redis.command::<()>(redis::cmd("SET").arg("too-long").arg(1).arg("EX").arg(3600)).await?;
+        keys_end(&redis, "too-long", 2).await?;
         let text: String = redis.command(redis::cmd("ECHO").arg("hello")).await?;
         assert_eq!(text, "hello");
         let wrong = redis.command::<i64>(redis::cmd("INCR").arg("a").arg("b")).await;
         assert!(matches!(wrong, Err(KeysError::Refused(_))));
         Ok(())
     })
+}
+
+/// Raises a counter and looks whether it lives for a minute at most.
+#[cfg(feature = "redis")]
+async fn keys_end(redis: &squall_core::redis::Redis, key: &str, count: u64) -> Result<(), KeysError> {
+    assert_eq!(redis.increment(key, LONG).await?, count);
+    let left: i64 = redis.command(redis::cmd("TTL").arg(key)).await?;
+    assert!((1..=60).contains(&left), "{key} lives for {left} s");
+    Ok(())
 }
 
 /// A running server, killed when dropped.

@@ -54,7 +54,9 @@ impl ProcessFault {
 
     pub(super) fn hosts_mut(&mut self) -> Vec<(&'static str, &mut Hosts)> {
         match self {
-            Self::Kill { host, .. } | Self::Pause { host } => host.iter_mut().map(|hosts| ("host", hosts)).collect(),
+            Self::Kill { host, .. } | Self::Pause { host } => {
+                host.iter_mut().map(|hosts| ("host", hosts)).collect()
+            }
         }
     }
 }

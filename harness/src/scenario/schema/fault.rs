@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{ClockFault, Fault, Hosts, HttpFault, KafkaFault, NetFault, ProcessFault, RedisFault, unit};
+use crate::fault::{
+    ClockFault, Fault, Hosts, HttpFault, KafkaFault, NetFault, ProcessFault, RedisFault, unit,
+};
 
 /// A fault that happens at a time or at a point: a `[[fault]]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -8,7 +8,8 @@ use squall_mocks::rule::{Rule, duration_text};
 
 use super::{Check, FAULTS_MAX, join};
 use crate::fault::{
-    ClockFault, Fault, HttpAct, HttpFault, KafkaFault, Needs, NetFault, ProcessFault, RedisFault, World, selects,
+    ClockFault, Fault, HttpAct, HttpFault, KafkaFault, Needs, NetFault, ProcessFault, RedisFault, World,
+    selects,
 };
 use crate::scenario::document::{Node, Step};
 use crate::scenario::schema::{FaultEntry, KAFKA_KIND, REDIS_KIND, SINK_KIND};

@@ -13,7 +13,8 @@ use squall_mocks::redis::{Keep as RedisKeep, Lose, RedisMatch, RedisServer};
 use squall_mocks::rule::{Act, Rule, RuleHandle};
 
 use crate::fault::{
-    ClockFault, Direction, Fault, Hosts, HttpAct, HttpFault, KafkaFault, Keep, NetFault, ProcessFault, RedisFault,
+    ClockFault, Direction, Fault, Hosts, HttpAct, HttpFault, KafkaFault, Keep, NetFault, ProcessFault,
+    RedisFault,
 };
 use crate::history::{Edge, Record, Recorder};
 use crate::plan::{PlannedFault, Trigger, counted_as};

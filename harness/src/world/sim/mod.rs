@@ -29,6 +29,7 @@ use crate::sim::engine::{Engine, SteppedEngine};
 use crate::sim::net::Net;
 use crate::sim::{Context, HostId, Probe, current_host, now};
 use crate::sink;
+use crate::system;
 use crate::trace::{TraceOptions, Tracer};
 
 /// What a world cannot do with a plan.
@@ -65,7 +66,7 @@ pub enum WorldError {
 
 /// Every name this world counts, besides the faults of a plan: points and sightings.
 pub(crate) fn counted() -> impl Iterator<Item = &'static str> {
-    let points = point::ALL.iter().map(|point| point.name);
+    let points = point::ALL.iter().chain(system::POINTS).map(|point| point.name);
     points.chain(sink::SIGHTINGS).chain(SIGHTINGS)
 }
 
