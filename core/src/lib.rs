@@ -25,3 +25,5 @@ pub mod processor;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod store;
+#[cfg(feature = "redis")]
+pub mod stream;

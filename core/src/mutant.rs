@@ -82,6 +82,11 @@ pub const ALL: &[Mutant] = &[
         name: "counter-expires-apart",
         about: "A limiter's counter is raised by one command and given its expiry by the next.",
     },
+    Mutant {
+        number: 39,
+        name: "stream-entry-is-new",
+        about: "An entry of a stream that comes again is taken for a new event.",
+    },
 ];
 
 #[cfg(feature = "mutants")]

@@ -30,6 +30,7 @@ pub const CATALOGUE: &[Planted] = &[
     planted("lock-without-fence", "paused-lock-holder", &["mutual-exclusion"]),
     planted("fence-from-redis", "failover-loses-a-lock", &["mutual-exclusion"]),
     planted("counter-expires-apart", "limiter-loses-an-answer", &["recovered"]),
+    planted("stream-entry-is-new", "stream-loses-an-ack", &["idempotent"]),
 ];
 
 const fn planted(name: &'static str, scenario: &'static str, checkers: &'static [&'static str]) -> Planted {

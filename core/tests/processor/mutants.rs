@@ -139,6 +139,7 @@ const ELSEWHERE: &[&str] = &[
     "dedup-ttl-too-short",
     "fence-from-redis",
     "lock-without-fence",
+    "stream-entry-is-new",
 ];
 
 #[test]

@@ -5,6 +5,7 @@
 pub mod ledger;
 pub mod mailer;
 pub mod orders;
+pub mod parcels;
 
 use squall_core::point::Point;
 

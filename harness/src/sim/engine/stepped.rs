@@ -129,14 +129,12 @@ impl Process {
         let runtime = runtime(choices);
         let local = local_set();
         let software = software.clone();
-        let main = runtime.block_on(local.run_until(async move {
-            // Rounds the runtime's clock to a whole millisecond, as its timers count.
-            sleep(Duration::from_millis(1)).await;
-            tokio::task::spawn_local(async move {
-                runtime_started(host);
-                software().await;
-            })
-        }));
+        // Rounds the runtime's clock to a whole millisecond, as its timers count.
+        runtime.block_on(sleep(Duration::from_millis(1)));
+        let main = local.spawn_local(async move {
+            runtime_started(host);
+            software().await;
+        });
         Self { runtime, local, main: Some(main), paused: false, missed: Duration::ZERO }
     }
 

@@ -6,6 +6,8 @@
 //!
 //! Nothing here blocks on the server: the connection is shared, and a blocked one would hold everybody up.
 
+mod worker;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ use bytes::Bytes;
 
 use crate::keys::KeysError;
 use crate::redis::Redis;
+
+pub use worker::{StreamError, StreamWorker, StreamWorkerOptions};
 
 /// The field an entry's payload is in.
 const FIELD: &str = "event";
@@ -102,7 +106,14 @@ impl StreamGroup {
             return Ok(entries(reclaimed));
         }
         let mut read = redis::cmd("XREADGROUP");
-        read.arg("GROUP").arg(group).arg(consumer).arg("COUNT").arg(*batch).arg("STREAMS").arg(stream).arg(">");
+        read.arg("GROUP")
+            .arg(group)
+            .arg(consumer)
+            .arg("COUNT")
+            .arg(*batch)
+            .arg("STREAMS")
+            .arg(stream)
+            .arg(">");
         let fresh: Option<Vec<(String, Raw)>> = self.redis.command(&read).await?;
         Ok(fresh.into_iter().flatten().flat_map(|(_, raw)| entries(raw)).collect())
     }
