@@ -130,7 +130,7 @@ impl Process {
         let local = local_set();
         let software = software.clone();
         // Rounds the runtime's clock to a whole millisecond, as its timers count.
-        runtime.block_on(sleep(Duration::from_millis(1)));
+        runtime.block_on(async { sleep(Duration::from_millis(1)).await });
         let main = local.spawn_local(async move {
             runtime_started(host);
             software().await;
