@@ -4,6 +4,9 @@
 //! And an event may be in several entries, because the answer to an `XADD` can be lost as well. So consumers
 //! recognise events by their own id, not by the entry's.
 //!
+//! A failover may lose the entries that were added last, as it may lose anything in Redis: feed a stream from a log
+//! that can be read again, and do not take an answer to `XADD` for more than it is.
+//!
 //! Nothing here blocks on the server: the connection is shared, and a blocked one would hold everybody up.
 
 mod worker;
