@@ -6,14 +6,13 @@
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, sleep_until};
 
 use super::engine::admit::describe;
-use super::engine::{ClientId, Effects};
+use super::engine::{ClientId, Delivery, Effects};
 use super::resp::{Parser, Reply};
 use super::rules::{RedisRequest, error_line};
-use super::server::RedisServer;
+use super::server::{Link, RedisServer};
 use crate::net::BoxStream;
 use crate::observe::What;
 use crate::rule::Act;
@@ -39,6 +38,8 @@ struct Conn<'a> {
     broken: bool,
     /// Commands may be left in the input.
     more: bool,
+    /// A command waits for its answer, and nothing else may run.
+    waiting: bool,
 }
 
 struct Held {
@@ -52,7 +53,7 @@ enum Then {
 }
 
 /// Runs a connection until either side ends it.
-pub(super) async fn run(server: &RedisServer, id: ClientId, kill: &Notify, stream: BoxStream) {
+pub(super) async fn run(server: &RedisServer, id: ClientId, link: &Link, stream: BoxStream) {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut conn = Conn {
         server,
@@ -64,21 +65,24 @@ pub(super) async fn run(server: &RedisServer, id: ClientId, kill: &Notify, strea
         closing: false,
         broken: false,
         more: false,
+        waiting: false,
     };
     loop {
+        link.collect(&mut conn.output);
         let wake = conn.advance();
         if conn.broken || conn.closing && conn.output.is_empty() {
             return;
         }
         let waits = wake.is_some();
-        let has_enough = waits && conn.input.len() >= READ_AHEAD;
+        let has_enough = (waits || conn.waiting) && conn.input.len() >= READ_AHEAD;
         let reads = !conn.closing && !has_enough;
         if reads {
             conn.input.reserve(READ_BYTES);
         }
         tokio::select! {
             biased;
-            () = kill.notified() => return,
+            () = link.kill.notified() => return,
+            () = link.wake.notified() => {}
             written = writer.write_buf(&mut conn.output), if !conn.output.is_empty() => {
                 if !matches!(written, Ok(1..)) {
                     return;
@@ -138,7 +142,14 @@ impl Conn<'_> {
         if self.input.is_empty() {
             return false;
         }
-        let limits = self.server.engine().limits(self.id);
+        let limits = {
+            let engine = self.server.engine();
+            self.waiting = engine.is_waiting(self.id);
+            if self.waiting {
+                return false;
+            }
+            engine.limits(self.id)
+        };
         match self.parser.next(&mut self.input, limits) {
             Ok(Some(args)) => {
                 self.decide(args);
@@ -212,8 +223,23 @@ impl Conn<'_> {
     fn apply(&mut self, args: Vec<Bytes>) -> Option<Duration> {
         let shown = self.server.is_observed().then(|| args.clone());
         let now = self.server.now();
-        let effects = self.server.engine().exec(self.id, args, now);
+        let (effects, deliveries) = {
+            let mut engine = self.server.engine();
+            (engine.exec(self.id, args, now), engine.take_deliveries())
+        };
+        let (own, others): (Vec<Delivery>, Vec<Delivery>) =
+            deliveries.into_iter().partition(|delivery| delivery.to == self.id);
+        for delivery in others {
+            self.server.deliver(&delivery);
+        }
+        let write = |output: &mut BytesMut, after: bool| {
+            for delivery in own.iter().filter(|delivery| delivery.after == after) {
+                delivery.reply.write(delivery.protocol, output);
+            }
+        };
+        write(&mut self.output, false);
         self.finish(shown.as_deref(), &effects);
+        write(&mut self.output, true);
         effects.stall
     }
 
@@ -243,7 +269,7 @@ impl Conn<'_> {
 
     fn check_sizes(&mut self) {
         let limits = self.server.shared.limits;
-        let waits_for_more = self.held.is_none() && !self.more;
+        let waits_for_more = self.held.is_none() && !self.more && !self.waiting;
         let query = self.input.len() + self.parser.held_bytes();
         self.broken |=
             waits_for_more && query > limits.query_bytes || self.output.len() > limits.output_bytes;

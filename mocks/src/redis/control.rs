@@ -69,7 +69,7 @@ impl RedisServer {
     /// Moves the server's wall clock, backwards if negative. Deadlines are absolute and stay where they are.
     pub fn jump(&self, delta_ms: i64) {
         self.shared.clock.jump(delta_ms);
-        self.rearm_expiry();
+        self.rearm();
         self.changed(format!("clock jumped {delta_ms} ms"));
     }
 

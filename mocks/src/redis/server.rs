@@ -12,13 +12,14 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::conn;
-use super::engine::{ClientId, Engine, Moment, Setup};
+use super::engine::{ClientId, Delivery, Engine, Moment, Setup};
 use super::options::{RedisLimits, RedisOptions};
 use super::rules::RedisMatch;
 use crate::Clock;
@@ -40,15 +41,35 @@ pub(super) struct Shared {
     name: String,
     observer: Mutex<Option<Observer>>,
     observed: AtomicBool,
-    /// How to end each connection.
-    connections: Mutex<BTreeMap<ClientId, Arc<Notify>>>,
+    connections: Mutex<BTreeMap<ClientId, Arc<Link>>>,
     pub(super) down: AtomicBool,
     /// The server stands still until this much of the clock's time has passed, in microseconds.
     stalled_until_us: AtomicI64,
-    /// Deadlines or the clock changed in a way that calls for an earlier expiry.
-    expiry_moved: Notify,
-    /// When the next expiry is due, as those who wait for it know, in Unix milliseconds.
+    /// Deadlines or the clock changed in a way that something is due earlier.
+    due_moved: Notify,
+    /// When something is due next, as those who wait for it know, in Unix milliseconds.
     armed_ms: AtomicI64,
+}
+
+/// How others reach a connection.
+#[derive(Default)]
+pub(super) struct Link {
+    /// Ends it.
+    pub(super) kill: Notify,
+    /// There is mail.
+    pub(super) wake: Notify,
+    /// What is to be written to it beside the answers it is owed.
+    mail: Mutex<BytesMut>,
+}
+
+impl Link {
+    /// Moves what came for the connection to the end of `output`.
+    pub(super) fn collect(&self, output: &mut BytesMut) {
+        let mut mail = lock(&self.mail);
+        if !mail.is_empty() {
+            output.unsplit(mail.split());
+        }
+    }
 }
 
 /// Bytes a pipe in memory holds before its writer waits.
@@ -78,7 +99,7 @@ impl RedisServer {
             connections: Mutex::default(),
             down: AtomicBool::new(false),
             stalled_until_us: AtomicI64::new(0),
-            expiry_moved: Notify::new(),
+            due_moved: Notify::new(),
             armed_ms: AtomicI64::new(i64::MAX),
         };
         Self { shared: Arc::new(shared) }
@@ -99,12 +120,12 @@ impl RedisServer {
     /// As [`RedisServer::serve`].
     pub async fn serve_dyn(&self, listener: &mut dyn Listener) -> io::Result<()> {
         let mut connections = JoinSet::new();
-        let expiry = self.drive_expiry();
-        tokio::pin!(expiry);
+        let due = self.drive_due();
+        tokio::pin!(due);
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = &mut expiry => continue,
+                () = &mut due => continue,
                 Some(_) = connections.join_next() => continue,
                 accepted = listener.accept() => accepted,
             };
@@ -142,11 +163,11 @@ impl RedisServer {
         let (near, far) = tokio::io::duplex(PIPE_BYTES);
         let server = self.clone();
         tokio::spawn(async move {
-            let expiry = server.drive_expiry();
+            let due = server.drive_due();
             tokio::select! {
                 biased;
                 () = server.clone().run_connection(Box::new(far), "memory:0".to_owned()) => {}
-                () = expiry => {}
+                () = due => {}
             }
         });
         Box::new(near)
@@ -190,14 +211,18 @@ impl RedisServer {
         }
     }
 
-    /// Tells the observer of keys that expired, and whoever waits for the next expiry that it moved.
+    /// Sends what the engine has for clients, tells the observer of keys that expired, and whoever waits for
+    /// what is due next that it moved.
     pub(super) fn after_change(&self) {
-        let (expired, next) = {
+        let (expired, next, deliveries) = {
             let mut engine = self.engine();
-            (engine.take_expired(), engine.next_expiry_ms())
+            (engine.take_expired(), engine.next_due_ms(), engine.take_deliveries())
         };
+        for delivery in deliveries {
+            self.deliver(&delivery);
+        }
         if next.is_some_and(|next| next < self.shared.armed_ms.load(Ordering::Acquire)) {
-            self.shared.expiry_moved.notify_waiters();
+            self.shared.due_moved.notify_waiters();
         }
         if self.is_observed() {
             for (db, key) in expired {
@@ -206,9 +231,9 @@ impl RedisServer {
         }
     }
 
-    /// Makes whoever waits for the next expiry look again: the clock was moved.
-    pub(super) fn rearm_expiry(&self) {
-        self.shared.expiry_moved.notify_waiters();
+    /// Makes whoever waits for what is due next look again: the clock was moved.
+    pub(super) fn rearm(&self) {
+        self.shared.due_moved.notify_waiters();
     }
 
     /// The server stands still for this long: commands wait.
@@ -225,17 +250,28 @@ impl RedisServer {
         (!left.is_zero()).then_some(left)
     }
 
+    /// Leaves something with a connection, to be written next. One that does not read is closed.
+    pub(super) fn deliver(&self, delivery: &Delivery) {
+        let Some(link) = lock(&self.shared.connections).get(&delivery.to).cloned() else { return };
+        let mut mail = lock(&link.mail);
+        delivery.reply.write(delivery.protocol, &mut mail);
+        link.wake.notify_one();
+        if mail.len() > self.shared.limits.output_bytes {
+            link.kill.notify_one();
+        }
+    }
+
     /// Ends a connection.
     pub(super) fn kill(&self, id: ClientId) {
-        if let Some(kill) = lock(&self.shared.connections).get(&id) {
-            kill.notify_one();
+        if let Some(link) = lock(&self.shared.connections).get(&id) {
+            link.kill.notify_one();
         }
     }
 
     /// Ends every connection.
     pub(super) fn kill_all(&self) {
-        for kill in lock(&self.shared.connections).values() {
-            kill.notify_one();
+        for link in lock(&self.shared.connections).values() {
+            link.kill.notify_one();
         }
     }
 
@@ -244,17 +280,17 @@ impl RedisServer {
         if self.shared.down.load(Ordering::Acquire) {
             return;
         }
-        let Some((id, kill)) = self.register(peer) else {
+        let Some((id, link)) = self.register(peer) else {
             // The peer may be gone already; nothing depends on its hearing this.
             let _ = stream.write_all(b"-ERR max number of clients reached\r\n").await;
             return;
         };
         let _registered = Registered { server: &self, id };
-        conn::run(&self, id, &kill, stream).await;
+        conn::run(&self, id, &link, stream).await;
     }
 
     /// Makes a connection known, unless there are too many.
-    fn register(&self, peer: String) -> Option<(ClientId, Arc<Notify>)> {
+    fn register(&self, peer: String) -> Option<(ClientId, Arc<Link>)> {
         let mut connections = lock(&self.shared.connections);
         if connections.len() >= self.shared.limits.clients {
             self.engine().count_rejected_connection();
@@ -262,18 +298,18 @@ impl RedisServer {
         }
         let now = self.now();
         let id = self.engine().connect(peer, now);
-        let kill = Arc::new(Notify::new());
-        connections.insert(id, Arc::clone(&kill));
-        Some((id, kill))
+        let link = Arc::new(Link::default());
+        connections.insert(id, Arc::clone(&link));
+        Some((id, link))
     }
 
-    /// Deletes expired keys when they are due. Several may do so at a time.
-    async fn drive_expiry(&self) {
+    /// Deletes keys and ends waits when they are due. Several may do so at a time.
+    async fn drive_due(&self) {
         loop {
-            let moved = self.shared.expiry_moved.notified();
+            let moved = self.shared.due_moved.notified();
             tokio::pin!(moved);
             moved.as_mut().enable();
-            let next = self.engine().next_expiry_ms();
+            let next = self.engine().next_due_ms();
             self.shared.armed_ms.store(next.unwrap_or(i64::MAX), Ordering::Release);
             let Some(next) = next else {
                 moved.await;
@@ -282,7 +318,7 @@ impl RedisServer {
             let wait_us = next.saturating_mul(1000).saturating_sub(self.now().unix_us);
             if wait_us <= 0 {
                 let now = self.now();
-                self.engine().expire_due(now);
+                self.engine().run_due(now);
                 self.after_change();
                 continue;
             }

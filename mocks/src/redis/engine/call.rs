@@ -102,6 +102,11 @@ impl<'a> Call<'a> {
         self.engine.store.edit(db, key)
     }
 
+    /// Says what a replica is to run instead of this command, which would not do the same there.
+    pub(crate) fn replicate(&mut self, args: Vec<Bytes>) {
+        self.engine.rewritten.push(args);
+    }
+
     /// Removes a key; whether it existed and had not expired.
     pub(crate) fn delete(&mut self, key: &Bytes) -> bool {
         let (db, now) = (self.db(), self.now_ms());

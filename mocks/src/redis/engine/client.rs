@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::Moment;
 use super::table::Spec;
+use super::wait::Waiting;
 use crate::redis::store::Place;
 
 /// Numbers connections, from 1.
@@ -28,6 +29,8 @@ pub(crate) struct Client {
     /// A watched key changed, so `EXEC` will do nothing.
     pub(crate) watch_broken: bool,
     pub(crate) never_evict: bool,
+    /// The command that waits for a key.
+    pub(crate) waiting: Option<Box<Waiting>>,
 }
 
 /// What `CLIENT REPLY` chose.
@@ -81,6 +84,7 @@ impl Client {
             watches: Vec::new(),
             watch_broken: false,
             never_evict: false,
+            waiting: None,
         }
     }
 
@@ -88,9 +92,12 @@ impl Client {
     pub(crate) fn describe(&self, now: Moment, server: &str) -> String {
         let seconds = |since: Moment| (now.elapsed_us - since.elapsed_us) / 1_000_000;
         let mut flags = String::new();
-        for (on, flag) in
-            [(self.transaction.is_some(), 'x'), (self.watch_broken, 'd'), (self.never_evict, 'e')]
-        {
+        for (on, flag) in [
+            (self.waiting.is_some(), 'b'),
+            (self.transaction.is_some(), 'x'),
+            (self.watch_broken, 'd'),
+            (self.never_evict, 'e'),
+        ] {
             if on {
                 flags.push(flag);
             }

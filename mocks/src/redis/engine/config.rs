@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::notify::{self, Class};
 use super::number::strict_i64;
 use super::parameters::{Kind, PARAMETERS};
 use crate::redis::glob;
@@ -16,6 +17,8 @@ pub(crate) struct Config {
     pub(crate) set_integers: usize,
     pub(crate) bulk_bytes: usize,
     pub(crate) password: String,
+    /// Classes of keyspace events that are told.
+    pub(crate) events: Class,
 }
 
 impl Config {
@@ -28,6 +31,7 @@ impl Config {
             set_integers: 0,
             bulk_bytes: 0,
             password: String::new(),
+            events: 0,
         };
         config.refresh();
         config
@@ -92,6 +96,7 @@ impl Config {
         let set_integers = size("set-max-intset-entries");
         let bulk_bytes = size("proto-max-bulk-len");
         self.password = self.get("requirepass").unwrap_or_default().to_owned();
+        self.events = self.get("notify-keyspace-events").and_then(notify::parse).unwrap_or(0);
         self.hash_listpack = hash_listpack;
         self.zset_listpack = zset_listpack;
         self.set_integers = set_integers;
@@ -116,10 +121,11 @@ fn check(kind: Kind, value: &str) -> Result<String, String> {
         }
         Kind::OneOf(choices) if is_one_of(choices) => Ok(value.to_ascii_lowercase()),
         Kind::OneOf(choices) => Err(format!("argument(s) must be one of the following: {choices}")),
-        Kind::Events if value.bytes().all(|class| b"Ag$lshzxeKEtmdn".contains(&class)) => {
-            Ok(value.to_owned())
+        Kind::Events => {
+            let classes = notify::parse(value);
+            let classes = classes.ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")?;
+            Ok(notify::letters(classes))
         }
-        Kind::Events => Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".to_owned()),
         Kind::Text => Ok(value.to_owned()),
         Kind::Immutable | Kind::Alias(_) => Err("can't set immutable config".to_owned()),
     }

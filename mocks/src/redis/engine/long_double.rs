@@ -57,6 +57,30 @@ impl LongDouble {
         Self::rounded(negative, &number, &divisor, 0)
     }
 
+    /// A number of seconds as whole milliseconds, rounded up; the smallest integer if there are too many, which
+    /// is what a conversion in C gives.
+    pub(crate) fn seconds_to_ms(self) -> i64 {
+        // The product is rounded to the format's 64 bits, ties to even: 0.1 s are 100 ms and not a bit more.
+        let exact = u128::from(self.mantissa) * 1000;
+        let surplus = 64_u32.saturating_sub(exact.leading_zeros());
+        let (kept, rest) = (exact >> surplus, exact & ((1 << surplus) - 1));
+        let half = (1_u128 << surplus) >> 1;
+        let up = surplus > 0 && (rest > half || rest == half && kept & 1 == 1);
+        let scaled = (kept + u128::from(up)) << surplus;
+        let whole = match u32::try_from(self.exponent) {
+            Ok(shift) if shift <= scaled.leading_zeros() => Some(scaled << shift),
+            Ok(_) => (scaled == 0).then_some(0),
+            Err(_) => {
+                let shift = self.exponent.unsigned_abs();
+                let whole = scaled.checked_shr(shift).unwrap_or(0);
+                let rounds_up = !self.negative && whole.checked_shl(shift) != Some(scaled);
+                Some(whole + u128::from(rounds_up))
+            }
+        };
+        let whole = whole.and_then(|whole| i64::try_from(whole).ok());
+        whole.map_or(i64::MIN, |whole| if self.negative { -whole } else { whole })
+    }
+
     /// The sum; `None` if it is infinite.
     pub(crate) fn add(self, other: Self) -> Option<Self> {
         if self.mantissa == 0 || other.mantissa == 0 {
@@ -300,6 +324,13 @@ mod tests {
     fn sum(left: &str, right: &str) -> Option<String> {
         let sum = LongDouble::parse(left.as_bytes())?.add(LongDouble::parse(right.as_bytes())?)?;
         Some(sum.to_string())
+    }
+
+    #[test]
+    fn seconds_round_up_to_milliseconds_as_on_the_real_server() {
+        let ms = |text: &str| LongDouble::parse(text.as_bytes()).map(LongDouble::seconds_to_ms);
+        let given = ["0", "0.1", "0.0001", "-0.0001", "-1", "1.0005", "3", "1e30"].map(ms);
+        assert_eq!(given, [0, 100, 1, 0, -1000, 1001, 3000, i64::MIN].map(Some));
     }
 
     #[test]

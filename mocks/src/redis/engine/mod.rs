@@ -17,10 +17,13 @@ mod config;
 mod error;
 mod long_double;
 mod lua;
+pub(crate) mod notify;
 pub(crate) mod number;
 mod parameters;
+mod pubsub;
 pub(crate) mod stats;
 pub(crate) mod table;
+pub(crate) mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -36,7 +39,9 @@ use call::Call;
 use client::{Client, Replies};
 use config::Config;
 use lua::Scripts;
+use pubsub::PubSub;
 use stats::Stats;
+use wait::Waiters;
 
 pub use client::ClientId;
 pub use error::CmdError;
@@ -96,7 +101,7 @@ pub struct Setup {
 /// What a command led to.
 #[derive(Debug, PartialEq)]
 pub struct Effects {
-    /// The answer, if there is one to send.
+    /// The answer, if there is one to send now.
     pub reply: Option<Reply>,
     /// The version of the protocol to send it in.
     pub protocol: u8,
@@ -106,6 +111,20 @@ pub struct Effects {
     pub kill: Vec<ClientId>,
     /// The whole server stands still for this long.
     pub stall: Option<Duration>,
+}
+
+/// Something for a client beside the answer to its own command: a message, or the answer to a command that
+/// waited.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery {
+    /// Whom it is for.
+    pub to: ClientId,
+    /// The version of the protocol to send it in.
+    pub protocol: u8,
+    /// What to send.
+    pub reply: Reply,
+    /// Whether it comes after the answer to the command that caused it, if both are for the same client.
+    pub after: bool,
 }
 
 /// A Redis server without sockets.
@@ -128,6 +147,13 @@ pub struct Engine {
     pub(crate) kill: Vec<ClientId>,
     pub(crate) close: bool,
     pub(crate) stall: Option<Duration>,
+    pub(crate) pubsub: PubSub,
+    pub(crate) waiters: Waiters,
+    /// The commands of a transaction are running.
+    pub(crate) in_transaction: bool,
+    /// What replicas are to run instead of the command under way.
+    pub(crate) rewritten: Vec<Vec<Bytes>>,
+    deliveries: Vec<Delivery>,
     expired: Vec<Place>,
     expiry: Expiry,
     next_client: ClientId,
@@ -161,6 +187,11 @@ impl Engine {
             kill: Vec::new(),
             close: false,
             stall: None,
+            pubsub: PubSub::default(),
+            waiters: Waiters::default(),
+            in_transaction: false,
+            rewritten: Vec::new(),
+            deliveries: Vec::new(),
             expired: Vec::new(),
             expiry: setup.expiry,
             next_client: 1,
@@ -180,6 +211,7 @@ impl Engine {
     /// A client's connection is gone.
     pub fn disconnect(&mut self, id: ClientId) {
         self.unwatch(id);
+        self.forget_wait(id);
         self.clients.remove(&id);
     }
 
@@ -203,6 +235,7 @@ impl Engine {
     pub fn exec(&mut self, id: ClientId, args: Vec<Bytes>, at: Moment) -> Effects {
         self.at = at;
         let reply = self.dispatch(id, args);
+        self.serve_ready();
         let (reply, protocol) = match self.clients.get_mut(&id) {
             Some(client) => {
                 client.used = at;
@@ -228,16 +261,25 @@ impl Engine {
         Effects { reply, protocol, close: false, kill: Vec::new(), stall: None }
     }
 
-    /// Deletes the keys whose deadline has passed.
-    pub fn expire_due(&mut self, at: Moment) {
+    /// Does what is due: deletes keys whose deadline has passed, ends waits.
+    pub fn run_due(&mut self, at: Moment) {
         self.at = at;
-        self.store.expire_all_due(at.unix_ms());
+        if self.next_expiry_ms().is_some_and(|due| due <= at.unix_ms()) {
+            self.store.expire_all_due(at.unix_ms());
+        }
         self.settle();
+        self.serve_ready();
+        self.end_overdue_waits();
     }
 
-    /// When [`Engine::expire_due`] should be called next, in Unix milliseconds.
+    /// When [`Engine::run_due`] should be called next, in Unix milliseconds.
     #[must_use]
-    pub fn next_expiry_ms(&self) -> Option<i64> {
+    pub fn next_due_ms(&self) -> Option<i64> {
+        let waits = self.waiters.next_deadline_ms();
+        self.next_expiry_ms().into_iter().chain(waits).min()
+    }
+
+    fn next_expiry_ms(&self) -> Option<i64> {
         if !self.active_expiry {
             return None;
         }
@@ -252,6 +294,24 @@ impl Engine {
                 Some(ticks.saturating_mul(period))
             }
         }
+    }
+
+    /// What is to be sent beside the answers, in order, since the last call.
+    pub fn take_deliveries(&mut self) -> Vec<Delivery> {
+        std::mem::take(&mut self.deliveries)
+    }
+
+    /// Whether there is something to be sent beside the answers.
+    #[must_use]
+    pub fn has_deliveries(&self) -> bool {
+        !self.deliveries.is_empty()
+    }
+
+    /// Sends a client something beside the answer to its own command.
+    pub(crate) fn push(&mut self, to: ClientId, reply: Reply) {
+        let Some(client) = self.clients.get(&to) else { return };
+        let after = self.in_transaction || self.script.is_some();
+        self.deliveries.push(Delivery { to, protocol: client.protocol, reply, after });
     }
 
     /// Keys that expired since the last call, in order.
@@ -342,6 +402,7 @@ impl Engine {
 
     /// Runs a command for a client that may have it run: no checks but those of the command itself.
     pub(crate) fn call(&mut self, id: ClientId, spec: &'static Spec, args: &[Bytes]) -> Reply {
+        self.rewritten.clear();
         let outcome = (spec.run)(&mut Call { engine: self, client: id, spec, args });
         self.settle();
         self.stats.count_call(spec.name, outcome.is_err());
@@ -361,14 +422,30 @@ impl Engine {
         }
     }
 
-    /// Tells watching clients of the keys that changed, and notes those that expired.
+    /// Runs the command of a client that waited once more; it was counted when it came.
+    pub(crate) fn rerun(&mut self, id: ClientId, spec: &'static Spec, args: &[Bytes]) -> Reply {
+        self.rewritten.clear();
+        self.store.begin_write(self.at.elapsed_us);
+        let outcome = (spec.run)(&mut Call { engine: self, client: id, spec, args });
+        self.settle();
+        outcome.unwrap_or_else(|error| {
+            self.stats.count_error(error.code());
+            Reply::Error(error.to_string())
+        })
+    }
+
+    /// Tells watching and waiting clients of the keys that changed, and notes those that expired.
     pub(crate) fn settle(&mut self) {
         let expired = self.store.take_expired();
         self.stats.expired += u64::try_from(expired.len()).unwrap_or(u64::MAX);
+        for (db, key) in &expired {
+            self.notify(notify::EXPIRED, "expired", *db, key);
+        }
         if self.expired.len() < REMEMBERED_EXPIRIES {
             self.expired.extend(expired);
         }
         for place in self.store.take_touched() {
+            self.waiters.written(&place);
             let Some(watchers) = self.watched.get(&place) else { continue };
             let gone = self.store.db(place.0).get(&place.1).is_none();
             for id in watchers {
@@ -391,9 +468,12 @@ impl Engine {
                 }
             }
         }
-        if self.watched.is_empty() {
-            self.store.note_touched(false);
-        }
+        self.choose_notes();
+    }
+
+    /// Has the store note which keys change exactly while someone wants to know.
+    pub(crate) fn choose_notes(&mut self) {
+        self.store.note_touched(!self.watched.is_empty() || !self.waiters.is_empty());
     }
 
     pub(crate) fn password(&self) -> &str {
@@ -405,6 +485,9 @@ impl Engine {
         self.started = at;
         self.clients.clear();
         self.watched.clear();
+        self.waiters = Waiters::default();
+        self.pubsub = PubSub::default();
+        self.deliveries.clear();
         self.scripts.flush();
         self.store.note_touched(false);
         self.store.forget_history();
@@ -456,3 +539,5 @@ impl Client {
 mod journal_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wait_tests;

@@ -83,12 +83,12 @@ fn active_expiry_is_due_just_after_the_deadline_or_at_the_next_tick_or_never() {
         assert_eq!(bench.engine.next_expiry_ms(), None, "without deadlines there is nothing to wait for");
         bench.run("SET k v PX 50");
         assert_eq!(bench.engine.next_expiry_ms(), due);
-        if due.is_some() {
+        if let Some(due) = due {
             bench.wait_ms(50);
-            bench.engine.expire_due(bench.at);
+            bench.engine.run_due(bench.at);
             assert_eq!(bench.run("DBSIZE"), Reply::Int(1), "at the deadline the key still exists");
-            bench.wait_ms(1);
-            bench.engine.expire_due(bench.at);
+            bench.wait_ms(due - bench.at.unix_ms());
+            bench.engine.run_due(bench.at);
             assert_eq!(bench.run("DBSIZE"), Reply::Int(0));
         }
         bench.run("DEBUG SET-ACTIVE-EXPIRE 0");
@@ -297,7 +297,7 @@ proptest! {
                 prop_assert!(bytes.is_empty() || bytes.ends_with(b"\r\n"));
             }
             if bench.engine.next_expiry_ms().is_some_and(|next| next <= bench.at.unix_ms()) {
-                bench.engine.expire_due(bench.at);
+                bench.engine.run_due(bench.at);
                 prop_assert!(bench.engine.next_expiry_ms().is_none_or(|next| next > bench.at.unix_ms()));
             }
         }

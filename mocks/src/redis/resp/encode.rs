@@ -43,6 +43,9 @@ impl Reply {
                 out.put_slice(b"\r\n");
             }
             Self::Verbatim(_, text) => write_bulk(b'$', text, out),
+            Self::Push(items) => write_items(if v3 { b'>' } else { b'*' }, items, version, out),
+            Self::Several(replies) => replies.iter().for_each(|reply| reply.write(version, out)),
+            Self::None => {}
         }
     }
 

@@ -42,6 +42,12 @@ pub enum Reply {
     BigNumber(Bytes),
     /// A text and its three-letter format; a string in RESP2.
     Verbatim(Bytes, Bytes),
+    /// Sent out of turn: a message, an invalidation; an array in RESP2.
+    Push(Vec<Reply>),
+    /// Replies one after the other, without a frame around them: a command that answers several times.
+    Several(Vec<Reply>),
+    /// Nothing is sent, or not yet.
+    None,
 }
 
 impl Reply {
@@ -91,6 +97,9 @@ impl Reply {
             Self::Double(_) => "double",
             Self::Bool(_) => "bool",
             Self::BigNumber(_) => "number",
+            Self::Push(_) => "push",
+            Self::Several(_) => "several",
+            Self::None => "nothing",
         }
     }
 }

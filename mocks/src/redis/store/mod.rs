@@ -219,7 +219,9 @@ impl Store {
     /// Says whether to note which keys change: only while somebody watches keys.
     pub fn note_touched(&mut self, on: bool) {
         self.notes_touched = on;
-        self.touched.clear();
+        if !on {
+            self.touched.clear();
+        }
     }
 
     /// Takes the list of keys that expired since the last call.

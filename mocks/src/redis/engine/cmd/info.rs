@@ -81,7 +81,7 @@ fn clients(engine: &Engine) -> String {
         ("connected_clients", number(engine.clients.len())),
         ("cluster_connections", number(0)),
         ("maxclients", engine.config.get("maxclients").unwrap_or_default().to_owned()),
-        ("blocked_clients", number(0)),
+        ("blocked_clients", number(engine.waiters.len())),
         ("tracking_clients", number(0)),
         ("clients_in_timeout_table", number(0)),
     ])

@@ -9,7 +9,7 @@ use crate::redis::engine::number::strict_i64;
 use crate::redis::resp::Reply;
 use crate::redis::store::{End, List};
 
-fn end(word: &[u8]) -> Result<End, CmdError> {
+pub(super) fn end(word: &[u8]) -> Result<End, CmdError> {
     match word {
         word if is(word, "left") => Ok(End::Left),
         word if is(word, "right") => Ok(End::Right),
@@ -26,7 +26,7 @@ pub(crate) fn rpoplpush(call: &mut Call<'_>) -> Outcome {
     move_one(call, End::Right, End::Left)
 }
 
-fn move_one(call: &mut Call<'_>, from: End, to: End) -> Outcome {
+pub(super) fn move_one(call: &mut Call<'_>, from: End, to: End) -> Outcome {
     let (source, target) = (&call.args[1], &call.args[2]);
     // A missing source answers before the target's type is looked at.
     if call.look_as::<List>(source)?.is_none() {
@@ -50,7 +50,7 @@ fn move_one(call: &mut Call<'_>, from: End, to: End) -> Outcome {
 }
 
 pub(crate) fn lmpop(call: &mut Call<'_>) -> Outcome {
-    let (keys, word, count) = keys_word_and_count(call)?;
+    let (keys, word, count) = keys_word_and_count(call, 1)?;
     let end = end(word)?;
     for key in keys {
         if call.look_as::<List>(key)?.is_some() {
@@ -61,14 +61,17 @@ pub(crate) fn lmpop(call: &mut Call<'_>) -> Outcome {
     Ok(Reply::NullArray)
 }
 
-/// What `LMPOP` and `ZMPOP` are told: keys, the word that says from where, and how many.
-pub(super) fn keys_word_and_count<'a>(call: &Call<'a>) -> Result<(&'a [Bytes], &'a Bytes, usize), CmdError> {
+/// What `LMPOP` and its like are told from argument `at` on: keys, the word that says from where, and how many.
+pub(super) fn keys_word_and_count<'a>(
+    call: &Call<'a>,
+    at: usize,
+) -> Result<(&'a [Bytes], &'a Bytes, usize), CmdError> {
     let positive = |text: &[u8], wrong: &'static str| {
         let number = strict_i64(text).filter(|number| *number > 0);
         number.and_then(|number| usize::try_from(number).ok()).ok_or(CmdError::fixed(wrong))
     };
-    let number = positive(&call.args[1], "ERR numkeys should be greater than 0")?;
-    let (keys, rest) = call.rest(2).split_at_checked(number).ok_or(CmdError::SYNTAX)?;
+    let number = positive(&call.args[at], "ERR numkeys should be greater than 0")?;
+    let (keys, rest) = call.rest(at + 1).split_at_checked(number).ok_or(CmdError::SYNTAX)?;
     let (word, options) = rest.split_first().ok_or(CmdError::SYNTAX)?;
     let count = match options {
         [] => 1,

@@ -41,8 +41,11 @@ pub(crate) fn exec(call: &mut Call<'_>) -> Outcome {
     if broken {
         return Ok(Reply::NullArray);
     }
+    call.engine.in_transaction = true;
     let run = |(spec, args): (_, Vec<_>)| call.engine.call(call.client, spec, &args);
-    Ok(Reply::Array(transaction.queue.into_iter().map(run).collect()))
+    let replies = transaction.queue.into_iter().map(run).collect();
+    call.engine.in_transaction = false;
+    Ok(Reply::Array(replies))
 }
 
 pub(crate) fn watch(call: &mut Call<'_>) -> Outcome {
@@ -55,12 +58,10 @@ pub(crate) fn watch(call: &mut Call<'_>) -> Outcome {
         let was_expired = call.engine.store.db(db).get(key).is_some_and(|entry| entry.is_expired(now));
         let client = call.client()?;
         if client.watches.iter().all(|watch| watch.place != place) {
-            if call.engine.watched.is_empty() {
-                call.engine.store.note_touched(true);
-            }
             let client = call.client()?;
             client.watches.push(Watch { place: place.clone(), was_expired });
             call.engine.watched.entry(place).or_default().insert(id);
+            call.engine.choose_notes();
         }
     }
     Ok(Reply::OK)

@@ -36,7 +36,7 @@ fn pop(call: &mut Call<'_>, highest: bool) -> Outcome {
 }
 
 /// Removes up to `count` members from an end; `None` if there is no such key.
-fn take(
+pub(super) fn take(
     call: &mut Call<'_>,
     key: &Bytes,
     highest: bool,
@@ -55,18 +55,23 @@ fn take(
 }
 
 pub(crate) fn zmpop(call: &mut Call<'_>) -> Outcome {
-    let (keys, word, count) = keys_word_and_count(call)?;
-    let highest = match word {
-        word if is(word, "min") => false,
-        word if is(word, "max") => true,
-        _ => return Err(CmdError::SYNTAX),
-    };
+    let (keys, word, count) = keys_word_and_count(call, 1)?;
+    let highest = highest(word)?;
     for key in keys {
         if let Some(taken) = take(call, key, highest, count)? {
             return Ok(Reply::Array(vec![Reply::Bulk(key.clone()), scored(taken, true, true)]));
         }
     }
     Ok(Reply::NullArray)
+}
+
+/// Whether a word says to take from the highest.
+pub(super) fn highest(word: &[u8]) -> Result<bool, CmdError> {
+    match word {
+        word if is(word, "min") => Ok(false),
+        word if is(word, "max") => Ok(true),
+        _ => Err(CmdError::SYNTAX),
+    }
 }
 
 pub(crate) fn zrandmember(call: &mut Call<'_>) -> Outcome {

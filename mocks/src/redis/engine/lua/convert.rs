@@ -29,7 +29,8 @@ pub(super) fn to_lua(lua: &Lua, reply: &Reply, protocol: u8) -> mlua::Result<Val
         Reply::Bulk(bytes) => text(bytes),
         Reply::Null | Reply::NullArray if v3 => Ok(Value::Nil),
         Reply::Null | Reply::NullArray => Ok(Value::Boolean(false)),
-        Reply::Array(items) => sequence(lua, items, protocol),
+        Reply::Array(items) | Reply::Push(items) | Reply::Several(items) => sequence(lua, items, protocol),
+        Reply::None => Ok(Value::Nil),
         Reply::Set(items) if v3 => {
             let set = lua.create_table()?;
             for item in items {

@@ -3,12 +3,27 @@
 //! Data only; the differential suite compares every row with a real server. Arguments of `COMMAND DOCS` are
 //! left out.
 
-use super::flags::{DENYOOM, FAST, MOVABLEKEYS, READONLY, WRITE};
+use super::flags::{BLOCKING, DENYOOM, FAST, MOVABLEKEYS, NOSCRIPT, READONLY, WRITE};
 use super::{Spec, keynum, range};
-use crate::redis::engine::cmd::list;
+use crate::redis::engine::cmd::{list, list_block};
 
 /// The rows, sorted by name.
 pub(super) const TABLE: &[Spec] = &[
+    Spec::new("blmove", 6, WRITE | DENYOOM | NOSCRIPT | BLOCKING, "write list slow blocking", list_block::blmove)
+        .docs("6.2.0", "list", "O(1)", "Pop an element from a list, push it to another list and return it; or block until one is available")
+        .keys(&[range(1, 0, 1, "RW access delete"), range(2, 0, 1, "RW insert")]),
+    Spec::new("blmpop", -5, WRITE | BLOCKING | MOVABLEKEYS, "write list slow blocking", list_block::blmpop)
+        .docs("7.0.0", "list", "O(N+M) where N is the number of provided keys and M is the number of elements returned.", "Pop elements from a list, or block until one is available")
+        .keys(&[keynum(2, "RW access delete")]),
+    Spec::new("blpop", -3, WRITE | NOSCRIPT | BLOCKING, "write list slow blocking", list_block::blpop)
+        .docs("2.0.0", "list", "O(N) where N is the number of provided keys.", "Remove and get the first element in a list, or block until one is available")
+        .keys(&[range(1, -2, 1, "RW access delete")]),
+    Spec::new("brpop", -3, WRITE | NOSCRIPT | BLOCKING, "write list slow blocking", list_block::brpop)
+        .docs("2.0.0", "list", "O(N) where N is the number of provided keys.", "Remove and get the last element in a list, or block until one is available")
+        .keys(&[range(1, -2, 1, "RW access delete")]),
+    Spec::new("brpoplpush", 4, WRITE | DENYOOM | NOSCRIPT | BLOCKING, "write list slow blocking", list_block::brpoplpush)
+        .docs("2.2.0", "list", "O(1)", "Pop an element from a list, push it to another list and return it; or block until one is available")
+        .keys(&[range(1, 0, 1, "RW access delete"), range(2, 0, 1, "RW insert")]),
     Spec::new("lindex", 3, READONLY, "read list slow", list::lindex)
         .docs("1.0.0", "list", "O(N) where N is the number of elements to traverse to get to the element at index. This makes asking for the first or the last element of the list O(1).", "Get an element from a list by its index")
         .keys(&[range(1, 0, 1, "RO access")]),

@@ -3,12 +3,21 @@
 //! Data only; the differential suite compares every row with a real server. Arguments of `COMMAND DOCS` are
 //! left out.
 
-use super::flags::{DENYOOM, FAST, MOVABLEKEYS, READONLY, WRITE};
+use super::flags::{BLOCKING, DENYOOM, FAST, MOVABLEKEYS, NOSCRIPT, READONLY, WRITE};
 use super::{Spec, keynum, range};
-use crate::redis::engine::cmd::zset;
+use crate::redis::engine::cmd::{zset, zset_block};
 
 /// The rows, sorted by name.
 pub(super) const TABLE: &[Spec] = &[
+    Spec::new("bzmpop", -5, WRITE | BLOCKING | MOVABLEKEYS, "write sortedset slow blocking", zset_block::bzmpop)
+        .docs("7.0.0", "sorted-set", "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the sorted set, and M being the number of elements popped.", "Remove and return members with scores in a sorted set or block until one is available")
+        .keys(&[keynum(2, "RW access delete")]),
+    Spec::new("bzpopmax", -3, WRITE | NOSCRIPT | BLOCKING | FAST, "write sortedset fast blocking", zset_block::bzpopmax)
+        .docs("5.0.0", "sorted-set", "O(log(N)) with N being the number of elements in the sorted set.", "Remove and return the member with the highest score from one or more sorted sets, or block until one is available")
+        .keys(&[range(1, -2, 1, "RW access delete")]),
+    Spec::new("bzpopmin", -3, WRITE | NOSCRIPT | BLOCKING | FAST, "write sortedset fast blocking", zset_block::bzpopmin)
+        .docs("5.0.0", "sorted-set", "O(log(N)) with N being the number of elements in the sorted set.", "Remove and return the member with the lowest score from one or more sorted sets, or block until one is available")
+        .keys(&[range(1, -2, 1, "RW access delete")]),
     Spec::new("zadd", -4, WRITE | DENYOOM | FAST, "write sortedset fast", zset::zadd)
         .docs("1.2.0", "sorted-set", "O(log(N)) for each item added, where N is the number of elements in the sorted set.", "Add one or more members to a sorted set, or update its score if it already exists")
         .keys(&[range(1, 0, 1, "RW update")]),
