@@ -251,3 +251,67 @@ fn json_response(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
     response.headers_mut().insert(http::header::CONTENT_TYPE, json);
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ledger, and what it answers to requests in turn.
+    fn statuses(requests: &[Value]) -> (Vec<u16>, Vec<(String, bool)>) {
+        let config = json!({
+            "effect": "ledger", "step": "step", "key": "id", "resource": "account", "section": "holder", "fence": "fence",
+        });
+        let config = SinkConfig::deserialize(config).expect("a configuration");
+        let recorder = Recorder::new(|| Duration::ZERO);
+        let sink = HttpSink::new("ledger", config, recorder.clone(), 1);
+        let answer = |(n, body): (usize, &Value)| {
+            let token = body["token"].as_str().map_or_else(|| n.to_string(), str::to_owned);
+            sink.asked(body, &token).map_or(400, |asked| sink.carry_out(asked).status().as_u16())
+        };
+        let statuses = requests.iter().enumerate().map(answer).collect();
+        let effect = |entry: &crate::history::Entry| match &entry.what {
+            Record::Effect(effect) => (effect.name.to_string(), effect.committed),
+            other => panic!("expected an effect, found {other}"),
+        };
+        (statuses, recorder.finish().entries().iter().map(effect).collect())
+    }
+
+    fn entry(account: &str, step: &str, fence: u64) -> Value {
+        json!({ "id": "t-1", "account": account, "step": step, "holder": "h", "fence": fence })
+    }
+
+    #[test]
+    fn a_stale_fence_is_refused_and_changes_nothing() {
+        let (statuses, effects) = statuses(&[
+            entry("a", "debited", 2),
+            entry("a", "credited", 2),
+            entry("a", "debited", 1),
+            entry("b", "debited", 1),
+            entry("a", "debited", 3),
+        ]);
+        assert_eq!(statuses, [200, 200, 409, 200, 200]);
+        let committed: Vec<bool> = effects.iter().map(|(_, committed)| *committed).collect();
+        assert_eq!(committed, [true, true, false, true, true]);
+        assert_eq!(effects[1].0, "ledger.credited");
+    }
+
+    #[test]
+    fn a_repetition_is_answered_as_before_and_not_carried_out_again() {
+        let mut again = entry("a", "debited", 2);
+        again["token"] = "same".into();
+        let (statuses, effects) = statuses(&[again.clone(), again]);
+        assert_eq!(statuses, [200, 200]);
+        assert_eq!(effects, [("ledger.debited".to_owned(), true), ("ledger.debited".to_owned(), false)]);
+    }
+
+    #[test]
+    fn a_request_that_does_not_say_what_it_is_about_is_refused() {
+        let without = |field: &str| {
+            let mut body = entry("a", "debited", 1);
+            body.as_object_mut().expect("an object").remove(field);
+            body
+        };
+        let (statuses, effects) = statuses(&[without("id"), without("step"), json!([])]);
+        assert_eq!((statuses, effects), (vec![400, 400, 400], vec![]));
+    }
+}
