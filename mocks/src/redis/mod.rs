@@ -12,6 +12,7 @@ mod options;
 pub mod resp;
 mod rules;
 mod server;
+mod startup;
 pub mod store;
 
 pub use control::Keep;
@@ -20,3 +21,4 @@ pub use engine::{Expiry, Horizon, Lose};
 pub use options::{RedisLimits, RedisOptions};
 pub use rules::{RedisMatch, RedisRequest, command_names};
 pub use server::RedisServer;
+pub use startup::{Files, Startup, StartupError};
