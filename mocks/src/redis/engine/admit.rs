@@ -5,9 +5,10 @@
 use bytes::Bytes;
 
 use super::Engine;
-use super::client::ClientId;
+use super::acl::{Context, Denied};
+use super::client::{ClientId, Transaction};
 use super::error::CmdError;
-use super::table::flags::{NO_AUTH, WRITE};
+use super::table::flags::{NO_AUTH, NO_MULTI, WRITE};
 use super::table::{self, Spec};
 use crate::redis::resp::Reply;
 
@@ -61,30 +62,96 @@ impl Engine {
         self.call(id, spec, &args)
     }
 
-    fn admit(&self, id: ClientId, args: &[Bytes]) -> Result<&'static Spec, CmdError> {
+    fn admit(&mut self, id: ClientId, args: &[Bytes]) -> Result<&'static Spec, CmdError> {
         let spec = table::resolve(args)?;
         if !spec.takes(args.len()) {
             return Err(CmdError::wrong_arity(spec.name));
         }
         let client = self.clients.get(&id);
-        let authenticated = client.is_some_and(|client| client.authenticated) || self.password().is_empty();
+        let authenticated = client.is_some_and(|client| client.authenticated) || self.acl.is_open();
         if !authenticated && !spec.has(NO_AUTH) {
             return Err(CmdError::NO_AUTH);
         }
-        let queued_write = || {
-            let transaction = client.and_then(|client| client.transaction.as_ref());
-            transaction.is_some_and(|transaction| transaction.queue.iter().any(|(spec, _)| spec.has(WRITE)))
-        };
-        if self.read_only && (spec.has(WRITE) || spec.name == "exec" && queued_write()) {
+        let queues = client.is_some_and(|client| client.transaction.is_some());
+        if queues && spec.has(NO_MULTI) {
+            return Err(CmdError::fixed("ERR Command not allowed inside a transaction"));
+        }
+        let context = if queues { Context::Multi } else { Context::TopLevel };
+        if let Err(denied) = self.check_permission(id, spec, args, context) {
+            return Err(not_permitted(spec, denied));
+        }
+        let transaction = self.clients.get(&id).and_then(|client| client.transaction.as_ref());
+        let writes = spec.has(WRITE) || spec.name == "exec" && queues_any(transaction, WRITE);
+        if writes && self.lacks_replicas() {
+            return Err(CmdError::fixed("NOREPLICAS Not enough good replicas to write."));
+        }
+        if writes && self.read_only {
             return Err(CmdError::READ_ONLY);
         }
         Ok(spec)
     }
 
+    /// Whether `min-replicas-to-write` forbids writes: there are no replicas that could be good enough.
+    fn lacks_replicas(&self) -> bool {
+        let configured = |name| self.config.get(name).is_some_and(|value| value != "0");
+        !self.read_only && configured("min-replicas-to-write") && configured("min-replicas-max-lag")
+    }
+
+    /// Runs a queued command, if the client may still run it.
+    pub(super) fn call_queued(&mut self, id: ClientId, spec: &'static Spec, args: &[Bytes]) -> Reply {
+        let Err(denied) = self.check_permission(id, spec, args, Context::Multi) else {
+            return self.call(id, spec, args);
+        };
+        let reason = match denied {
+            Denied::Command => "no permission to execute the command or subcommand",
+            Denied::Key(_) => "no permission to touch the specified keys",
+            Denied::Channel(_) => "no permission to access one of the channels used as arguments",
+        };
+        let line = format!(
+            "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. \
+             This command is no longer allowed for the following reason: {reason}"
+        );
+        self.stats.count_error(&line);
+        Reply::Error(line)
+    }
+
+    /// Whether a script that a client runs may call a command.
+    ///
+    /// # Errors
+    /// The error line that the script gets.
+    pub(super) fn permit_in_script(
+        &mut self,
+        id: ClientId,
+        spec: &'static Spec,
+        args: &[Bytes],
+    ) -> Result<(), CmdError> {
+        self.check_permission(id, spec, args, Context::Lua).map_err(|denied| {
+            CmdError::fixed(match denied {
+                Denied::Command => "ERR The user executing the script can't run this command or subcommand",
+                Denied::Key(_) => {
+                    "ERR The user executing the script can't access at least one of the keys mentioned in the \
+                     command arguments"
+                }
+                Denied::Channel(_) => {
+                    "ERR The user executing the script can't publish to the channel mentioned in the command"
+                }
+            })
+        })
+    }
+
+    /// Does what parameters want done when they are set.
+    pub(super) fn config_was_set(&mut self, pairs: &[(String, String)]) {
+        for (name, value) in pairs {
+            if name.eq_ignore_ascii_case("requirepass") {
+                self.acl.set_default_password(value.as_bytes());
+            }
+        }
+    }
+
     /// Answers an error for a command that was not run; a transaction under way is spoilt by it.
     pub(super) fn refuse(&mut self, id: ClientId, args: &[Bytes], error: CmdError) -> Reply {
         self.stats.count_error(error.code());
-        let known = table::find(args.first().map_or(&[][..], |name| name));
+        let known = table::resolve(args).ok();
         if let Some(spec) = known {
             self.stats.count_rejected(spec.name);
         }
@@ -100,5 +167,24 @@ impl Engine {
             }
         }
         Reply::Error(error.to_string())
+    }
+}
+
+/// Whether a transaction has queued a command with all of `flags`.
+fn queues_any(transaction: Option<&Transaction>, flags: u32) -> bool {
+    transaction.is_some_and(|transaction| transaction.queue.iter().any(|(spec, _)| spec.has(flags)))
+}
+
+fn not_permitted(spec: &Spec, denied: Denied) -> CmdError {
+    match denied {
+        Denied::Command => {
+            CmdError::new(format!("NOPERM this user has no permissions to run the '{}' command", spec.name))
+        }
+        Denied::Key(_) => {
+            CmdError::fixed("NOPERM this user has no permissions to access one of the keys used as arguments")
+        }
+        Denied::Channel(_) => CmdError::fixed(
+            "NOPERM this user has no permissions to access one of the channels used as arguments",
+        ),
     }
 }

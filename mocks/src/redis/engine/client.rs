@@ -20,6 +20,8 @@ pub(crate) struct Client {
     /// 2 or 3.
     pub(crate) protocol: u8,
     pub(crate) authenticated: bool,
+    /// Whom it is logged in as.
+    pub(crate) user: Bytes,
     pub(crate) created: Moment,
     pub(crate) used: Moment,
     pub(crate) last_command: &'static str,
@@ -76,6 +78,7 @@ impl Client {
             db: 0,
             protocol: 2,
             authenticated,
+            user: super::acl::DEFAULT,
             created: at,
             used: at,
             last_command: "NULL",
@@ -111,7 +114,7 @@ impl Client {
         format!(
             "id={} addr={} laddr={server} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 \
              multi={queued} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 oll=0 omem=0 \
-             tot-mem=0 events=r cmd={} user=default redir=-1 resp={}\n",
+             tot-mem=0 events=r cmd={} user={} redir=-1 resp={}\n",
             self.id,
             self.address,
             self.id + 7,
@@ -120,6 +123,7 @@ impl Client {
             seconds(self.used),
             self.db,
             self.last_command,
+            String::from_utf8_lossy(&self.user),
             self.protocol,
         )
     }

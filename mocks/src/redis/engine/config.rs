@@ -16,7 +16,6 @@ pub(crate) struct Config {
     pub(crate) zset_listpack: (usize, usize),
     pub(crate) set_integers: usize,
     pub(crate) bulk_bytes: usize,
-    pub(crate) password: String,
     /// Classes of keyspace events that are told.
     pub(crate) events: Class,
 }
@@ -30,7 +29,6 @@ impl Config {
             zset_listpack: (0, 0),
             set_integers: 0,
             bulk_bytes: 0,
-            password: String::new(),
             events: 0,
         };
         config.refresh();
@@ -95,7 +93,6 @@ impl Config {
         let zset_listpack = (size("zset-max-listpack-entries"), size("zset-max-listpack-value"));
         let set_integers = size("set-max-intset-entries");
         let bulk_bytes = size("proto-max-bulk-len");
-        self.password = self.get("requirepass").unwrap_or_default().to_owned();
         self.events = self.get("notify-keyspace-events").and_then(notify::parse).unwrap_or(0);
         self.hash_listpack = hash_listpack;
         self.zset_listpack = zset_listpack;

@@ -8,6 +8,7 @@
 //! modes, queue it in a transaction or call it. What to do with the consequences (closing connections,
 //! stalling) is the shell's.
 
+mod acl;
 pub(crate) mod admit;
 pub(crate) mod call;
 mod client;
@@ -35,6 +36,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::redis::resp::{Limits, Reply};
 use crate::redis::store::{Horizon, Lose, Place, Store};
 
+use acl::Acl;
 use call::Call;
 use client::{Client, Replies};
 use config::Config;
@@ -133,6 +135,7 @@ pub struct Engine {
     pub(crate) clients: BTreeMap<ClientId, Client>,
     pub(crate) config: Config,
     pub(crate) stats: Stats,
+    acl: Acl,
     pub(crate) scripts: Scripts,
     pub(crate) rng: ChaCha8Rng,
     /// The time of the command under way.
@@ -166,7 +169,10 @@ impl Engine {
         let mut rng = ChaCha8Rng::seed_from_u64(setup.seed);
         let mut config = Config::new();
         config.force("databases", setup.databases.to_string());
-        config.force("requirepass", setup.password.unwrap_or_default());
+        let password = setup.password.unwrap_or_default();
+        let mut acl = Acl::new();
+        acl.set_default_password(password.as_bytes());
+        config.force("requirepass", password);
         if let Expiry::Redis { hz } = setup.expiry {
             config.force("hz", hz.to_string());
         }
@@ -174,6 +180,7 @@ impl Engine {
             store: Store::new(setup.databases.max(1), setup.horizon),
             clients: BTreeMap::new(),
             config,
+            acl,
             stats: Stats::default(),
             scripts: Scripts::new(setup.script_instructions),
             run_id: cmd::server::random_hex(&mut rng),
@@ -203,7 +210,7 @@ impl Engine {
         let id = self.next_client;
         self.next_client += 1;
         self.stats.connections += 1;
-        let authenticated = self.password().is_empty();
+        let authenticated = self.acl.is_open();
         self.clients.insert(id, Client::new(id, address, authenticated, at));
         id
     }
@@ -225,10 +232,7 @@ impl Engine {
     #[must_use]
     pub fn limits(&self, id: ClientId) -> Limits {
         let authenticated = self.clients.get(&id).is_some_and(|client| client.authenticated);
-        Limits {
-            bulk_bytes: self.config.bulk_bytes,
-            authenticated: authenticated || self.password().is_empty(),
-        }
+        Limits { bulk_bytes: self.config.bulk_bytes, authenticated: authenticated || self.acl.is_open() }
     }
 
     /// Runs one command of a client at the time `at`.
@@ -474,10 +478,6 @@ impl Engine {
     /// Has the store note which keys change exactly while someone wants to know.
     pub(crate) fn choose_notes(&mut self) {
         self.store.note_touched(!self.watched.is_empty() || !self.waiters.is_empty());
-    }
-
-    pub(crate) fn password(&self) -> &str {
-        &self.config.password
     }
 
     fn begin_another_process(&mut self, at: Moment) {

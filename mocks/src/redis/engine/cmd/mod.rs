@@ -1,5 +1,6 @@
 //! The commands, one file per group. The table says which function runs which command.
 
+pub(crate) mod acl;
 pub(crate) mod client;
 pub(crate) mod command;
 pub(crate) mod config;
@@ -9,6 +10,7 @@ pub(crate) mod expire;
 pub(crate) mod hash;
 pub(crate) mod hash_scan;
 mod help;
+mod help_admin;
 mod info;
 pub(crate) mod keyspace;
 mod lcs;

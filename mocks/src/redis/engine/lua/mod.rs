@@ -241,6 +241,9 @@ fn call_command(engine: &mut Engine, id: ClientId, args: MultiValue) -> Reply {
     if spec.has(NOSCRIPT) {
         return refuse("ERR This Redis command is not allowed from script");
     }
+    if let Err(refused) = engine.permit_in_script(id, spec, &args) {
+        return Reply::Error(refused.to_string());
+    }
     if spec.has(WRITE) {
         if engine.script.is_some_and(|mode| mode.read_only) {
             return refuse("ERR Write commands are not allowed from read-only scripts.");

@@ -4,6 +4,7 @@
 //! servers refuse, which keys a rule matches, and `COMMAND`. Whether Redis knows a command the table lacks is
 //! not recorded: the client gets the real server's text for unknown commands.
 
+mod acl;
 mod connection;
 mod expire;
 pub(crate) mod flags;
@@ -22,7 +23,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use indexmap::IndexMap;
 
-use super::call::{Call, Outcome};
+use super::call::{Call, Outcome, is};
 use super::error::CmdError;
 use crate::redis::store::FixedState;
 
@@ -163,6 +164,22 @@ impl Spec {
         self.keys.iter().flat_map(|spec| spec.positions(args)).collect()
     }
 
+    /// The positions of the keys in a command line, and the flags that say what is done with each.
+    pub(crate) fn key_uses(&self, args: &[Bytes]) -> Vec<(usize, &'static str)> {
+        let uses = |spec: &KeySpec| {
+            let flags = match self.name {
+                // `variable_flags`: options decide whether the key is also read, or only written.
+                "set" if !args.iter().skip(3).any(|word| is(word, "get")) => "OW update",
+                "bitfield" if !args.iter().skip(2).any(|word| is(word, "set") || is(word, "incrby")) => {
+                    "RO access"
+                }
+                _ => spec.flags,
+            };
+            spec.positions(args).into_iter().map(move |at| (at, flags)).collect::<Vec<_>>()
+        };
+        self.keys.iter().flat_map(uses).filter(|(at, _)| *at < args.len()).collect()
+    }
+
     /// First key, last key and step, as clients that know no key specifications expect them.
     pub(crate) fn legacy_range(&self) -> (i64, i64, i64) {
         let mut all: Option<(i64, i64, i64)> = None;
@@ -188,6 +205,7 @@ pub fn all() -> &'static [&'static Spec] {
     static ALL: OnceLock<Vec<&'static Spec>> = OnceLock::new();
     ALL.get_or_init(|| {
         let groups = [
+            acl::TABLE,
             connection::TABLE,
             expire::TABLE,
             hash::TABLE,
