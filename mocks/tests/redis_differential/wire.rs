@@ -212,7 +212,7 @@ pub fn same(command: &[Vec<u8>], real: &Resp, mock: &Resp) -> bool {
         "client" if matches!(word(1).as_str(), "id" | "list" | "info") => {
             std::mem::discriminant(real) == std::mem::discriminant(mock)
         }
-        "acl" if word(1) == "cat" && command.len() == 3 => matches!((real, mock), (Resp::List(..), Resp::List(..))),
+        "acl" if word(1) == "cat" && matches!((real, mock), (Resp::List(..), Resp::List(..))) => true,
         "keys" | "hkeys" | "hvals" | "hgetall" | "scan" | "hscan" | "config" | "smembers" | "sinter"
         | "sunion" | "sdiff" | "sscan" | "zscan" => sorted(real) == sorted(mock),
         "hrandfield" | "srandmember" | "spop" | "zrandmember" => shape(real) == shape(mock),

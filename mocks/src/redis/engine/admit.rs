@@ -8,7 +8,7 @@ use super::Engine;
 use super::acl::{Context, Denied};
 use super::client::{ClientId, Transaction};
 use super::error::CmdError;
-use super::table::flags::{NO_AUTH, NO_MULTI, WRITE};
+use super::table::flags::{DENYOOM, NO_AUTH, NO_MULTI, WRITE};
 use super::table::{self, Spec};
 use crate::redis::resp::Reply;
 
@@ -80,7 +80,16 @@ impl Engine {
         if let Err(denied) = self.check_permission(id, spec, args, context) {
             return Err(not_permitted(spec, denied));
         }
+        if self.config.tuning.memory_limit > 0 {
+            self.make_room();
+        }
         let transaction = self.clients.get(&id).and_then(|client| client.transaction.as_ref());
+        let ends = matches!(spec.name, "exec" | "discard" | "quit" | "reset");
+        let needs_memory =
+            spec.has(DENYOOM) || queues && !ends || spec.name == "exec" && queues_any(transaction, DENYOOM);
+        if needs_memory && self.is_out_of_memory() {
+            return Err(CmdError::fixed("OOM command not allowed when used memory > 'maxmemory'."));
+        }
         let writes = spec.has(WRITE) || spec.name == "exec" && queues_any(transaction, WRITE);
         if writes && self.lacks_replicas() {
             return Err(CmdError::fixed("NOREPLICAS Not enough good replicas to write."));
@@ -146,6 +155,7 @@ impl Engine {
                 self.acl.set_default_password(value.as_bytes());
             }
         }
+        self.watch_memory();
     }
 
     /// Answers an error for a command that was not run; a transaction under way is spoilt by it.

@@ -68,6 +68,7 @@ impl<'a> Call<'a> {
         if found {
             self.engine.stats.hits += 1;
             self.engine.store.mark_used(db, key, now);
+            self.engine.note_use(db, key);
         } else {
             self.engine.stats.misses += 1;
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::notify::{self, Class};
 use super::number::strict_i64;
 use super::parameters::{Kind, PARAMETERS};
+use super::tuning::Tuning;
 use crate::redis::glob;
 
 /// The values of all parameters.
@@ -16,6 +17,7 @@ pub(crate) struct Config {
     pub(crate) zset_listpack: (usize, usize),
     pub(crate) set_integers: usize,
     pub(crate) bulk_bytes: usize,
+    pub(super) tuning: Tuning,
     /// Classes of keyspace events that are told.
     pub(crate) events: Class,
 }
@@ -29,6 +31,7 @@ impl Config {
             zset_listpack: (0, 0),
             set_integers: 0,
             bulk_bytes: 0,
+            tuning: Tuning::default(),
             events: 0,
         };
         config.refresh();
@@ -94,6 +97,7 @@ impl Config {
         let set_integers = size("set-max-intset-entries");
         let bulk_bytes = size("proto-max-bulk-len");
         self.events = self.get("notify-keyspace-events").and_then(notify::parse).unwrap_or(0);
+        self.tuning = Tuning::read(self);
         self.hash_listpack = hash_listpack;
         self.zset_listpack = zset_listpack;
         self.set_integers = set_integers;

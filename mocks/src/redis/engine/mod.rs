@@ -16,14 +16,19 @@ pub(crate) mod cmd;
 mod collection;
 mod config;
 mod error;
+mod eviction;
+mod latency;
 mod long_double;
 mod lua;
 pub(crate) mod notify;
 pub(crate) mod number;
 mod parameters;
 mod pubsub;
+mod redact;
+mod slowlog;
 pub(crate) mod stats;
 pub(crate) mod table;
+mod tuning;
 pub(crate) mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -136,6 +141,11 @@ pub struct Engine {
     pub(crate) config: Config,
     pub(crate) stats: Stats,
     acl: Acl,
+    memory: eviction::Memory,
+    slow_log: slowlog::SlowLog,
+    latency: latency::Latency,
+    /// Unix seconds of the last `SAVE`, or of the start.
+    saved_at_s: i64,
     pub(crate) scripts: Scripts,
     pub(crate) rng: ChaCha8Rng,
     /// The time of the command under way.
@@ -181,6 +191,10 @@ impl Engine {
             clients: BTreeMap::new(),
             config,
             acl,
+            memory: eviction::Memory::default(),
+            slow_log: slowlog::SlowLog::default(),
+            latency: latency::Latency::default(),
+            saved_at_s: at.unix_us.div_euclid(1_000_000),
             stats: Stats::default(),
             scripts: Scripts::new(setup.script_instructions),
             run_id: cmd::server::random_hex(&mut rng),
@@ -407,9 +421,12 @@ impl Engine {
     /// Runs a command for a client that may have it run: no checks but those of the command itself.
     pub(crate) fn call(&mut self, id: ClientId, spec: &'static Spec, args: &[Bytes]) -> Reply {
         self.rewritten.clear();
+        let stalled_us = self.stalled_us();
         let outcome = (spec.run)(&mut Call { engine: self, client: id, spec, args });
         self.settle();
-        self.stats.count_call(spec.name, outcome.is_err());
+        let took_us = self.stalled_us().saturating_sub(stalled_us);
+        self.note_time(id, spec, args, took_us);
+        self.stats.count_call(spec.name, outcome.is_err(), took_us, self.config.tuning.tracks_latency);
         match outcome {
             Ok(reply) => {
                 if let Reply::Error(line) = &reply
@@ -438,6 +455,26 @@ impl Engine {
         })
     }
 
+    /// How long the commands from outside under way have stalled the server, in microseconds.
+    fn stalled_us(&self) -> i64 {
+        self.stall.map_or(0, |stall| i64::try_from(stall.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    /// Notes how long a command took where that is asked for. One that waits is not over.
+    pub(crate) fn note_time(&mut self, id: ClientId, spec: &'static Spec, args: &[Bytes], took_us: i64) {
+        let tuning = &self.config.tuning;
+        let is_slow = (0..=took_us).contains(&tuning.slower_than_us);
+        if (is_slow || tuning.latency_threshold_ms > 0) && !self.is_waiting(id) {
+            self.note_slow(id, spec, args, took_us);
+            self.note_latency(spec, took_us);
+        }
+    }
+
+    /// Answers `LASTSAVE` from now on with the time it is.
+    pub(crate) fn note_save(&mut self) {
+        self.saved_at_s = self.at.unix_us.div_euclid(1_000_000);
+    }
+
     /// Tells watching and waiting clients of the keys that changed, and notes those that expired.
     pub(crate) fn settle(&mut self) {
         let expired = self.store.take_expired();
@@ -450,6 +487,9 @@ impl Engine {
         }
         for place in self.store.take_touched() {
             self.waiters.written(&place);
+            if self.memory.is_on() {
+                self.measure(&place);
+            }
             let Some(watchers) = self.watched.get(&place) else { continue };
             let gone = self.store.db(place.0).get(&place.1).is_none();
             for id in watchers {
@@ -477,7 +517,8 @@ impl Engine {
 
     /// Has the store note which keys change exactly while someone wants to know.
     pub(crate) fn choose_notes(&mut self) {
-        self.store.note_touched(!self.watched.is_empty() || !self.waiters.is_empty());
+        let wanted = !self.watched.is_empty() || !self.waiters.is_empty() || self.memory.is_on();
+        self.store.note_touched(wanted);
     }
 
     fn begin_another_process(&mut self, at: Moment) {
@@ -489,7 +530,8 @@ impl Engine {
         self.pubsub = PubSub::default();
         self.deliveries.clear();
         self.scripts.flush();
-        self.store.note_touched(false);
+        self.memory = eviction::Memory::default();
+        self.watch_memory();
         self.store.forget_history();
         self.run_id = cmd::server::random_hex(&mut self.rng);
     }

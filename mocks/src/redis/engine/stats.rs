@@ -2,6 +2,8 @@
 
 use indexmap::IndexMap;
 
+use super::latency::Histogram;
+
 use crate::redis::store::FixedState;
 
 /// What happened since the start, or since `CONFIG RESETSTAT`.
@@ -28,22 +30,33 @@ pub struct Stats {
     per_error: IndexMap<String, u64, FixedState>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct CommandStats {
     calls: u64,
     rejected: u64,
     failed: u64,
+    us: i64,
+    histogram: Histogram,
 }
 
 /// Kinds of errors counted; scripts can invent any number (Redis stops at 128 too).
 const ERROR_KINDS: usize = 128;
 
 impl Stats {
-    pub(crate) fn count_call(&mut self, name: &'static str, failed: bool) {
+    pub(crate) fn count_call(&mut self, name: &'static str, failed: bool, took_us: i64, tracks: bool) {
         self.commands += 1;
         let stats = self.per_command.entry(name).or_default();
         stats.calls += 1;
         stats.failed += u64::from(failed);
+        stats.us += took_us;
+        if tracks {
+            stats.histogram.add(took_us);
+        }
+    }
+
+    /// How long the calls of a command took, if there were any.
+    pub(crate) fn histogram(&self, name: &str) -> Option<&Histogram> {
+        self.per_command.get(name).map(|stats| &stats.histogram).filter(|one| one.calls() > 0)
     }
 
     pub(crate) fn count_rejected(&mut self, name: &'static str) {
@@ -60,12 +73,14 @@ impl Stats {
         }
     }
 
-    /// The lines of `INFO commandstats`. Commands take no time here.
+    /// The lines of `INFO commandstats`. Commands take no time but what they stall the server for.
     pub(crate) fn command_lines(&self) -> String {
+        #[expect(clippy::cast_precision_loss, reason = "a mean for people")]
         let line = |(name, stats): (&&str, &CommandStats)| {
+            let per_call = if stats.calls == 0 { 0.0 } else { stats.us as f64 / stats.calls as f64 };
             format!(
-                "cmdstat_{name}:calls={},usec=0,usec_per_call=0.00,rejected_calls={},failed_calls={}\r\n",
-                stats.calls, stats.rejected, stats.failed
+                "cmdstat_{name}:calls={},usec={},usec_per_call={:.2},rejected_calls={},failed_calls={}\r\n",
+                stats.calls, stats.us, per_call, stats.rejected, stats.failed
             )
         };
         self.per_command.iter().map(line).collect()

@@ -147,7 +147,9 @@ impl Str {
         *self = Self::raw(data.freeze());
     }
 
-    fn encoding(&self) -> &'static str {
+    /// The encoding's name.
+    #[must_use]
+    pub fn encoding(&self) -> &'static str {
         match self.encoding {
             Encoding::Int => "int",
             Encoding::Embedded => "embstr",

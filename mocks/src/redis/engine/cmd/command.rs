@@ -63,7 +63,7 @@ pub(crate) fn command_help(_: &mut Call<'_>) -> Outcome {
 }
 
 /// A command by name, or a subcommand by `container|name`.
-fn named(name: &[u8]) -> Option<&'static Spec> {
+pub(super) fn named(name: &[u8]) -> Option<&'static Spec> {
     let Some(bar) = name.iter().position(|byte| *byte == b'|') else { return table::find(name) };
     let container = table::find(&name[..bar])?;
     container.subcommands.iter().find(|sub| name.eq_ignore_ascii_case(sub.name.as_bytes()))

@@ -72,7 +72,7 @@ fn authenticate(call: &mut Call<'_>, user: &Bytes, password: &Bytes) -> Result<(
 pub(crate) fn hello(call: &mut Call<'_>) -> Outcome {
     const NOT_A_VERSION: CmdError = CmdError::fixed("ERR Protocol version is not an integer or out of range");
     const NO_AUTH: CmdError = CmdError::fixed(
-        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH \
          <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
          the same time",
     );

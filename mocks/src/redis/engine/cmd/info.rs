@@ -6,6 +6,7 @@
 use bytes::Bytes;
 
 use crate::redis::engine::call::{Call, Outcome, is};
+use crate::redis::engine::eviction::EMPTY_BYTES;
 use crate::redis::engine::{Engine, VERSION};
 use crate::redis::resp::Reply;
 
@@ -89,12 +90,12 @@ fn clients(engine: &Engine) -> String {
 
 fn memory(engine: &Engine) -> String {
     let config = |name| engine.config.get(name).unwrap_or_default().to_owned();
-    let keys = (0..engine.store.databases()).flat_map(|db| engine.store.db(db).iter());
-    let used: usize = keys.map(|(key, entry)| 64 + key.len() + entry.value.weight()).sum();
+    let (used, peak) = (engine.used_memory(), engine.peak_memory());
     lines([
         ("used_memory", number(used)),
-        ("used_memory_peak", number(used)),
-        ("used_memory_dataset", number(used)),
+        ("used_memory_peak", number(peak)),
+        ("used_memory_startup", number(EMPTY_BYTES)),
+        ("used_memory_dataset", number(used - EMPTY_BYTES)),
         ("number_of_cached_scripts", number(engine.scripts.len())),
         ("number_of_functions", number(0)),
         ("number_of_libraries", number(0)),
@@ -113,7 +114,7 @@ fn persistence(engine: &Engine) -> String {
         ("async_loading", number(0)),
         ("rdb_changes_since_last_save", number(engine.store.dirty())),
         ("rdb_bgsave_in_progress", number(0)),
-        ("rdb_last_save_time", number(engine.started.unix_us / 1_000_000)),
+        ("rdb_last_save_time", number(engine.saved_at_s)),
         ("rdb_last_bgsave_status", "ok".to_owned()),
         ("aof_enabled", number(0)),
         ("aof_rewrite_in_progress", number(0)),

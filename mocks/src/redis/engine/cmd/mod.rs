@@ -1,6 +1,7 @@
 //! The commands, one file per group. The table says which function runs which command.
 
 pub(crate) mod acl;
+pub(crate) mod admin;
 pub(crate) mod client;
 pub(crate) mod command;
 pub(crate) mod config;
@@ -13,19 +14,23 @@ mod help;
 mod help_admin;
 mod info;
 pub(crate) mod keyspace;
+pub(crate) mod latency;
 mod lcs;
 pub(crate) mod list;
 pub(crate) mod list_block;
 mod list_move;
 mod list_pos;
+pub(crate) mod memory;
 pub(crate) mod object;
 mod random;
+pub(crate) mod replication;
 mod scan;
 pub(crate) mod script;
 pub(crate) mod server;
 pub(crate) mod set;
 mod set_algebra;
 mod set_random;
+pub(crate) mod slowlog;
 pub(crate) mod string;
 pub(crate) mod transaction;
 pub(crate) mod zset;

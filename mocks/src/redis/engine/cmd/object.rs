@@ -37,15 +37,14 @@ pub(crate) fn object_freq(call: &mut Call<'_>) -> Outcome {
         "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
          switching between policies at runtime LRU and LFU data will take some time to adjust.",
     );
-    let key = &call.args[2];
+    let (db, key) = (call.db(), &call.args[2]);
     if call.look(key).is_none() {
         return Ok(Reply::Null);
     }
     if !counts_frequency(call) {
         return Err(NOT_COUNTED);
     }
-    // What the real server gives a new key; the mock does not count.
-    Ok(Reply::Int(5))
+    Ok(Reply::Int(i64::from(call.engine.uses_of(&(db, key.clone())))))
 }
 
 pub(crate) fn object_help(_: &mut Call<'_>) -> Outcome {

@@ -5,6 +5,7 @@
 //! not recorded: the client gets the real server's text for unknown commands.
 
 mod acl;
+mod admin;
 mod connection;
 mod expire;
 pub(crate) mod flags;
@@ -206,6 +207,7 @@ pub fn all() -> &'static [&'static Spec] {
     ALL.get_or_init(|| {
         let groups = [
             acl::TABLE,
+            admin::TABLE,
             connection::TABLE,
             expire::TABLE,
             hash::TABLE,
