@@ -15,8 +15,9 @@ mod server;
 pub mod store;
 
 pub use control::Keep;
-pub use engine::Expiry;
+pub use engine::slots::slot_of;
 pub use engine::stats::Stats;
+pub use engine::{Expiry, Peer, SlotState};
 pub use options::{RedisLimits, RedisOptions};
 pub use rules::{RedisMatch, RedisRequest, command_names};
 pub use server::RedisServer;

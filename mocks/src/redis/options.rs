@@ -20,6 +20,8 @@ pub struct RedisOptions {
     pub password: Option<String>,
     /// Databases that `SELECT` reaches.
     pub databases: usize,
+    /// Whether the server is a node of a cluster: the one node there is, until a test says otherwise.
+    pub cluster: bool,
     /// How far back a failover can lose writes.
     pub horizon: Horizon,
     /// What clients can make the server hold.
@@ -59,6 +61,7 @@ impl Default for RedisOptions {
             expiry: Expiry::Redis { hz: 10 },
             password: None,
             databases: 16,
+            cluster: false,
             horizon: Horizon::default(),
             limits: RedisLimits::default(),
         }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::Engine;
 use super::acl::{Context, Denied};
 use super::client::{ClientId, Transaction};
+use super::cluster::is_redirect;
 use super::error::CmdError;
 use super::table::flags::{DENYOOM, NO_AUTH, NO_MULTI, WRITE};
 use super::table::{self, Spec};
@@ -33,6 +34,8 @@ pub fn describe(args: &[Bytes]) -> Described<'_> {
     }
 }
 
+const NO_REPLICAS: CmdError = CmdError::fixed("NOREPLICAS Not enough good replicas to write.");
+
 /// Bytes a transaction may queue.
 const QUEUE_BYTES: usize = 512 * 1024 * 1024;
 
@@ -46,6 +49,7 @@ impl Engine {
             return Reply::Error("ERR the connection is closed".to_owned());
         };
         client.last_command = spec.name;
+        client.asking &= spec.name == "asking" || client.transaction.is_some();
         let runs_in_transaction =
             matches!(spec.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset");
         if let Some(transaction) = client.transaction.as_mut().filter(|_| !runs_in_transaction) {
@@ -80,6 +84,9 @@ impl Engine {
         if let Err(denied) = self.check_permission(id, spec, args, context) {
             return Err(not_permitted(spec, denied));
         }
+        if self.cluster.is_some() {
+            self.route(id, spec, args)?;
+        }
         if self.config.tuning.memory_limit > 0 {
             self.make_room();
         }
@@ -92,7 +99,7 @@ impl Engine {
         }
         let writes = spec.has(WRITE) || spec.name == "exec" && queues_any(transaction, WRITE);
         if writes && self.lacks_replicas() {
-            return Err(CmdError::fixed("NOREPLICAS Not enough good replicas to write."));
+            return Err(NO_REPLICAS);
         }
         if writes && self.read_only {
             return Err(CmdError::READ_ONLY);
@@ -134,7 +141,8 @@ impl Engine {
         spec: &'static Spec,
         args: &[Bytes],
     ) -> Result<(), CmdError> {
-        self.check_permission(id, spec, args, Context::Lua).map_err(|denied| {
+        let denied = self.check_permission(id, spec, args, Context::Lua);
+        denied.map_err(|denied| {
             CmdError::fixed(match denied {
                 Denied::Command => "ERR The user executing the script can't run this command or subcommand",
                 Denied::Key(_) => {
@@ -145,7 +153,11 @@ impl Engine {
                     "ERR The user executing the script can't publish to the channel mentioned in the command"
                 }
             })
-        })
+        })?;
+        if spec.has(WRITE) && self.lacks_replicas() {
+            return Err(NO_REPLICAS);
+        }
+        self.route_in_script(id, spec, args)
     }
 
     /// Does what parameters want done when they are set.
@@ -169,7 +181,9 @@ impl Engine {
         let in_transaction = self.clients.get_mut(&id).and_then(|client| client.transaction.as_mut());
         if let Some(transaction) = in_transaction {
             transaction.aborted = true;
-            if is_exec {
+            if is_exec && is_redirect(&error) {
+                self.discard(id);
+            } else if is_exec {
                 self.discard(id);
                 let error = error.to_string();
                 let why = error.strip_prefix("ERR ").unwrap_or(&error);

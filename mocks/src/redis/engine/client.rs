@@ -31,6 +31,8 @@ pub(crate) struct Client {
     /// A watched key changed, so `EXEC` will do nothing.
     pub(crate) watch_broken: bool,
     pub(crate) never_evict: bool,
+    /// The next command may use slots that are being imported.
+    pub(crate) asking: bool,
     /// The command that waits for a key.
     pub(crate) waiting: Option<Box<Waiting>>,
 }
@@ -87,6 +89,7 @@ impl Client {
             watches: Vec::new(),
             watch_broken: false,
             never_evict: false,
+            asking: false,
             waiting: None,
         }
     }

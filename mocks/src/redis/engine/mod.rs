@@ -12,6 +12,7 @@ mod acl;
 pub(crate) mod admit;
 pub(crate) mod call;
 mod client;
+mod cluster;
 pub(crate) mod cmd;
 mod collection;
 mod config;
@@ -25,6 +26,7 @@ pub(crate) mod number;
 mod parameters;
 mod pubsub;
 mod redact;
+pub mod slots;
 mod slowlog;
 pub(crate) mod stats;
 pub(crate) mod table;
@@ -51,6 +53,7 @@ use stats::Stats;
 use wait::Waiters;
 
 pub use client::ClientId;
+pub use cluster::{Peer, SlotState};
 pub use error::CmdError;
 pub use table::{Spec, all as commands};
 
@@ -141,6 +144,8 @@ pub struct Engine {
     pub(crate) config: Config,
     pub(crate) stats: Stats,
     acl: Acl,
+    /// Whether the server is a node of a cluster, and what it knows of it.
+    cluster: Option<Box<cluster::Cluster>>,
     memory: eviction::Memory,
     slow_log: slowlog::SlowLog,
     latency: latency::Latency,
@@ -191,6 +196,7 @@ impl Engine {
             clients: BTreeMap::new(),
             config,
             acl,
+            cluster: None,
             memory: eviction::Memory::default(),
             slow_log: slowlog::SlowLog::default(),
             latency: latency::Latency::default(),

@@ -33,6 +33,9 @@ pub(crate) fn quit(call: &mut Call<'_>) -> Outcome {
 pub(crate) fn select(call: &mut Call<'_>) -> Outcome {
     let number = call.integer(1)?;
     let db = database(call, number).ok_or(CmdError::INDEX)?;
+    if db != 0 && call.engine.cluster.is_some() {
+        return Err(CmdError::fixed("ERR SELECT is not allowed in cluster mode"));
+    }
     call.client()?.db = db;
     Ok(Reply::OK)
 }
@@ -117,7 +120,7 @@ pub(crate) fn hello(call: &mut Call<'_>) -> Outcome {
         (text("version"), text(VERSION)),
         (text("proto"), Reply::Int(i64::from(protocol))),
         (text("id"), Reply::Int(i64::try_from(id).unwrap_or(i64::MAX))),
-        (text("mode"), text("standalone")),
+        (text("mode"), text(call.engine.mode())),
         (text("role"), text(if call.engine.read_only { "replica" } else { "master" })),
         (text("modules"), Reply::Array(Vec::new())),
     ]))

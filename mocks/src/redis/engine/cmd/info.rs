@@ -24,7 +24,7 @@ const SECTIONS: [(&str, Fields); 12] = [
     ("CPU", cpu),
     ("Modules", |_| String::new()),
     ("Errorstats", |engine| engine.stats.error_lines()),
-    ("Cluster", |_| "cluster_enabled:0\r\n".to_owned()),
+    ("Cluster", |engine| format!("cluster_enabled:{}\r\n", u8::from(engine.cluster.is_some()))),
     ("Keyspace", keyspace),
     ("Commandstats", |engine| engine.stats.command_lines()),
 ];
@@ -59,7 +59,7 @@ fn server(engine: &Engine) -> String {
         ("redis_git_sha1", "00000000".to_owned()),
         ("redis_git_dirty", number(0)),
         ("redis_build_id", "0".to_owned()),
-        ("redis_mode", "standalone".to_owned()),
+        ("redis_mode", engine.mode().to_owned()),
         ("os", "squall".to_owned()),
         ("arch_bits", number(64)),
         ("process_id", number(1)),

@@ -3,6 +3,8 @@
 pub(crate) mod acl;
 pub(crate) mod admin;
 pub(crate) mod client;
+pub(crate) mod cluster;
+pub(crate) mod cluster_change;
 pub(crate) mod command;
 pub(crate) mod config;
 pub(crate) mod connection;

@@ -74,7 +74,7 @@ pub(crate) fn failover(call: &mut Call<'_>) -> Outcome {
                 aborts = true;
                 rest
             }
-            rest if is(word, "force") && to && !forces => {
+            rest if is(word, "force") && !forces => {
                 forces = true;
                 rest
             }

@@ -6,6 +6,7 @@
 
 mod acl;
 mod admin;
+mod cluster;
 mod connection;
 mod expire;
 pub(crate) mod flags;
@@ -208,6 +209,7 @@ pub fn all() -> &'static [&'static Spec] {
         let groups = [
             acl::TABLE,
             admin::TABLE,
+            cluster::TABLE,
             connection::TABLE,
             expire::TABLE,
             hash::TABLE,
