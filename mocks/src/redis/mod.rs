@@ -17,7 +17,7 @@ pub mod store;
 pub use control::Keep;
 pub use engine::slots::slot_of;
 pub use engine::stats::Stats;
-pub use engine::{Expiry, Peer, SlotState};
+pub use engine::{Expiry, Peer, SlotState, Version};
 pub use options::{RedisLimits, RedisOptions};
 pub use rules::{RedisMatch, RedisRequest, command_names};
 pub use server::RedisServer;

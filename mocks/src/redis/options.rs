@@ -2,7 +2,7 @@
 
 use crate::Clock;
 
-use super::engine::Expiry;
+use super::engine::{Expiry, Version};
 use super::store::Horizon;
 
 /// How a server behaves. The default is a server like one without a configuration file, on tokio's clock.
@@ -20,6 +20,8 @@ pub struct RedisOptions {
     pub password: Option<String>,
     /// Databases that `SELECT` reaches.
     pub databases: usize,
+    /// The version of Redis it behaves as.
+    pub version: Version,
     /// Whether the server is a node of a cluster: the one node there is, until a test says otherwise.
     pub cluster: bool,
     /// How far back a failover can lose writes.
@@ -61,6 +63,7 @@ impl Default for RedisOptions {
             expiry: Expiry::Redis { hz: 10 },
             password: None,
             databases: 16,
+            version: Version::default(),
             cluster: false,
             horizon: Horizon::default(),
             limits: RedisLimits::default(),

@@ -89,6 +89,7 @@ impl RedisServer {
             script_instructions: options.limits.script_instructions,
         };
         let mut engine = Engine::new(setup, at);
+        engine.set_version(options.version);
         if options.cluster {
             engine.set_cluster(true);
         }

@@ -25,7 +25,7 @@ pub struct Described<'a> {
 /// Says what a command line is about, without running it.
 #[must_use]
 pub fn describe(args: &[Bytes]) -> Described<'_> {
-    match table::resolve(args) {
+    match table::resolve(args).or_else(|unknown| table::resolve_later(args).ok_or(unknown)) {
         Ok(spec) => Described {
             command: spec.name,
             key: spec.key_positions(args).first().and_then(|at| args.get(*at)),
@@ -41,6 +41,7 @@ const QUEUE_BYTES: usize = 512 * 1024 * 1024;
 
 impl Engine {
     pub(super) fn dispatch(&mut self, id: ClientId, args: Vec<Bytes>) -> Reply {
+        self.expire_fields();
         let spec = match self.admit(id, &args) {
             Ok(spec) => spec,
             Err(error) => return self.refuse(id, &args, error),
@@ -67,7 +68,7 @@ impl Engine {
     }
 
     fn admit(&mut self, id: ClientId, args: &[Bytes]) -> Result<&'static Spec, CmdError> {
-        let spec = table::resolve(args)?;
+        let spec = self.resolve(args)?;
         if !spec.takes(args.len()) {
             return Err(CmdError::wrong_arity(spec.name));
         }
@@ -173,7 +174,7 @@ impl Engine {
     /// Answers an error for a command that was not run; a transaction under way is spoilt by it.
     pub(super) fn refuse(&mut self, id: ClientId, args: &[Bytes], error: CmdError) -> Reply {
         self.stats.count_error(error.code());
-        let known = table::resolve(args).ok();
+        let known = self.resolve(args).ok();
         if let Some(spec) = known {
             self.stats.count_rejected(spec.name);
         }

@@ -64,11 +64,21 @@ impl<'a> Call<'a> {
     /// Looks a key up to be read: counts a hit or a miss, and notes the use.
     pub(crate) fn read(&mut self, key: &Bytes) -> Option<&Entry> {
         let (db, now) = (self.db(), self.now_ms());
+        let found = self.glance(key).is_some();
+        let touches = !self.engine.clients.get(&self.client).is_some_and(|client| client.no_touch);
+        if found && touches {
+            self.engine.store.mark_used(db, key, now);
+            self.engine.note_use(db, key);
+        }
+        self.engine.store.db(db).get(key)
+    }
+
+    /// Looks a key up to tell something about it: counts a hit or a miss, but is no use of it.
+    pub(crate) fn glance(&mut self, key: &Bytes) -> Option<&Entry> {
+        let (db, now) = (self.db(), self.now_ms());
         let found = self.engine.store.get(db, key, now).is_some();
         if found {
             self.engine.stats.hits += 1;
-            self.engine.store.mark_used(db, key, now);
-            self.engine.note_use(db, key);
         } else {
             self.engine.stats.misses += 1;
         }

@@ -31,6 +31,10 @@ pub(crate) struct Client {
     /// A watched key changed, so `EXEC` will do nothing.
     pub(crate) watch_broken: bool,
     pub(crate) never_evict: bool,
+    /// Reading does not make keys used.
+    pub(crate) no_touch: bool,
+    /// Name and version of its library, where the server's version knows of that.
+    pub(crate) library: Option<[Bytes; 2]>,
     /// The next command may use slots that are being imported.
     pub(crate) asking: bool,
     /// The command that waits for a key.
@@ -89,6 +93,8 @@ impl Client {
             watches: Vec::new(),
             watch_broken: false,
             never_evict: false,
+            no_touch: false,
+            library: None,
             asking: false,
             waiting: None,
         }
@@ -114,10 +120,14 @@ impl Client {
         let queued =
             self.transaction.as_ref().map_or(-1, |tx| i64::try_from(tx.queue.len()).unwrap_or(i64::MAX));
         let queued_bytes = self.transaction.as_ref().map_or(0, |tx| tx.bytes);
+        let library = self.library.as_ref().map_or_else(String::new, |[name, version]| {
+            let text = String::from_utf8_lossy;
+            format!(" lib-name={} lib-ver={}", text(name), text(version))
+        });
         format!(
             "id={} addr={} laddr={server} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 \
              multi={queued} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 oll=0 omem=0 \
-             tot-mem=0 events=r cmd={} user={} redir=-1 resp={}\n",
+             tot-mem=0 events=r cmd={} user={} redir=-1 resp={}{library}\n",
             self.id,
             self.address,
             self.id + 7,

@@ -18,6 +18,7 @@ mod collection;
 mod config;
 mod error;
 mod eviction;
+mod hash_fields;
 mod latency;
 mod long_double;
 mod lua;
@@ -31,6 +32,7 @@ mod slowlog;
 pub(crate) mod stats;
 pub(crate) mod table;
 mod tuning;
+mod version;
 pub(crate) mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +58,7 @@ pub use client::ClientId;
 pub use cluster::{Peer, SlotState};
 pub use error::CmdError;
 pub use table::{Spec, all as commands};
+pub use version::Version;
 
 /// The version this engine behaves as, and reports.
 pub const VERSION: &str = "7.0.15";
@@ -144,6 +147,8 @@ pub struct Engine {
     pub(crate) config: Config,
     pub(crate) stats: Stats,
     acl: Acl,
+    version: Version,
+    fields: hash_fields::FieldDeadlines,
     /// Whether the server is a node of a cluster, and what it knows of it.
     cluster: Option<Box<cluster::Cluster>>,
     memory: eviction::Memory,
@@ -196,6 +201,8 @@ impl Engine {
             clients: BTreeMap::new(),
             config,
             acl,
+            version: Version::default(),
+            fields: hash_fields::FieldDeadlines::default(),
             cluster: None,
             memory: eviction::Memory::default(),
             slow_log: slowlog::SlowLog::default(),
@@ -231,7 +238,9 @@ impl Engine {
         self.next_client += 1;
         self.stats.connections += 1;
         let authenticated = self.acl.is_open();
-        self.clients.insert(id, Client::new(id, address, authenticated, at));
+        let mut client = Client::new(id, address, authenticated, at);
+        client.library = (self.version >= Version::V7_2).then(Default::default);
+        self.clients.insert(id, client);
         id
     }
 
@@ -291,6 +300,7 @@ impl Engine {
         if self.next_expiry_ms().is_some_and(|due| due <= at.unix_ms()) {
             self.store.expire_all_due(at.unix_ms());
         }
+        self.expire_fields();
         self.settle();
         self.serve_ready();
         self.end_overdue_waits();
@@ -300,15 +310,25 @@ impl Engine {
     #[must_use]
     pub fn next_due_ms(&self) -> Option<i64> {
         let waits = self.waiters.next_deadline_ms();
-        self.next_expiry_ms().into_iter().chain(waits).min()
+        let due = self.next_expiry_ms().into_iter().chain(self.next_field_expiry_ms());
+        due.chain(waits).min()
     }
 
     fn next_expiry_ms(&self) -> Option<i64> {
         if !self.active_expiry {
             return None;
         }
+        self.next_tick_ms(self.store.next_deadline_ms()?)
+    }
+
+    fn next_field_expiry_ms(&self) -> Option<i64> {
+        self.next_tick_ms(self.fields.next_ms().filter(|_| self.active_expiry)?)
+    }
+
+    /// When what has this deadline is deleted though nobody looks at it.
+    fn next_tick_ms(&self, deadline_ms: i64) -> Option<i64> {
         // The deadline itself still belongs to the key.
-        let due = self.store.next_deadline_ms()?.saturating_add(1);
+        let due = deadline_ms.saturating_add(1);
         match self.expiry {
             Expiry::LazyOnly => None,
             Expiry::Exact => Some(due),
@@ -394,6 +414,22 @@ impl Engine {
     /// Whether writes are refused, as a replica refuses them.
     pub fn set_read_only(&mut self, read_only: bool) {
         self.read_only = read_only;
+    }
+
+    /// Has the server behave as a version of Redis.
+    pub fn set_version(&mut self, version: Version) {
+        self.version = version;
+        self.fields = hash_fields::FieldDeadlines::new(version >= Version::V7_4);
+        self.choose_notes();
+    }
+
+    /// The command a command line names, of those that the version has.
+    ///
+    /// # Errors
+    /// If it has none of that name.
+    pub(crate) fn resolve(&self, args: &[Bytes]) -> Result<&'static Spec, CmdError> {
+        let later = || table::resolve_later(args).filter(|spec| self.version.has(spec.since));
+        table::resolve(args).or_else(|unknown| later().ok_or(unknown))
     }
 
     /// The data.
@@ -496,6 +532,9 @@ impl Engine {
             if self.memory.is_on() {
                 self.measure(&place);
             }
+            if self.fields.is_on() {
+                self.note_fields(&place);
+            }
             let Some(watchers) = self.watched.get(&place) else { continue };
             let gone = self.store.db(place.0).get(&place.1).is_none();
             for id in watchers {
@@ -523,7 +562,8 @@ impl Engine {
 
     /// Has the store note which keys change exactly while someone wants to know.
     pub(crate) fn choose_notes(&mut self) {
-        let wanted = !self.watched.is_empty() || !self.waiters.is_empty() || self.memory.is_on();
+        let counted = self.memory.is_on() || self.fields.is_on();
+        let wanted = counted || !self.watched.is_empty() || !self.waiters.is_empty();
         self.store.note_touched(wanted);
     }
 
@@ -537,6 +577,9 @@ impl Engine {
         self.deliveries.clear();
         self.scripts.flush();
         self.memory = eviction::Memory::default();
+        if self.fields.is_on() {
+            self.note_all_fields();
+        }
         self.watch_memory();
         self.store.forget_history();
         self.run_id = cmd::server::random_hex(&mut self.rng);
@@ -583,6 +626,8 @@ impl Client {
     }
 }
 
+#[cfg(test)]
+mod hash_fields_tests;
 #[cfg(test)]
 mod journal_tests;
 #[cfg(test)]

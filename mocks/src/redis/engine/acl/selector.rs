@@ -230,7 +230,8 @@ impl Selector {
     }
 
     fn may_run(&self, wish: &Wish<'_>) -> bool {
-        let Some(number) = Commands::get().number(wish.spec) else { return false };
+        // Commands of later versions have no number: they count as those that do not exist yet.
+        let Some(number) = Commands::get().number(wish.spec) else { return self.commands.has_future() };
         if self.commands.has(number) {
             return true;
         }

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use super::help_admin as help;
-use crate::redis::engine::VERSION;
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::error::CmdError;
 use crate::redis::resp::Reply;
@@ -39,7 +38,7 @@ pub(crate) fn lolwut(call: &mut Call<'_>) -> Outcome {
     {
         call.integer(2)?;
     }
-    let text = Bytes::from(format!("Redis ver. {VERSION}\n"));
+    let text = Bytes::from(format!("Redis ver. {}\n", call.engine.version.number()));
     Ok(Reply::Verbatim(Bytes::from_static(b"txt"), text))
 }
 

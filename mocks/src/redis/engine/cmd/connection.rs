@@ -5,7 +5,6 @@
 use bytes::Bytes;
 
 use super::keyspace::database;
-use crate::redis::engine::VERSION;
 use crate::redis::engine::acl;
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::client::Replies;
@@ -117,7 +116,7 @@ pub(crate) fn hello(call: &mut Call<'_>) -> Outcome {
     let text = |text: &'static str| Reply::bulk(text);
     Ok(Reply::Map(vec![
         (text("server"), text("redis")),
-        (text("version"), text(VERSION)),
+        (text("version"), text(call.engine.version.number())),
         (text("proto"), Reply::Int(i64::from(protocol))),
         (text("id"), Reply::Int(i64::try_from(id).unwrap_or(i64::MAX))),
         (text("mode"), text(call.engine.mode())),

@@ -5,9 +5,9 @@
 
 use bytes::Bytes;
 
+use crate::redis::engine::Engine;
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::eviction::EMPTY_BYTES;
-use crate::redis::engine::{Engine, VERSION};
 use crate::redis::resp::Reply;
 
 /// Writes the fields of a section.
@@ -55,7 +55,7 @@ fn server(engine: &Engine) -> String {
     let uptime = (engine.at.elapsed_us - engine.started.elapsed_us) / 1_000_000;
     let config = |name| engine.config.get(name).unwrap_or_default().to_owned();
     lines([
-        ("redis_version", VERSION.to_owned()),
+        ("redis_version", engine.version.number().to_owned()),
         ("redis_git_sha1", "00000000".to_owned()),
         ("redis_git_dirty", number(0)),
         ("redis_build_id", "0".to_owned()),

@@ -3,14 +3,17 @@
 pub(crate) mod acl;
 pub(crate) mod admin;
 pub(crate) mod client;
+pub(crate) mod client_later;
 pub(crate) mod cluster;
 pub(crate) mod cluster_change;
 pub(crate) mod command;
+pub(crate) mod command_list;
 pub(crate) mod config;
 pub(crate) mod connection;
 pub(crate) mod debug;
 pub(crate) mod expire;
 pub(crate) mod hash;
+pub(crate) mod hash_expire;
 pub(crate) mod hash_scan;
 mod help;
 mod help_admin;

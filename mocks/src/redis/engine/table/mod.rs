@@ -12,6 +12,7 @@ mod expire;
 pub(crate) mod flags;
 mod hash;
 mod keyspace;
+mod later;
 mod list;
 mod script;
 mod server;
@@ -240,6 +241,18 @@ pub(crate) fn find(name: &[u8]) -> Option<&'static Spec> {
     lower.copy_from_slice(name);
     lower.make_ascii_lowercase();
     index.get(&*lower).copied()
+}
+
+/// The command of a version after 7.0 that a command line names.
+pub(crate) fn resolve_later(args: &[Bytes]) -> Option<&'static Spec> {
+    let name = args.first()?;
+    let is_named = |spec: &&'static Spec| match spec.name.split_once('|') {
+        None => spec.name.as_bytes().eq_ignore_ascii_case(name),
+        Some((container, sub)) => {
+            container.as_bytes().eq_ignore_ascii_case(name) && args.get(1).is_some_and(|word| is(word, sub))
+        }
+    };
+    later::TABLE.iter().find(is_named)
 }
 
 /// The command a command line names, with its subcommand if it has one.

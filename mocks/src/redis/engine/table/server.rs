@@ -5,7 +5,7 @@
 
 use super::flags::{ADMIN, FAST, LOADING, NONE, NOSCRIPT, READONLY, STALE, WRITE};
 use super::{Spec, container};
-use crate::redis::engine::cmd::{command, config, server};
+use crate::redis::engine::cmd::{command, command_list, config, server};
 
 /// The rows, sorted by name.
 pub(super) const TABLE: &[Spec] = &[
@@ -82,6 +82,19 @@ const COMMAND: &[Spec] = &[
         "O(N) where N is the number of arguments to the command",
         "Extract keys given a full Redis command",
     ),
+    Spec::new(
+        "command|getkeysandflags",
+        -4,
+        LOADING | STALE,
+        "slow connection",
+        command_list::command_getkeysandflags,
+    )
+    .docs(
+        "7.0.0",
+        "server",
+        "O(N) where N is the number of arguments to the command",
+        "Extract keys and access flags given a full Redis command",
+    ),
     Spec::new("command|help", 2, LOADING | STALE, "slow connection", command::command_help).docs(
         "5.0.0",
         "server",
@@ -96,7 +109,7 @@ const COMMAND: &[Spec] = &[
             "Get array of specific Redis command details, or all when no argument is given.",
         )
         .tips(&["nondeterministic_output_order"]),
-    Spec::new("command|list", -2, LOADING | STALE, "slow connection", command::command_list)
+    Spec::new("command|list", -2, LOADING | STALE, "slow connection", command_list::command_list)
         .docs(
             "7.0.0",
             "server",
