@@ -627,6 +627,8 @@ impl Client {
 }
 
 #[cfg(test)]
+mod eviction_tests;
+#[cfg(test)]
 mod hash_fields_tests;
 #[cfg(test)]
 mod journal_tests;

@@ -11,7 +11,7 @@ mod rule_error;
 mod selector;
 mod user;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -21,9 +21,10 @@ use super::error::CmdError;
 use super::table::Spec;
 use crate::redis::resp::Reply;
 
+use super::pubsub::Subscribers;
 pub(in crate::redis::engine) use commands::{CATEGORIES, category, names_in};
 pub(in crate::redis::engine) use log::{Context, LogEntry};
-use selector::{READ, Selector, WRITE, Wish};
+use selector::{READ, Selector, WRITE, Wish, is_allowed_channel};
 use user::User;
 
 /// The user that connections start as.
@@ -130,18 +131,6 @@ impl Acl {
         Err(denied)
     }
 
-    /// Whether a user may run a command and read any key beside those it names.
-    pub(in crate::redis::engine) fn may_read_any_key(
-        &self,
-        user: &Bytes,
-        spec: &'static Spec,
-        args: &[Bytes],
-    ) -> bool {
-        let Some(user) = self.users.get(user).filter(|user| !user.may_everything()) else { return true };
-        let wish = Wish::new(spec, args);
-        user.all_selectors().any(|one| one.check(&wish).is_ok() && one.may_use_any_key(READ))
-    }
-
     fn refresh(&mut self) {
         self.unrestricted = self.users.values().all(User::may_everything);
     }
@@ -183,6 +172,7 @@ impl Engine {
         &mut self,
         name: &Bytes,
         rules: &[Bytes],
+        asked_by: ClientId,
     ) -> Result<(), CmdError> {
         if selector::has_spaces(name) {
             return Err(CmdError::fixed("ERR Usernames can't contain spaces or null characters"));
@@ -204,7 +194,7 @@ impl Engine {
         self.acl.users.insert(name.clone(), user);
         self.acl.refresh();
         if let Some(left) = lost {
-            self.end_forbidden_subscriptions(name, &left);
+            self.end_forbidden_subscriptions(name, &left, asked_by);
         }
         Ok(())
     }
@@ -292,7 +282,18 @@ impl Engine {
     }
 
     /// Ends the connections of a user that listen to what it may not hear any more.
-    fn end_forbidden_subscriptions(&mut self, _user: &Bytes, _left: &[Bytes]) {}
+    fn end_forbidden_subscriptions(&mut self, user: &Bytes, left: &[Bytes], asked_by: ClientId) {
+        let heard = |names: &Subscribers, is_pattern| -> Vec<ClientId> {
+            let lost = names.iter().filter(|(name, _)| !is_allowed_channel(left, name, is_pattern));
+            lost.flat_map(|(_, ids)| ids.iter().copied()).collect()
+        };
+        let mut ids = heard(&self.pubsub.channels, false);
+        ids.extend(heard(&self.pubsub.patterns, true));
+        ids.retain(|id| self.clients.get(id).is_some_and(|client| client.user == *user));
+        for id in BTreeSet::from_iter(ids) {
+            self.end_connection(id, asked_by);
+        }
+    }
 
     /// Ends a connection because of what `asked_by` did; its own is closed after the answer.
     fn end_connection(&mut self, id: ClientId, asked_by: ClientId) {

@@ -252,12 +252,6 @@ impl Selector {
         self.all_channels || is_allowed_channel(&self.channels, channel, is_pattern)
     }
 
-    /// Whether any key may be used in this way.
-    pub(super) fn may_use_any_key(&self, access: u8) -> bool {
-        let fits = |known: &KeyPattern| known.access & access == access && known.pattern == "*";
-        self.all_keys || self.patterns.iter().any(fits)
-    }
-
     /// The rules that make such a set of commands, starting from all or from none.
     pub(super) fn command_rules(&self) -> String {
         let commands = Commands::get();

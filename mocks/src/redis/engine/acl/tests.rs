@@ -86,3 +86,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_user_who_may_hear_less_loses_what_it_listens_to() {
+    let before = user(&["+@all", "&news:*", "&jobs"]);
+    assert_eq!(channels_left(&before, &user(&["&news:*", "&jobs", "&more"])), None);
+    assert_eq!(channels_left(&before, &user(&["allchannels"])), None);
+    assert_eq!(channels_left(&before, &user(&["&jobs"])), Some(vec![Bytes::from_static(b"jobs")]));
+    assert!(is_allowed_channel(&[Bytes::from_static(b"news:*")], b"news:1", false));
+    assert!(!is_allowed_channel(&[Bytes::from_static(b"news:*")], b"news:1*", true));
+}

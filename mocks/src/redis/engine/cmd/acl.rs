@@ -11,7 +11,7 @@ use crate::redis::engine::table;
 use crate::redis::resp::Reply;
 
 pub(crate) fn acl_setuser(call: &mut Call<'_>) -> Outcome {
-    call.engine.set_user(&call.args[2], call.rest(3))?;
+    call.engine.set_user(&call.args[2], call.rest(3), call.client)?;
     Ok(Reply::OK)
 }
 

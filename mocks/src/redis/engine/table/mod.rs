@@ -176,11 +176,16 @@ impl Spec {
                 "bitfield" if !args.iter().skip(2).any(|word| is(word, "set") || is(word, "incrby")) => {
                     "RO access"
                 }
+                "set" | "bitfield" => "RW access update",
                 _ => spec.flags,
             };
             spec.positions(args).into_iter().map(move |at| (at, flags)).collect::<Vec<_>>()
         };
-        self.keys.iter().flat_map(uses).filter(|(at, _)| *at < args.len()).collect()
+        self.keys
+            .iter()
+            .flat_map(uses)
+            .filter(|(at, flags)| *at < args.len() && !flags.contains("not_key"))
+            .collect()
     }
 
     /// First key, last key and step, as clients that know no key specifications expect them.
