@@ -416,22 +416,6 @@ impl Engine {
         self.read_only = read_only;
     }
 
-    /// Has the server behave as a version of Redis.
-    pub fn set_version(&mut self, version: Version) {
-        self.version = version;
-        self.fields = hash_fields::FieldDeadlines::new(version >= Version::V7_4);
-        self.choose_notes();
-    }
-
-    /// The command a command line names, of those that the version has.
-    ///
-    /// # Errors
-    /// If it has none of that name.
-    pub(crate) fn resolve(&self, args: &[Bytes]) -> Result<&'static Spec, CmdError> {
-        let later = || table::resolve_later(args).filter(|spec| self.version.has(spec.since));
-        table::resolve(args).or_else(|unknown| later().ok_or(unknown))
-    }
-
     /// The data.
     #[must_use]
     pub fn store(&self) -> &Store {
@@ -495,26 +479,6 @@ impl Engine {
             self.stats.count_error(error.code());
             Reply::Error(error.to_string())
         })
-    }
-
-    /// How long the commands from outside under way have stalled the server, in microseconds.
-    fn stalled_us(&self) -> i64 {
-        self.stall.map_or(0, |stall| i64::try_from(stall.as_micros()).unwrap_or(i64::MAX))
-    }
-
-    /// Notes how long a command took where that is asked for. One that waits is not over.
-    pub(crate) fn note_time(&mut self, id: ClientId, spec: &'static Spec, args: &[Bytes], took_us: i64) {
-        let tuning = &self.config.tuning;
-        let is_slow = (0..=took_us).contains(&tuning.slower_than_us);
-        if (is_slow || tuning.latency_threshold_ms > 0) && !self.is_waiting(id) {
-            self.note_slow(id, spec, args, took_us);
-            self.note_latency(spec, took_us);
-        }
-    }
-
-    /// Answers `LASTSAVE` from now on with the time it is.
-    pub(crate) fn note_save(&mut self) {
-        self.saved_at_s = self.at.unix_us.div_euclid(1_000_000);
     }
 
     /// Tells watching and waiting clients of the keys that changed, and notes those that expired.

@@ -48,6 +48,26 @@ impl SlowLog {
 }
 
 impl Engine {
+    /// How long the commands from outside under way have stalled the server, in microseconds.
+    pub(super) fn stalled_us(&self) -> i64 {
+        self.stall.map_or(0, |stall| i64::try_from(stall.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    /// Notes how long a command took where that is asked for. One that waits is not over.
+    pub(crate) fn note_time(&mut self, id: ClientId, spec: &'static Spec, args: &[Bytes], took_us: i64) {
+        let tuning = &self.config.tuning;
+        let is_slow = (0..=took_us).contains(&tuning.slower_than_us);
+        if (is_slow || tuning.latency_threshold_ms > 0) && !self.is_waiting(id) {
+            self.note_slow(id, spec, args, took_us);
+            self.note_latency(spec, took_us);
+        }
+    }
+
+    /// Answers `LASTSAVE` from now on with the time it is.
+    pub(crate) fn note_save(&mut self) {
+        self.saved_at_s = self.at.unix_us.div_euclid(1_000_000);
+    }
+
     /// Notes a command if it took long enough.
     pub(super) fn note_slow(&mut self, id: ClientId, spec: &'static Spec, args: &[Bytes], took_us: i64) {
         let threshold = self.config.tuning.slower_than_us;

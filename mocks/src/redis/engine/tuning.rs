@@ -1,7 +1,7 @@
 //! The parameters that are looked at with every command: limits of memory and of patience, as numbers.
 
 use super::config::Config;
-use super::eviction::Policy;
+use super::eviction::{Policy, Rank};
 
 /// Copies of parameters.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +24,11 @@ pub(super) struct Tuning {
 }
 
 impl Tuning {
+    /// Whether eviction goes by what is known of each key alone, so that no two may share a value.
+    pub(super) fn tells_keys_apart(&self) -> bool {
+        self.memory_limit > 0 && matches!(self.policy.rank, Rank::Idle | Rank::Rare)
+    }
+
     pub(super) fn read(config: &Config) -> Self {
         let text = |name| config.get(name).unwrap_or_default();
         let integer = |name| text(name).parse::<i64>().unwrap_or(0);

@@ -1,6 +1,13 @@
 //! Which Redis a server behaves as. 7.0 is what everything is compared with; later versions add what is listed
 //! here and in the table of their commands.
 
+use bytes::Bytes;
+
+use super::error::CmdError;
+use super::hash_fields::FieldDeadlines;
+use super::table::{self, Spec};
+use super::{Engine, VERSION};
+
 /// A version of Redis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
@@ -18,7 +25,7 @@ impl Version {
     #[must_use]
     pub fn number(self) -> &'static str {
         match self {
-            Self::V7_0 => super::VERSION,
+            Self::V7_0 => VERSION,
             Self::V7_2 => "7.2.6",
             Self::V7_4 => "7.4.1",
         }
@@ -33,6 +40,24 @@ impl Version {
         };
         let mut parts = since.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
         (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) <= newest
+    }
+}
+
+impl Engine {
+    /// Has the server behave as a version of Redis.
+    pub fn set_version(&mut self, version: Version) {
+        self.version = version;
+        self.fields = FieldDeadlines::new(version >= Version::V7_4);
+        self.choose_notes();
+    }
+
+    /// The command a command line names, of those that the version has.
+    ///
+    /// # Errors
+    /// If it has none of that name.
+    pub(crate) fn resolve(&self, args: &[Bytes]) -> Result<&'static Spec, CmdError> {
+        let later = || table::resolve_later(args).filter(|spec| self.version.has(spec.since));
+        table::resolve(args).or_else(|unknown| later().ok_or(unknown))
     }
 }
 

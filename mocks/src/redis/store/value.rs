@@ -167,7 +167,7 @@ pub struct Hash {
     table: bool,
     bytes: usize,
     /// Unix milliseconds after which fields are gone; most hashes have none.
-    deadlines: Option<Box<BTreeMap<Bytes, i64>>>,
+    deadlines: BTreeMap<Bytes, i64>,
 }
 
 impl Hash {
@@ -228,20 +228,17 @@ impl Hash {
     /// When a field is gone, in Unix milliseconds.
     #[must_use]
     pub fn deadline_ms(&self, field: &Bytes) -> Option<i64> {
-        self.deadlines.as_ref()?.get(field).copied()
+        self.deadlines.get(field).copied()
     }
 
     /// Sets or clears the deadline of a field that is there.
     pub fn set_deadline(&mut self, field: &Bytes, deadline_ms: Option<i64>) {
         match deadline_ms {
             Some(deadline) => {
-                self.deadlines.get_or_insert_default().insert(field.clone(), deadline);
+                self.deadlines.insert(field.clone(), deadline);
             }
             None => {
-                if let Some(deadlines) = self.deadlines.as_mut() {
-                    deadlines.remove(field);
-                }
-                self.deadlines.take_if(|deadlines| deadlines.is_empty());
+                self.deadlines.remove(field);
             }
         }
     }
@@ -249,14 +246,17 @@ impl Hash {
     /// The earliest deadline of any field. Looks at all deadlines.
     #[must_use]
     pub fn next_deadline_ms(&self) -> Option<i64> {
-        self.deadlines.as_ref()?.values().min().copied()
+        self.deadlines.values().min().copied()
     }
 
     /// The fields whose deadline has passed, sorted.
     #[must_use]
     pub fn due_fields(&self, now_ms: i64) -> Vec<Bytes> {
-        let deadlines = self.deadlines.iter().flat_map(|deadlines| deadlines.iter());
-        deadlines.filter(|(_, deadline)| now_ms > **deadline).map(|(field, _)| field.clone()).collect()
+        self.deadlines
+            .iter()
+            .filter(|(_, deadline)| now_ms > **deadline)
+            .map(|(field, _)| field.clone())
+            .collect()
     }
 
     /// Removes a field; whether it was there.

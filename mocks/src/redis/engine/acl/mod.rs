@@ -141,7 +141,7 @@ impl<'a> Wish<'a> {
         let access = |flags: &str| {
             let writes = ["insert", "delete", "update"].iter().any(|word| flags.contains(word));
             let reads = flags.contains("access");
-            u8::from(reads) * READ | u8::from(writes) * WRITE
+            (u8::from(reads) * READ) | (u8::from(writes) * WRITE)
         };
         let keys = spec.key_uses(args).into_iter().map(|(at, flags)| (at, access(flags))).collect();
         let channels = match spec.name {

@@ -11,6 +11,7 @@ pub(crate) mod command_list;
 pub(crate) mod config;
 pub(crate) mod connection;
 pub(crate) mod debug;
+mod debug_value;
 pub(crate) mod expire;
 pub(crate) mod hash;
 pub(crate) mod hash_expire;

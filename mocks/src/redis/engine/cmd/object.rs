@@ -12,9 +12,10 @@ pub(crate) fn object_encoding(call: &mut Call<'_>) -> Outcome {
 
 pub(crate) fn object_refcount(call: &mut Call<'_>) -> Outcome {
     let key = &call.args[2];
-    // Small integers are shared by the real server; without a maxmemory policy that needs their age.
+    // Small integers are shared by the real server, unless it evicts by the age or the uses of each.
+    let shares = !call.engine.config.tuning.tells_keys_apart();
     Ok(call.look(key).map_or(Reply::Null, |entry| match &entry.value {
-        value if value.is_shared_integer() => Reply::Int(i64::from(i32::MAX)),
+        value if shares && value.is_shared_integer() => Reply::Int(i64::from(i32::MAX)),
         _ => Reply::Int(1),
     }))
 }
