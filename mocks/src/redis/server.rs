@@ -10,9 +10,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use futures::task::AtomicWaker;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -54,21 +56,33 @@ pub(super) struct Shared {
 /// How others reach a connection.
 #[derive(Default)]
 pub(super) struct Link {
-    /// Ends it.
-    pub(super) kill: Notify,
-    /// There is mail.
-    pub(super) wake: Notify,
+    task: AtomicWaker,
+    killed: AtomicBool,
+    has_mail: AtomicBool,
     /// What is to be written to it beside the answers it is owed.
     mail: Mutex<BytesMut>,
 }
 
 impl Link {
+    /// Ready with false once the connection is to end, with true when there is mail.
+    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<bool> {
+        self.task.register(cx.waker());
+        if self.killed.load(Ordering::Acquire) {
+            return Poll::Ready(false);
+        }
+        if self.has_mail.load(Ordering::Acquire) { Poll::Ready(true) } else { Poll::Pending }
+    }
+
     /// Moves what came for the connection to the end of `output`.
     pub(super) fn collect(&self, output: &mut BytesMut) {
-        let mut mail = lock(&self.mail);
-        if !mail.is_empty() {
-            output.unsplit(mail.split());
+        if self.has_mail.swap(false, Ordering::AcqRel) {
+            output.unsplit(lock(&self.mail).split());
         }
+    }
+
+    fn kill(&self) {
+        self.killed.store(true, Ordering::Release);
+        self.task.wake();
     }
 }
 
@@ -218,14 +232,13 @@ impl RedisServer {
 
     /// Sends what the engine has for clients, tells the observer of keys that expired, and whoever waits for
     /// what is due next that it moved.
-    pub(super) fn after_change(&self) {
-        let (expired, next, deliveries) = {
-            let mut engine = self.engine();
-            (engine.take_expired(), engine.next_due_ms(), engine.take_deliveries())
-        };
-        for delivery in deliveries {
+    /// Takes the engine and gives it free: the observer may ask the server something.
+    pub(super) fn after_change(&self, mut engine: MutexGuard<'_, Engine>) {
+        let (expired, next) = (engine.take_expired(), engine.next_due_ms());
+        for delivery in engine.take_deliveries() {
             self.deliver(&delivery);
         }
+        drop(engine);
         if next.is_some_and(|next| next < self.shared.armed_ms.load(Ordering::Acquire)) {
             self.shared.due_moved.notify_waiters();
         }
@@ -251,6 +264,9 @@ impl RedisServer {
     /// How long the server goes on standing still.
     pub(super) fn stalled_for(&self) -> Option<Duration> {
         let until = u64::try_from(self.shared.stalled_until_us.load(Ordering::Acquire)).unwrap_or(0);
+        if until == 0 {
+            return None;
+        }
         let left = Duration::from_micros(until).saturating_sub(self.shared.clock.elapsed());
         (!left.is_zero()).then_some(left)
     }
@@ -260,23 +276,24 @@ impl RedisServer {
         let Some(link) = lock(&self.shared.connections).get(&delivery.to).cloned() else { return };
         let mut mail = lock(&link.mail);
         delivery.reply.write(delivery.protocol, &mut mail);
-        link.wake.notify_one();
+        link.has_mail.store(true, Ordering::Release);
+        link.task.wake();
         if mail.len() > self.shared.limits.output_bytes {
-            link.kill.notify_one();
+            link.kill();
         }
     }
 
     /// Ends a connection.
     pub(super) fn kill(&self, id: ClientId) {
         if let Some(link) = lock(&self.shared.connections).get(&id) {
-            link.kill.notify_one();
+            link.kill();
         }
     }
 
     /// Ends every connection.
     pub(super) fn kill_all(&self) {
         for link in lock(&self.shared.connections).values() {
-            link.kill.notify_one();
+            link.kill();
         }
     }
 
@@ -323,8 +340,9 @@ impl RedisServer {
             let wait_us = next.saturating_mul(1000).saturating_sub(self.now().unix_us);
             if wait_us <= 0 {
                 let now = self.now();
-                self.engine().run_due(now);
-                self.after_change();
+                let mut engine = self.engine();
+                engine.run_due(now);
+                self.after_change(engine);
                 continue;
             }
             let wait = Duration::from_micros(u64::try_from(wait_us).unwrap_or(0));

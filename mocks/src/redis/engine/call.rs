@@ -64,20 +64,23 @@ impl<'a> Call<'a> {
     /// Looks a key up to be read: counts a hit or a miss, and notes the use.
     pub(crate) fn read(&mut self, key: &Bytes) -> Option<&Entry> {
         let (db, now) = (self.db(), self.now_ms());
-        let found = self.glance(key).is_some();
         let touches = !self.engine.clients.get(&self.client).is_some_and(|client| client.no_touch);
-        if found && touches {
-            self.engine.store.mark_used(db, key, now);
-            self.engine.note_use(db, key);
+        if !touches {
+            return self.glance(key);
         }
-        self.engine.store.db(db).get(key)
+        let Some(index) = self.engine.store.find(db, key, now) else {
+            self.engine.stats.misses += 1;
+            return None;
+        };
+        self.engine.stats.hits += 1;
+        self.engine.note_use(db, key);
+        self.engine.store.db(db).at(index)
     }
 
     /// Looks a key up to tell something about it: counts a hit or a miss, but is no use of it.
     pub(crate) fn glance(&mut self, key: &Bytes) -> Option<&Entry> {
         let (db, now) = (self.db(), self.now_ms());
-        let found = self.engine.store.get(db, key, now).is_some();
-        if found {
+        if self.engine.store.get(db, key, now).is_some() {
             self.engine.stats.hits += 1;
         } else {
             self.engine.stats.misses += 1;
@@ -118,6 +121,11 @@ impl<'a> Call<'a> {
         self.engine.rewritten.push(args);
     }
 
+    /// Says that a replica is to run only what [`Call::replicate`] says, be it nothing: an empty line runs nothing.
+    pub(crate) fn replicates_by_itself(&mut self) {
+        self.engine.rewritten.push(Vec::new());
+    }
+
     /// Removes a key; whether it existed and had not expired.
     pub(crate) fn delete(&mut self, key: &Bytes) -> bool {
         let (db, now) = (self.db(), self.now_ms());
@@ -127,7 +135,7 @@ impl<'a> Call<'a> {
 
 fn str_of(value: &Value) -> Result<Bytes, CmdError> {
     match value {
-        Value::Str(text) => Ok(text.data().clone()),
+        Value::Str(text) => Ok(text.to_bytes()),
         _ => Err(CmdError::WRONG_TYPE),
     }
 }

@@ -16,6 +16,7 @@ use super::error::CmdError;
 use super::slots::{SLOTS, slot_of};
 use super::table::Spec;
 use super::table::flags::{ASKING, WRITE};
+use crate::redis::store::Blob;
 
 /// Where a node of a cluster listens.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -227,8 +228,8 @@ impl Engine {
     }
 
     /// Keys of a slot, in an order that is the same in every run. Looks at all keys.
-    pub(super) fn keys_in_slot(&self, slot: u16) -> impl Iterator<Item = &Bytes> {
-        self.store.db(0).keys().filter(move |key| slot_of(key) == slot)
+    pub(super) fn keys_in_slot(&self, slot: u16) -> impl Iterator<Item = Bytes> {
+        self.store.db(0).keys().filter(move |key| slot_of(key) == slot).map(Blob::to_bytes)
     }
 
     /// Whether this node serves a command line; the slot of its keys if it has any.

@@ -14,7 +14,7 @@ use rand::RngExt;
 
 use super::Engine;
 use super::notify;
-use crate::redis::store::{Entry, FixedState, Place, Value};
+use crate::redis::store::{Blob, Entry, FixedState, Place, Value};
 
 /// What a real server without data uses, in bytes.
 pub(super) const EMPTY_BYTES: usize = 876_256;
@@ -93,7 +93,7 @@ impl Engine {
         let on = self.config.tuning.memory_limit > 0 || self.config.tuning.policy.rank == Rank::Rare;
         if on && !self.memory.on {
             let dbs = 0..self.store.databases();
-            let places = dbs.flat_map(|db| self.store.db(db).keys().map(move |key| (db, key.clone())));
+            let places = dbs.flat_map(|db| self.store.db(db).keys().map(move |key| (db, key.to_bytes())));
             for place in places.collect::<Vec<_>>() {
                 self.measure(&place);
             }
@@ -104,8 +104,18 @@ impl Engine {
         self.choose_notes();
     }
 
-    /// Takes note of a key that was written or removed.
-    pub(super) fn measure(&mut self, place: &Place) {
+    /// Takes note of a key that was written or removed, where someone counts.
+    pub(super) fn note_written(&mut self, place: &Place) {
+        if self.memory.on {
+            self.measure(place);
+        }
+        if self.fields.is_on() {
+            self.note_fields(place);
+        }
+    }
+
+    /// Sums up the size of a key that was written or removed.
+    fn measure(&mut self, place: &Place) {
         let entry = self.store.db(place.0).get(&place.1);
         let size = entry.map(|entry| key_bytes(&place.1, entry));
         let before = match size {
@@ -213,22 +223,22 @@ impl Engine {
         const DRAWS: usize = 16;
         let held = self.store.db(db);
         if policy.rank == Rank::Deadline {
-            return held.volatile_at(0).cloned();
+            return held.volatile_at(0).map(Blob::to_bytes);
         }
         let (keys, volatile) = (held.len(), held.deadlines());
         if keys == 0 || policy.volatile && volatile == 0 {
             return None;
         }
         if !policy.volatile {
-            return held.key_at(self.rng.random_range(0..keys)).cloned();
+            return held.key_at(self.rng.random_range(0..keys)).map(Blob::to_bytes);
         }
         for _ in 0..DRAWS {
             let key = held.key_at(self.rng.random_range(0..keys))?;
             if held.get(key).is_some_and(|entry| entry.deadline_ms.is_some()) {
-                return Some(key.clone());
+                return Some(key.to_bytes());
             }
         }
-        held.volatile_at(self.rng.random_range(0..volatile)).cloned()
+        held.volatile_at(self.rng.random_range(0..volatile)).map(Blob::to_bytes)
     }
 
     /// How much a key deserves to go.
@@ -272,7 +282,7 @@ fn sds(bytes: usize) -> usize {
 }
 
 /// A key with its value, in bytes: what `MEMORY USAGE` answers.
-pub(super) fn key_bytes(key: &Bytes, entry: &Entry) -> usize {
+pub(super) fn key_bytes(key: &[u8], entry: &Entry) -> usize {
     /// A slot of the hash table of keys.
     const SLOT: usize = 24;
     SLOT + sds(key.len()) + value_bytes(&entry.value)
@@ -298,6 +308,9 @@ fn value_bytes(value: &Value) -> usize {
             Value::Set(set) => allocated(8 + set.len() * 2),
             Value::Zset(zset) if zset.is_table() => 704 + table(zset.len(), 24 + 60) + payload,
             Value::Zset(zset) => allocated(7 + payload + zset.len() * 5),
+            Value::Stream(stream) => {
+                allocated(256 + payload + usize::try_from(stream.len()).unwrap_or(usize::MAX / 16) * 8)
+            }
             Value::List(list) => 40 + 40 * (1 + payload / 8192) + allocated(7 + payload + list.len() * 2),
         }
 }

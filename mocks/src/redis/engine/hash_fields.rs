@@ -52,11 +52,16 @@ impl Engine {
         }
     }
 
+    /// When a field is deleted next though nobody looks at it.
+    pub(super) fn next_field_expiry_ms(&self) -> Option<i64> {
+        self.next_tick_ms(self.fields.next_ms().filter(|_| self.active_expiry)?)
+    }
+
     /// Takes note of all hashes: the data is another than before.
     pub(super) fn note_all_fields(&mut self) {
         self.fields.clear();
         let dbs = 0..self.store.databases();
-        let places = dbs.flat_map(|db| self.store.db(db).keys().map(move |key| (db, key.clone())));
+        let places = dbs.flat_map(|db| self.store.db(db).keys().map(move |key| (db, key.to_bytes())));
         for place in places.collect::<Vec<_>>() {
             self.note_fields(&place);
         }

@@ -43,11 +43,11 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::redis::resp::{Limits, Reply};
-use crate::redis::store::{Horizon, Lose, Place, Store};
+use crate::redis::store::{Blob, Horizon, Lose, Place, Store};
 
 use acl::Acl;
 use call::Call;
-use client::{Client, Replies};
+use client::{Client, Clients, Replies};
 use config::Config;
 use lua::Scripts;
 use pubsub::PubSub;
@@ -143,7 +143,7 @@ pub struct Delivery {
 /// A Redis server without sockets.
 pub struct Engine {
     pub(crate) store: Store,
-    pub(crate) clients: BTreeMap<ClientId, Client>,
+    pub(crate) clients: Clients,
     pub(crate) config: Config,
     pub(crate) stats: Stats,
     acl: Acl,
@@ -190,15 +190,14 @@ impl Engine {
         let mut config = Config::new();
         config.force("databases", setup.databases.to_string());
         let password = setup.password.unwrap_or_default();
-        let mut acl = Acl::new();
-        acl.set_default_password(password.as_bytes());
+        let acl = Acl::with_password(password.as_bytes());
         config.force("requirepass", password);
         if let Expiry::Redis { hz } = setup.expiry {
             config.force("hz", hz.to_string());
         }
         Self {
             store: Store::new(setup.databases.max(1), setup.horizon),
-            clients: BTreeMap::new(),
+            clients: Clients::default(),
             config,
             acl,
             version: Version::default(),
@@ -240,7 +239,7 @@ impl Engine {
         let authenticated = self.acl.is_open();
         let mut client = Client::new(id, address, authenticated, at);
         client.library = (self.version >= Version::V7_2).then(Default::default);
-        self.clients.insert(id, client);
+        self.clients.insert(client);
         id
     }
 
@@ -257,11 +256,15 @@ impl Engine {
         self.clients.contains_key(&id)
     }
 
-    /// What a client may send.
+    /// What a client may send; `None` while it waits, when nothing else of what it sent may run.
     #[must_use]
-    pub fn limits(&self, id: ClientId) -> Limits {
-        let authenticated = self.clients.get(&id).is_some_and(|client| client.authenticated);
-        Limits { bulk_bytes: self.config.bulk_bytes, authenticated: authenticated || self.acl.is_open() }
+    pub fn may_send(&self, id: ClientId) -> Option<Limits> {
+        let client = self.clients.get(&id);
+        if client.is_some_and(|client| client.waiting.is_some()) {
+            return None;
+        }
+        let authenticated = client.is_some_and(|client| client.authenticated) || self.acl.is_open();
+        Some(Limits { bulk_bytes: self.config.bulk_bytes, authenticated })
     }
 
     /// Runs one command of a client at the time `at`.
@@ -319,10 +322,6 @@ impl Engine {
             return None;
         }
         self.next_tick_ms(self.store.next_deadline_ms()?)
-    }
-
-    fn next_field_expiry_ms(&self) -> Option<i64> {
-        self.next_tick_ms(self.fields.next_ms().filter(|_| self.active_expiry)?)
     }
 
     /// When what has this deadline is deleted though nobody looks at it.
@@ -394,7 +393,7 @@ impl Engine {
         let mut count = 0;
         for db in 0..self.store.databases() {
             let matching = self.store.db(db).keys().filter(|key| crate::redis::glob::matches(pattern, key));
-            let matching: Vec<Bytes> = matching.cloned().collect();
+            let matching: Vec<Bytes> = matching.map(Blob::to_bytes).collect();
             count += matching.iter().filter(|key| self.store.remove(db, key).is_some()).count();
         }
         self.stats.evicted += u64::try_from(count).unwrap_or(u64::MAX);
@@ -449,7 +448,9 @@ impl Engine {
         self.rewritten.clear();
         let stalled_us = self.stalled_us();
         let outcome = (spec.run)(&mut Call { engine: self, client: id, spec, args });
-        self.settle();
+        if self.store.has_news() {
+            self.settle();
+        }
         let took_us = self.stalled_us().saturating_sub(stalled_us);
         self.note_time(id, spec, args, took_us);
         self.stats.count_call(spec.name, outcome.is_err(), took_us, self.config.tuning.tracks_latency);
@@ -477,6 +478,7 @@ impl Engine {
         self.settle();
         outcome.unwrap_or_else(|error| {
             self.stats.count_error(error.code());
+            self.stats.count_failed(spec.name);
             Reply::Error(error.to_string())
         })
     }
@@ -493,12 +495,7 @@ impl Engine {
         }
         for place in self.store.take_touched() {
             self.waiters.written(&place);
-            if self.memory.is_on() {
-                self.measure(&place);
-            }
-            if self.fields.is_on() {
-                self.note_fields(&place);
-            }
+            self.note_written(&place);
             let Some(watchers) = self.watched.get(&place) else { continue };
             let gone = self.store.db(place.0).get(&place.1).is_none();
             for id in watchers {
@@ -507,6 +504,7 @@ impl Engine {
                 }
             }
         }
+        self.waiters.settled();
     }
 
     /// Ends all watches of a client.
@@ -596,6 +594,8 @@ mod eviction_tests;
 mod hash_fields_tests;
 #[cfg(test)]
 mod journal_tests;
+#[cfg(test)]
+mod stream_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

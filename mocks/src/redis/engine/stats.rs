@@ -1,5 +1,7 @@
 //! The counters of `INFO`.
 
+use std::hash::{Hash, Hasher};
+
 use indexmap::IndexMap;
 
 use super::latency::Histogram;
@@ -26,8 +28,27 @@ pub struct Stats {
     pub hits: u64,
     /// Reads that did not.
     pub misses: u64,
-    per_command: IndexMap<&'static str, CommandStats, FixedState>,
+    per_command: IndexMap<Name, CommandStats, FixedState>,
     per_error: IndexMap<String, u64, FixedState>,
+}
+
+/// A command's name, told from others by its address: there is one row per command, and this is counted on
+/// every call.
+#[derive(Clone, Copy, Debug)]
+struct Name(&'static str);
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+}
+
+impl Eq for Name {}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_ptr().hash(state);
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -45,7 +66,7 @@ const ERROR_KINDS: usize = 128;
 impl Stats {
     pub(crate) fn count_call(&mut self, name: &'static str, failed: bool, took_us: i64, tracks: bool) {
         self.commands += 1;
-        let stats = self.per_command.entry(name).or_default();
+        let stats = self.per_command.entry(Name(name)).or_default();
         stats.calls += 1;
         stats.failed += u64::from(failed);
         stats.us += took_us;
@@ -55,12 +76,17 @@ impl Stats {
     }
 
     /// How long the calls of a command took, if there were any.
-    pub(crate) fn histogram(&self, name: &str) -> Option<&Histogram> {
-        self.per_command.get(name).map(|stats| &stats.histogram).filter(|one| one.calls() > 0)
+    pub(crate) fn histogram(&self, name: &'static str) -> Option<&Histogram> {
+        self.per_command.get(&Name(name)).map(|stats| &stats.histogram).filter(|one| one.calls() > 0)
+    }
+
+    /// A command that had been counted when it began to wait ended in an error.
+    pub(crate) fn count_failed(&mut self, name: &'static str) {
+        self.per_command.entry(Name(name)).or_default().failed += 1;
     }
 
     pub(crate) fn count_rejected(&mut self, name: &'static str) {
-        self.per_command.entry(name).or_default().rejected += 1;
+        self.per_command.entry(Name(name)).or_default().rejected += 1;
     }
 
     pub(crate) fn count_error(&mut self, line: &str) {
@@ -76,7 +102,7 @@ impl Stats {
     /// The lines of `INFO commandstats`. Commands take no time but what they stall the server for.
     pub(crate) fn command_lines(&self) -> String {
         #[expect(clippy::cast_precision_loss, reason = "a mean for people")]
-        let line = |(name, stats): (&&str, &CommandStats)| {
+        let line = |(Name(name), stats): (&Name, &CommandStats)| {
             let per_call = if stats.calls == 0 { 0.0 } else { stats.us as f64 / stats.calls as f64 };
             format!(
                 "cmdstat_{name}:calls={},usec={},usec_per_call={:.2},rejected_calls={},failed_calls={}\r\n",

@@ -52,9 +52,16 @@ pub(in crate::redis::engine) struct Acl {
 
 impl Acl {
     /// A server whose one user may do everything.
-    pub(in crate::redis::engine) fn new() -> Self {
+    fn new() -> Self {
         let users = BTreeMap::from([(DEFAULT, User::default_user())]);
         Self { users, unrestricted: true, log: log::Log::default() }
+    }
+
+    /// A server whose one user has this password; none if it is empty.
+    pub(in crate::redis::engine) fn with_password(password: &[u8]) -> Self {
+        let mut acl = Self::new();
+        acl.set_default_password(password);
+        acl
     }
 
     /// Whether connections start as a user who is logged in.

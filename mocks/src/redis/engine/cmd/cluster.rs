@@ -173,7 +173,7 @@ pub(crate) fn cluster_getkeysinslot(call: &mut Call<'_>) -> Outcome {
     let (Some(slot), Some(count)) = (slot, count) else {
         return Err(CmdError::fixed("ERR Invalid slot or number of keys"));
     };
-    Ok(Reply::bulks(call.engine.keys_in_slot(slot).take(count).cloned()))
+    Ok(Reply::bulks(call.engine.keys_in_slot(slot).take(count)))
 }
 
 /// A command about a node that must be known: there are no replicas, and nobody reports failures.
