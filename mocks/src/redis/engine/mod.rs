@@ -432,11 +432,6 @@ impl Engine {
         self.config.force("port", port.to_string());
     }
 
-    /// A connection was turned away because there were too many.
-    pub fn count_rejected_connection(&mut self) {
-        self.stats.rejected_connections += 1;
-    }
-
     /// The name and number of a client, for matching rules.
     #[must_use]
     pub fn client_name(&self, id: ClientId) -> Bytes {

@@ -123,3 +123,10 @@ impl Stats {
         lines.concat()
     }
 }
+
+impl super::Engine {
+    /// A connection was turned away because there were too many.
+    pub fn count_rejected_connection(&mut self) {
+        self.stats.rejected_connections += 1;
+    }
+}
