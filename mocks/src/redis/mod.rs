@@ -16,8 +16,9 @@ mod startup;
 pub mod store;
 
 pub use control::Keep;
+pub use engine::slots::slot_of;
 pub use engine::stats::Stats;
-pub use engine::{Expiry, Horizon, Lose};
+pub use engine::{Expiry, Horizon, Lose, Peer, SlotState, Version};
 pub use options::{RedisLimits, RedisOptions};
 pub use rules::{RedisMatch, RedisRequest, command_names};
 pub use server::RedisServer;

@@ -114,8 +114,13 @@ impl RedisServer {
             databases: options.databases,
             script_instructions: options.limits.script_instructions,
         };
+        let mut engine = Engine::new(setup, at);
+        engine.set_version(options.version);
+        if options.cluster {
+            engine.set_cluster(true);
+        }
         let shared = Shared {
-            engine: Mutex::new(Engine::new(setup, at)),
+            engine: Mutex::new(engine),
             clock: options.clock,
             rules: Rules::new(options.seed),
             limits: options.limits,

@@ -18,6 +18,8 @@ pub fn run(servers: &Servers, version: u8, text: &str) -> Result<(), String> {
 
 /// Names and sequences.
 pub const SEQUENCES: &[(&str, &str)] = &[
+    ("acl", include_str!("golden/acl.txt")),
+    ("admin", include_str!("golden/admin.txt")),
     ("connection_and_server_errors", include_str!("golden/connection_and_server_errors.txt")),
     ("scripts", include_str!("golden/scripts.txt")),
     ("errors_and_options", include_str!("golden/errors_and_options.txt")),

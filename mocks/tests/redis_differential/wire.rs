@@ -81,7 +81,8 @@ impl Servers {
 }
 
 /// What brings a server back to how it started.
-const RESET: [&str; 8] = [
+const RESET: [&str; 9] = [
+    "acl deluser alice bob carol dave",
     "flushall",
     "script flush",
     "config resetstat",
@@ -261,6 +262,7 @@ fn same(command: &[Vec<u8>], real: &Resp, mock: &Resp, spread_ms: i64) -> bool {
         "client" if matches!(word(1).as_str(), "id" | "list" | "info") => {
             std::mem::discriminant(real) == std::mem::discriminant(mock)
         }
+        "acl" if word(1) == "cat" && matches!((real, mock), (Resp::List(..), Resp::List(..))) => true,
         "keys" | "hkeys" | "hvals" | "hgetall" | "scan" | "hscan" | "config" | "smembers" | "sinter"
         | "sunion" | "sdiff" | "sscan" | "zscan" => sorted(real) == sorted(mock),
         "xinfo" | "xpending" => without_times(real) == without_times(mock),

@@ -64,12 +64,28 @@ impl<'a> Call<'a> {
     /// Looks a key up to be read: counts a hit or a miss, and notes the use.
     pub(crate) fn read(&mut self, key: &Bytes) -> Option<&Entry> {
         let (db, now) = (self.db(), self.now_ms());
+        let touches = !self.engine.clients.get(&self.client).is_some_and(|client| client.no_touch);
+        if !touches {
+            return self.glance(key);
+        }
         let Some(index) = self.engine.store.find(db, key, now) else {
             self.engine.stats.misses += 1;
             return None;
         };
         self.engine.stats.hits += 1;
+        self.engine.note_use(db, key);
         self.engine.store.db(db).at(index)
+    }
+
+    /// Looks a key up to tell something about it: counts a hit or a miss, but is no use of it.
+    pub(crate) fn glance(&mut self, key: &Bytes) -> Option<&Entry> {
+        let (db, now) = (self.db(), self.now_ms());
+        if self.engine.store.get(db, key, now).is_some() {
+            self.engine.stats.hits += 1;
+        } else {
+            self.engine.stats.misses += 1;
+        }
+        self.engine.store.db(db).get(key)
     }
 
     /// Looks a key up to be written, or only to be looked at: counts nothing.

@@ -59,6 +59,8 @@ pub(crate) struct Client {
     /// 2 or 3.
     pub(crate) protocol: u8,
     pub(crate) authenticated: bool,
+    /// Whom it is logged in as.
+    pub(crate) user: Bytes,
     pub(crate) created: Moment,
     pub(crate) used: Moment,
     pub(crate) last_command: &'static str,
@@ -68,6 +70,12 @@ pub(crate) struct Client {
     /// A watched key changed, so `EXEC` will do nothing.
     pub(crate) watch_broken: bool,
     pub(crate) never_evict: bool,
+    /// Reading does not make keys used.
+    pub(crate) no_touch: bool,
+    /// Name and version of its library, where the server's version knows of that.
+    pub(crate) library: Option<[Bytes; 2]>,
+    /// The next command may use slots that are being imported.
+    pub(crate) asking: bool,
     /// The command that waits for a key.
     pub(crate) waiting: Option<Box<Waiting>>,
     /// Where the stream of all writes ended when its last command was over.
@@ -117,6 +125,7 @@ impl Client {
             db: 0,
             protocol: 2,
             authenticated,
+            user: super::acl::DEFAULT,
             created: at,
             used: at,
             last_command: "NULL",
@@ -125,6 +134,9 @@ impl Client {
             watches: Vec::new(),
             watch_broken: false,
             never_evict: false,
+            no_touch: false,
+            library: None,
+            asking: false,
             waiting: None,
             written_to: 0,
         }
@@ -150,10 +162,14 @@ impl Client {
         let queued =
             self.transaction.as_ref().map_or(-1, |tx| i64::try_from(tx.queue.len()).unwrap_or(i64::MAX));
         let queued_bytes = self.transaction.as_ref().map_or(0, |tx| tx.bytes);
+        let library = self.library.as_ref().map_or_else(String::new, |[name, version]| {
+            let text = String::from_utf8_lossy;
+            format!(" lib-name={} lib-ver={}", text(name), text(version))
+        });
         format!(
             "id={} addr={} laddr={server} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 \
              multi={queued} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 oll=0 omem=0 \
-             tot-mem=0 events=r cmd={} user=default redir=-1 resp={}\n",
+             tot-mem=0 events=r cmd={} user={} redir=-1 resp={}{library}\n",
             self.id,
             self.address,
             self.id + 7,
@@ -162,6 +178,7 @@ impl Client {
             seconds(self.used),
             self.db,
             self.last_command,
+            String::from_utf8_lossy(&self.user),
             self.protocol,
         )
     }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::config_value::check;
 use super::notify::{self, Class};
 use super::parameters::{FIXED, HIDDEN, Kind, MULTI, PARAMETERS, PROTECTED};
+use super::tuning::Tuning;
 use crate::redis::glob;
 
 /// A parameter's value, and what it may be.
@@ -26,7 +27,7 @@ pub(crate) struct Config {
     pub(crate) zset_listpack: (usize, usize),
     pub(crate) set_integers: usize,
     pub(crate) bulk_bytes: usize,
-    pub(crate) password: String,
+    pub(super) tuning: Tuning,
     /// Classes of keyspace events that are told.
     pub(crate) events: Class,
 }
@@ -43,7 +44,7 @@ impl Config {
             zset_listpack: (0, 0),
             set_integers: 0,
             bulk_bytes: 0,
-            password: String::new(),
+            tuning: Tuning::default(),
             events: 0,
         };
         config.refresh();
@@ -186,8 +187,8 @@ impl Config {
         let zset_listpack = (size("zset-max-listpack-entries"), size("zset-max-listpack-value"));
         let set_integers = size("set-max-intset-entries");
         let bulk_bytes = size("proto-max-bulk-len");
-        self.password = self.get("requirepass").unwrap_or_default().to_owned();
         self.events = self.get("notify-keyspace-events").and_then(notify::parse).unwrap_or(0);
+        self.tuning = Tuning::read(self);
         self.hash_listpack = hash_listpack;
         self.zset_listpack = zset_listpack;
         self.set_integers = set_integers;

@@ -59,6 +59,15 @@ impl CmdError {
         Self::new(format!("ERR unknown subcommand '{}'. Try {command} HELP.", clip(sub, 128)))
     }
 
+    /// A subcommand got arguments it does not take.
+    pub(crate) fn subcommand_syntax(command: &str, sub: &[u8]) -> Self {
+        let command = command.to_ascii_uppercase();
+        let sub = clip(sub, 128);
+        Self::new(format!(
+            "ERR unknown subcommand or wrong number of arguments for '{sub}'. Try {command} HELP."
+        ))
+    }
+
     /// The first word, which clients branch on.
     #[must_use]
     pub fn code(&self) -> &str {

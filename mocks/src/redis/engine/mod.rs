@@ -8,16 +8,21 @@
 //! modes, queue it in a transaction or call it. What to do with the consequences (closing connections,
 //! stalling) is the shell's.
 
+mod acl;
 pub(crate) mod admit;
 pub(crate) mod call;
 mod client;
+mod cluster;
 pub(crate) mod cmd;
 mod collection;
 mod config;
 mod config_value;
 mod error;
+mod eviction;
 pub(crate) mod geohash;
+mod hash_fields;
 pub(crate) mod hll;
+mod latency;
 mod log;
 mod long_double;
 mod lua;
@@ -27,9 +32,14 @@ mod outage;
 mod parameters;
 mod propagate;
 mod pubsub;
+mod redact;
 pub(crate) mod replica;
+pub mod slots;
+mod slowlog;
 pub(crate) mod stats;
 pub(crate) mod table;
+mod tuning;
+mod version;
 pub(crate) mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +52,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::redis::resp::{Limits, Reply};
 use crate::redis::store::{Place, Store};
 
+use acl::Acl;
 use call::Call;
 use client::{Client, Clients, Replies};
 use lua::Scripts;
@@ -51,10 +62,12 @@ use stats::Stats;
 use wait::Waiters;
 
 pub use client::ClientId;
+pub use cluster::{Peer, SlotState};
 pub(crate) use config::Config;
 pub use error::CmdError;
 pub use log::{Horizon, Lose};
 pub use table::{Spec, all as commands};
+pub use version::Version;
 
 /// The version this engine behaves as, and reports.
 pub const VERSION: &str = "7.0.15";
@@ -144,6 +157,16 @@ pub struct Engine {
     pub(crate) clients: Clients,
     pub(crate) config: Config,
     pub(crate) stats: Stats,
+    acl: Acl,
+    version: Version,
+    fields: hash_fields::FieldDeadlines,
+    /// Whether the server is a node of a cluster, and what it knows of it.
+    cluster: Option<Box<cluster::Cluster>>,
+    memory: eviction::Memory,
+    slow_log: slowlog::SlowLog,
+    latency: latency::Latency,
+    /// Unix seconds of the last `SAVE`, or of the start.
+    saved_at_s: i64,
     pub(crate) scripts: Scripts,
     pub(crate) rng: ChaCha8Rng,
     /// The time of the command under way.
@@ -183,7 +206,9 @@ impl Engine {
         let mut config = Config::new();
         let replica = Replica::new(&setup, at);
         config.force("databases", setup.databases.to_string());
-        config.force("requirepass", setup.password.unwrap_or_default());
+        let password = setup.password.unwrap_or_default();
+        let acl = Acl::with_password(password.as_bytes());
+        config.force("requirepass", password);
         if let Expiry::Redis { hz } = setup.expiry {
             config.force("hz", hz.to_string());
         }
@@ -191,6 +216,14 @@ impl Engine {
             store: Store::new(setup.databases.max(1)),
             clients: Clients::default(),
             config,
+            acl,
+            version: Version::default(),
+            fields: hash_fields::FieldDeadlines::default(),
+            cluster: None,
+            memory: eviction::Memory::default(),
+            slow_log: slowlog::SlowLog::default(),
+            latency: latency::Latency::default(),
+            saved_at_s: at.unix_us.div_euclid(1_000_000),
             stats: Stats::default(),
             scripts: Scripts::new(setup.script_instructions),
             run_id: cmd::server::random_hex(&mut rng),
@@ -221,6 +254,12 @@ impl Engine {
     /// Takes over the parameters of a command line.
     pub(crate) fn configure(&mut self, config: Config) {
         self.config = config;
+        let password = self.config.get("requirepass").unwrap_or_default().to_owned();
+        self.acl.set_default_password(password.as_bytes());
+        if self.config.get("cluster-enabled") == Some("yes") {
+            self.set_cluster(true);
+        }
+        self.watch_memory();
     }
 
     /// A client connected from `address`.
@@ -228,8 +267,10 @@ impl Engine {
         let id = self.next_client;
         self.next_client += 1;
         self.stats.connections += 1;
-        let authenticated = self.password().is_empty();
-        self.clients.insert(Client::new(id, address, authenticated, at));
+        let authenticated = self.acl.is_open();
+        let mut client = Client::new(id, address, authenticated, at);
+        client.library = (self.version >= Version::V7_2).then(Default::default);
+        self.clients.insert(client);
         id
     }
 
@@ -257,8 +298,7 @@ impl Engine {
         if client.is_some_and(|client| client.waiting.is_some()) {
             return None;
         }
-        let authenticated = client.is_some_and(|client| client.authenticated);
-        let authenticated = authenticated || engine.password().is_empty();
+        let authenticated = client.is_some_and(|client| client.authenticated) || engine.acl.is_open();
         Some(Limits { bulk_bytes: engine.config.bulk_bytes, authenticated })
     }
 
@@ -307,6 +347,7 @@ impl Engine {
         if self.next_expiry_ms().is_some_and(|due| due <= at.unix_ms()) {
             self.store.expire_all_due(at.unix_ms());
         }
+        self.expire_fields();
         self.settle();
         self.close_write();
         self.serve_ready();
@@ -318,15 +359,21 @@ impl Engine {
     #[must_use]
     pub fn next_due_ms(&self) -> Option<i64> {
         let waits = self.waiters.next_deadline_ms();
-        self.next_expiry_ms().into_iter().chain(waits).chain(self.replica_due_ms()).min()
+        let due = self.next_expiry_ms().into_iter().chain(self.next_field_expiry_ms());
+        due.chain(waits).chain(self.replica_due_ms()).min()
     }
 
     fn next_expiry_ms(&self) -> Option<i64> {
         if !self.active_expiry || !self.store.deletes_overdue() {
             return None;
         }
+        self.next_tick_ms(self.store.next_deadline_ms()?)
+    }
+
+    /// When what has this deadline is deleted though nobody looks at it.
+    fn next_tick_ms(&self, deadline_ms: i64) -> Option<i64> {
         // The deadline itself still belongs to the key.
-        let due = self.store.next_deadline_ms()?.saturating_add(1);
+        let due = deadline_ms.saturating_add(1);
         match self.expiry {
             Expiry::LazyOnly => None,
             Expiry::Exact => Some(due),
@@ -390,11 +437,6 @@ impl Engine {
         self.config.force("port", port.to_string());
     }
 
-    /// A connection was turned away because there were too many.
-    pub fn count_rejected_connection(&mut self) {
-        self.stats.rejected_connections += 1;
-    }
-
     /// The name and number of a client, for matching rules.
     #[must_use]
     pub fn client_name(&self, id: ClientId) -> Bytes {
@@ -406,12 +448,15 @@ impl Engine {
     pub(crate) fn call(&mut self, id: ClientId, spec: &'static Spec, args: &[Bytes]) -> Reply {
         self.rewritten.clear();
         let before = self.before_command();
+        let stalled_us = self.stalled_us();
         let outcome = (spec.run)(&mut Call { engine: self, client: id, spec, args });
         if self.store.has_news() {
             self.settle();
         }
         self.log_command(before, id, args);
-        self.stats.count_call(spec.name, outcome.is_err());
+        let took_us = self.stalled_us().saturating_sub(stalled_us);
+        self.note_time(id, spec, args, took_us);
+        self.stats.count_call(spec.name, outcome.is_err(), took_us, self.config.tuning.tracks_latency);
         match outcome {
             Ok(reply) => {
                 if let Reply::Error(line) = &reply
@@ -456,6 +501,7 @@ impl Engine {
         }
         for place in self.store.take_touched() {
             self.waiters.written(&place);
+            self.note_written(&place);
             let Some(watchers) = self.watched.get(&place) else { continue };
             let gone = self.store.db(place.0).get(&place.1).is_none();
             for id in watchers {
@@ -484,11 +530,9 @@ impl Engine {
 
     /// Has the store note which keys change exactly while someone wants to know.
     pub(crate) fn choose_notes(&mut self) {
-        self.store.note_touched(!self.watched.is_empty() || !self.waiters.is_empty());
-    }
-
-    pub(crate) fn password(&self) -> &str {
-        &self.config.password
+        let counted = self.memory.is_on() || self.fields.is_on();
+        let wanted = counted || !self.watched.is_empty() || !self.waiters.is_empty();
+        self.store.note_touched(wanted);
     }
 }
 
@@ -532,6 +576,10 @@ impl Client {
     }
 }
 
+#[cfg(test)]
+mod eviction_tests;
+#[cfg(test)]
+mod hash_fields_tests;
 #[cfg(test)]
 mod stream_tests;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::cmd;
+use super::eviction::Memory;
 use super::log::Lose;
 use super::pubsub::PubSub;
 use super::stats::Stats;
@@ -76,7 +77,12 @@ impl Engine {
         self.pubsub = PubSub::default();
         self.deliveries.clear();
         self.scripts.flush();
-        self.store.note_touched(false);
+        self.memory = Memory::default();
+        if self.fields.is_on() {
+            self.note_all_fields();
+        }
+        self.watch_memory();
+        self.choose_notes();
         self.run_id = cmd::server::random_hex(&mut self.rng);
     }
 }

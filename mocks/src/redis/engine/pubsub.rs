@@ -13,7 +13,7 @@ use crate::redis::glob;
 use crate::redis::resp::Reply;
 use crate::redis::store::FixedState;
 
-type Subscribers = IndexMap<Bytes, IndexSet<ClientId, FixedState>, FixedState>;
+pub(super) type Subscribers = IndexMap<Bytes, IndexSet<ClientId, FixedState>, FixedState>;
 
 /// Who listens to what.
 #[derive(Debug, Default)]

@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use super::info_order::complete;
 use super::replication;
+use crate::redis::engine::Engine;
 use crate::redis::engine::call::{Call, Outcome, is};
-use crate::redis::engine::{Engine, VERSION};
+use crate::redis::engine::eviction::EMPTY_BYTES;
 use crate::redis::resp::Reply;
 
 /// Writes the fields of a section.
@@ -28,7 +29,7 @@ const SECTIONS: [(&str, Fields); 13] = [
     ("Errorstats", |engine| engine.stats.error_lines()),
     // Commands take no time here.
     ("Latencystats", |_| String::new()),
-    ("Cluster", |_| "cluster_enabled:0\r\n".to_owned()),
+    ("Cluster", |engine| format!("cluster_enabled:{}\r\n", u8::from(engine.cluster.is_some()))),
     ("Keyspace", keyspace),
 ];
 
@@ -60,11 +61,11 @@ fn server(engine: &Engine) -> String {
     let uptime = (engine.at.elapsed_us - engine.started.elapsed_us) / 1_000_000;
     let config = |name| engine.config.get(name).unwrap_or_default().to_owned();
     lines([
-        ("redis_version", VERSION.to_owned()),
+        ("redis_version", engine.version.number().to_owned()),
         ("redis_git_sha1", "00000000".to_owned()),
         ("redis_git_dirty", number(0)),
         ("redis_build_id", "0".to_owned()),
-        ("redis_mode", "standalone".to_owned()),
+        ("redis_mode", engine.mode().to_owned()),
         ("os", "squall".to_owned()),
         ("arch_bits", number(64)),
         ("process_id", number(1)),
@@ -95,12 +96,12 @@ fn clients(engine: &Engine) -> String {
 
 fn memory(engine: &Engine) -> String {
     let config = |name| engine.config.get(name).unwrap_or_default().to_owned();
-    let keys = (0..engine.store.databases()).flat_map(|db| engine.store.db(db).iter());
-    let used: usize = keys.map(|(key, entry)| 64 + key.len() + entry.value.weight()).sum();
+    let (used, peak) = (engine.used_memory(), engine.peak_memory());
     lines([
         ("used_memory", number(used)),
-        ("used_memory_peak", number(used)),
-        ("used_memory_dataset", number(used)),
+        ("used_memory_peak", number(peak)),
+        ("used_memory_startup", number(EMPTY_BYTES)),
+        ("used_memory_dataset", number(used - EMPTY_BYTES)),
         ("number_of_cached_scripts", number(engine.scripts.len())),
         ("number_of_functions", number(0)),
         ("number_of_libraries", number(0)),
@@ -119,7 +120,7 @@ fn persistence(engine: &Engine) -> String {
         ("async_loading", number(0)),
         ("rdb_changes_since_last_save", number(engine.store.dirty())),
         ("rdb_bgsave_in_progress", number(0)),
-        ("rdb_last_save_time", number(engine.started.unix_us / 1_000_000)),
+        ("rdb_last_save_time", number(engine.saved_at_s)),
         ("rdb_last_bgsave_status", "ok".to_owned()),
         ("aof_enabled", number(0)),
         ("aof_rewrite_in_progress", number(0)),

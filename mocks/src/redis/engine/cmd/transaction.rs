@@ -42,7 +42,7 @@ pub(crate) fn exec(call: &mut Call<'_>) -> Outcome {
         return Ok(Reply::NullArray);
     }
     call.engine.in_transaction = true;
-    let run = |(spec, args): (_, Vec<_>)| call.engine.call(call.client, spec, &args);
+    let run = |(spec, args): (_, Vec<_>)| call.engine.call_queued(call.client, spec, &args);
     let replies = transaction.queue.into_iter().map(run).collect();
     call.engine.in_transaction = false;
     Ok(Reply::Array(replies))

@@ -23,7 +23,6 @@ use super::Engine;
 use super::call::Outcome;
 use super::client::ClientId;
 use super::error::CmdError;
-use super::table;
 use super::table::flags::{NOSCRIPT, WRITE};
 use crate::redis::resp::Reply;
 
@@ -232,7 +231,7 @@ fn call_command(engine: &mut Engine, id: ClientId, args: MultiValue) -> Reply {
     let Some(args) = args else {
         return refuse("ERR Lua redis lib command arguments must be strings or integers");
     };
-    let Ok(spec) = table::resolve(&args) else {
+    let Ok(spec) = engine.resolve(&args) else {
         return refuse("ERR Unknown Redis command called from script");
     };
     if !spec.takes(args.len()) {
@@ -240,6 +239,9 @@ fn call_command(engine: &mut Engine, id: ClientId, args: MultiValue) -> Reply {
     }
     if spec.has(NOSCRIPT) {
         return refuse("ERR This Redis command is not allowed from script");
+    }
+    if let Err(refused) = engine.permit_in_script(id, spec, &args) {
+        return Reply::Error(refused.to_string());
     }
     if spec.has(WRITE) {
         if engine.script.is_some_and(|mode| mode.read_only) {
