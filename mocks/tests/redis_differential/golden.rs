@@ -19,6 +19,8 @@ pub fn run(servers: &Servers, version: u8, text: &str) -> Result<(), String> {
 /// Names and sequences.
 pub const SEQUENCES: &[(&str, &str)] = &[
     ("connection_and_server_errors", include_str!("golden/connection_and_server_errors.txt")),
+    ("functions", include_str!("golden/functions.txt")),
+    ("script_libraries", include_str!("golden/script_libraries.txt")),
     ("scripts", include_str!("golden/scripts.txt")),
     ("errors_and_options", include_str!("golden/errors_and_options.txt")),
     ("strings", include_str!("golden/strings.txt")),

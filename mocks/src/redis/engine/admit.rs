@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Engine;
 use super::client::ClientId;
 use super::error::CmdError;
-use super::table::flags::{NO_AUTH, WRITE};
+use super::table::flags::{DENYOOM, NO_AUTH, WRITE};
 use super::table::{self, Spec};
 use crate::redis::resp::Reply;
 
@@ -75,7 +75,11 @@ impl Engine {
             let transaction = client.and_then(|client| client.transaction.as_ref());
             transaction.is_some_and(|transaction| transaction.queue.iter().any(|(spec, _)| spec.has(WRITE)))
         };
-        if self.read_only && (spec.has(WRITE) || spec.name == "exec" && queued_write()) {
+        let flags = self.flags_of_call(spec, args);
+        if flags & DENYOOM != 0 && self.is_out_of_memory() {
+            return Err(CmdError::OUT_OF_MEMORY);
+        }
+        if self.read_only && (flags & WRITE != 0 || spec.name == "exec" && queued_write()) {
             return Err(CmdError::READ_ONLY);
         }
         Ok(spec)

@@ -17,6 +17,7 @@ mod config;
 mod error;
 mod long_double;
 mod lua;
+mod memory;
 pub(crate) mod notify;
 pub(crate) mod number;
 mod parameters;
@@ -38,7 +39,7 @@ use crate::redis::store::{Horizon, Lose, Place, Store};
 use call::Call;
 use client::{Client, Replies};
 use config::Config;
-use lua::Scripts;
+use lua::{Functions, Scripts};
 use pubsub::PubSub;
 use stats::Stats;
 use wait::Waiters;
@@ -134,6 +135,7 @@ pub struct Engine {
     pub(crate) config: Config,
     pub(crate) stats: Stats,
     pub(crate) scripts: Scripts,
+    pub(crate) functions: Functions,
     pub(crate) rng: ChaCha8Rng,
     /// The time of the command under way.
     pub(crate) at: Moment,
@@ -176,6 +178,7 @@ impl Engine {
             config,
             stats: Stats::default(),
             scripts: Scripts::new(setup.script_instructions),
+            functions: Functions::new(setup.script_instructions),
             run_id: cmd::server::random_hex(&mut rng),
             rng,
             at,
@@ -335,6 +338,7 @@ impl Engine {
             None => {
                 let known = self.store.lose(Lose::LastWrites(usize::MAX), at.elapsed_us);
                 self.store.forget_everything();
+                self.functions.flush();
                 known
             }
         };
@@ -405,18 +409,19 @@ impl Engine {
         self.rewritten.clear();
         let outcome = (spec.run)(&mut Call { engine: self, client: id, spec, args });
         self.settle();
-        self.stats.count_call(spec.name, outcome.is_err());
+        let failed = matches!(outcome, Err(_) | Ok(Reply::Error(_)));
+        self.stats.count_call(spec.name, failed);
         match outcome {
             Ok(reply) => {
-                if let Reply::Error(line) = &reply
-                    && self.script.is_none()
-                {
+                if let Reply::Error(line) = &reply {
                     self.stats.count_error(line);
                 }
                 reply
             }
             Err(error) => {
-                self.stats.count_error(error.code());
+                if !error.was_counted() {
+                    self.stats.count_error(error.code());
+                }
                 Reply::Error(error.to_string())
             }
         }

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+pub(crate) use parse::split_words;
 pub use parse::{Limits, Parser, ProtocolError};
 
 /// A reply, before it is written in the client's version of the protocol.

@@ -7,6 +7,7 @@
 mod connection;
 mod expire;
 pub(crate) mod flags;
+mod function;
 mod hash;
 mod keyspace;
 mod list;
@@ -190,6 +191,7 @@ pub fn all() -> &'static [&'static Spec] {
         let groups = [
             connection::TABLE,
             expire::TABLE,
+            function::TABLE,
             hash::TABLE,
             keyspace::TABLE,
             list::TABLE,
