@@ -57,7 +57,8 @@ fn topic(text: &str) -> Result<(String, i32), String> {
 
 /// Serves until the program is ended.
 pub(super) fn mock(arguments: MockArgs, context: &mut Context<'_>) -> Result<u8, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // One thread for connections; a Redis script that runs for long gets it, and another takes over.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         match arguments.server {
             Server::Redis { listen, password } => redis(&listen, password, context).await,

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Duration, Instant, sleep_until};
 
+use super::conn_busy::{Begun, Late, Meanwhile, POLL};
 use super::engine::admit::describe;
 use super::engine::{ClientId, Delivery, Effects};
 use super::resp::{Parser, Reply};
@@ -40,6 +41,8 @@ struct Conn<'a> {
     more: bool,
     /// A command waits for its answer, and nothing else may run.
     waiting: bool,
+    /// What happened while a program had the engine.
+    meanwhile: Meanwhile,
 }
 
 struct Held {
@@ -53,19 +56,20 @@ enum Then {
 }
 
 /// Runs a connection until either side ends it.
-pub(super) async fn run(server: &RedisServer, id: ClientId, link: &Link, stream: BoxStream) {
+pub(super) async fn run(server: &RedisServer, id: ClientId, link: &Link, stream: BoxStream, begun: Begun) {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut conn = Conn {
         server,
         id,
-        parser: Parser::new(),
-        input: BytesMut::new(),
+        parser: begun.parser,
+        input: begun.input,
         output: BytesMut::new(),
         held: None,
         closing: false,
         broken: false,
         more: false,
         waiting: false,
+        meanwhile: begun.meanwhile,
     };
     loop {
         link.collect(&mut conn.output);
@@ -134,11 +138,20 @@ impl Conn<'_> {
         }
         self.server.after_change();
         self.check_sizes();
+        if !self.meanwhile.is_empty() {
+            wake = Some(Instant::now() + POLL);
+        }
         wake.or(self.held.as_ref().map(|held| held.until))
     }
 
     /// Runs the next command; false if there is none, or something has to be waited for.
     fn step(&mut self) -> bool {
+        if self.server.shared.busy.is_busy() {
+            return self.meanwhile.step(self.server, &mut self.parser, &mut self.input, &mut self.output);
+        }
+        if !self.meanwhile.is_empty() {
+            self.catch_up();
+        }
         if self.input.is_empty() {
             return false;
         }
@@ -150,6 +163,7 @@ impl Conn<'_> {
             }
             engine.limits(self.id)
         };
+        self.meanwhile.limits = Some(limits);
         match self.parser.next(&mut self.input, limits) {
             Ok(Some(args)) => {
                 self.decide(args);
@@ -160,6 +174,21 @@ impl Conn<'_> {
                 Reply::Error(error.to_string()).write(2, &mut self.output);
                 self.closing = true;
                 false
+            }
+        }
+    }
+
+    /// Carries out what was answered while a program had the engine.
+    fn catch_up(&mut self) {
+        for command in self.meanwhile.take() {
+            match command {
+                Late::Run(args) => {
+                    self.server.engine().exec(self.id, args, self.server.now());
+                }
+                Late::Refuse(args, line) => {
+                    self.server.engine().inject(self.id, &args, line);
+                }
+                Late::Answer(args) => self.decide(args),
             }
         }
     }
@@ -227,6 +256,9 @@ impl Conn<'_> {
             let mut engine = self.server.engine();
             (engine.exec(self.id, args, now), engine.take_deliveries())
         };
+        self.server.disconnect_gone();
+        self.meanwhile.in_transaction = effects.in_transaction;
+        self.meanwhile.protocol = effects.protocol;
         let (own, others): (Vec<Delivery>, Vec<Delivery>) =
             deliveries.into_iter().partition(|delivery| delivery.to == self.id);
         for delivery in others {

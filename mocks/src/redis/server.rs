@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -18,10 +18,11 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::conn;
-use super::engine::{ClientId, Delivery, Engine, Moment, Setup};
+use super::busy::Busy;
+use super::engine::{ClientId, Delivery, Engine, Moment, Setup, Watcher};
 use super::options::{RedisLimits, RedisOptions};
 use super::rules::RedisMatch;
+use super::{conn, conn_busy};
 use crate::Clock;
 use crate::net::{BoxStream, Listener};
 use crate::observe::{Observer, Sighting, What};
@@ -35,6 +36,7 @@ pub struct RedisServer {
 
 pub(super) struct Shared {
     engine: Mutex<Engine>,
+    pub(super) busy: Arc<Busy>,
     pub(super) clock: Clock,
     pub(super) rules: Rules<RedisMatch>,
     pub(super) limits: RedisLimits,
@@ -88,8 +90,12 @@ impl RedisServer {
             databases: options.databases,
             script_instructions: options.limits.script_instructions,
         };
+        let mut engine = Engine::new(setup, at);
+        let busy = Arc::new(Busy::new(options.clock.clone()));
+        engine.watch_programs(&(Arc::clone(&busy) as Arc<dyn Watcher>));
         let shared = Shared {
-            engine: Mutex::new(Engine::new(setup, at)),
+            engine: Mutex::new(engine),
+            busy,
             clock: options.clock,
             rules: Rules::new(options.seed),
             limits: options.limits,
@@ -195,6 +201,15 @@ impl RedisServer {
         lock(&self.shared.engine)
     }
 
+    /// Asks the engine, unless it is taken.
+    fn try_engine<T>(&self, ask: impl FnOnce(&mut Engine) -> T) -> Option<T> {
+        match self.shared.engine.try_lock() {
+            Ok(mut engine) => Some(ask(&mut engine)),
+            Err(TryLockError::Poisoned(poisoned)) => Some(ask(&mut poisoned.into_inner())),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     pub(super) fn now(&self) -> Moment {
         moment(&self.shared.clock)
     }
@@ -214,6 +229,9 @@ impl RedisServer {
     /// Sends what the engine has for clients, tells the observer of keys that expired, and whoever waits for
     /// what is due next that it moved.
     pub(super) fn after_change(&self) {
+        if self.shared.busy.is_busy() {
+            return;
+        }
         let (expired, next, deliveries) = {
             let mut engine = self.engine();
             (engine.take_expired(), engine.next_due_ms(), engine.take_deliveries())
@@ -228,6 +246,13 @@ impl RedisServer {
             for (db, key) in expired {
                 self.tell(What::Event(format!("expired {db} {}", key.escape_ascii())));
             }
+        }
+    }
+
+    /// Tells the engine of clients that left while a program had it.
+    pub(super) fn disconnect_gone(&self) {
+        for id in self.shared.busy.take_gone() {
+            self.engine().disconnect(id);
         }
     }
 
@@ -280,13 +305,14 @@ impl RedisServer {
         if self.shared.down.load(Ordering::Acquire) {
             return;
         }
+        let Some(begun) = conn_busy::serve_unknown(&self, &mut stream).await else { return };
         let Some((id, link)) = self.register(peer) else {
             // The peer may be gone already; nothing depends on its hearing this.
             let _ = stream.write_all(b"-ERR max number of clients reached\r\n").await;
             return;
         };
         let _registered = Registered { server: &self, id };
-        conn::run(&self, id, &link, stream).await;
+        conn::run(&self, id, &link, stream, begun).await;
     }
 
     /// Makes a connection known, unless there are too many.
@@ -309,7 +335,11 @@ impl RedisServer {
             let moved = self.shared.due_moved.notified();
             tokio::pin!(moved);
             moved.as_mut().enable();
-            let next = self.engine().next_due_ms();
+            let Some(next) = self.try_engine(|engine| engine.next_due_ms()) else {
+                // A program has it; whoever accepts connections may be the same task, so this one does not block.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                continue;
+            };
             self.shared.armed_ms.store(next.unwrap_or(i64::MAX), Ordering::Release);
             let Some(next) = next else {
                 moved.await;
@@ -318,7 +348,7 @@ impl RedisServer {
             let wait_us = next.saturating_mul(1000).saturating_sub(self.now().unix_us);
             if wait_us <= 0 {
                 let now = self.now();
-                self.engine().run_due(now);
+                self.try_engine(|engine| engine.run_due(now));
                 self.after_change();
                 continue;
             }
@@ -347,6 +377,10 @@ struct Registered<'a> {
 impl Drop for Registered<'_> {
     fn drop(&mut self) {
         lock(&self.server.shared.connections).remove(&self.id);
+        let busy = &self.server.shared.busy;
+        if busy.is_busy() && busy.leave(self.id) {
+            return;
+        }
         self.server.engine().disconnect(self.id);
     }
 }

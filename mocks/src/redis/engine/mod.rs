@@ -27,6 +27,7 @@ pub(crate) mod table;
 pub(crate) mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -46,6 +47,7 @@ use wait::Waiters;
 
 pub use client::ClientId;
 pub use error::CmdError;
+pub use lua::{Running, Verdict, Watcher};
 pub use table::{Spec, all as commands};
 
 /// The version this engine behaves as, and reports.
@@ -112,6 +114,8 @@ pub struct Effects {
     pub kill: Vec<ClientId>,
     /// The whole server stands still for this long.
     pub stall: Option<Duration>,
+    /// Whether the client is between `MULTI` and `EXEC`.
+    pub in_transaction: bool,
 }
 
 /// Something for a client beside the answer to its own command: a message, or the answer to a command that
@@ -201,6 +205,12 @@ impl Engine {
         }
     }
 
+    /// Has somebody watch scripts and functions, who lets others be answered while one runs for long.
+    pub fn watch_programs(&mut self, watcher: &Arc<dyn Watcher>) {
+        self.scripts.watch(Arc::clone(watcher));
+        self.functions.watch(Arc::clone(watcher));
+    }
+
     /// A client connected from `address`.
     pub fn connect(&mut self, address: String, at: Moment) -> ClientId {
         let id = self.next_client;
@@ -239,12 +249,12 @@ impl Engine {
         self.at = at;
         let reply = self.dispatch(id, args);
         self.serve_ready();
-        let (reply, protocol) = match self.clients.get_mut(&id) {
+        let (reply, protocol, in_transaction) = match self.clients.get_mut(&id) {
             Some(client) => {
                 client.used = at;
-                (client.filter_reply(reply), client.protocol)
+                (client.filter_reply(reply), client.protocol, client.transaction.is_some())
             }
-            None => (None, 2),
+            None => (None, 2, false),
         };
         Effects {
             reply,
@@ -252,6 +262,7 @@ impl Engine {
             close: std::mem::take(&mut self.close),
             kill: std::mem::take(&mut self.kill),
             stall: self.stall.take(),
+            in_transaction,
         }
     }
 
@@ -259,9 +270,10 @@ impl Engine {
     pub fn inject(&mut self, id: ClientId, args: &[Bytes], line: String) -> Effects {
         let reply = self.refuse(id, args, CmdError::new(line));
         let client = self.clients.get_mut(&id);
-        let (reply, protocol) =
-            client.map_or((None, 2), |client| (client.filter_reply(reply), client.protocol));
-        Effects { reply, protocol, close: false, kill: Vec::new(), stall: None }
+        let (reply, protocol, in_transaction) = client.map_or((None, 2, false), |client| {
+            (client.filter_reply(reply), client.protocol, client.transaction.is_some())
+        });
+        Effects { reply, protocol, close: false, kill: Vec::new(), stall: None, in_transaction }
     }
 
     /// Does what is due: deletes keys whose deadline has passed, ends waits.

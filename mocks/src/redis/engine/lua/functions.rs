@@ -11,6 +11,7 @@ use mlua::{Function, Lua, MultiValue, Table, Value};
 
 use super::args::{self, Args};
 use super::flags::{self, Flags};
+use super::guard::Watcher;
 use super::host::Raised;
 use super::interpreter::{Interpreter, Kind};
 use super::run::Program;
@@ -24,6 +25,7 @@ pub(crate) struct Functions {
     owners: BTreeMap<String, Bytes>,
     interpreter: Option<Interpreter>,
     budget: u64,
+    watcher: Option<Arc<dyn Watcher>>,
 }
 
 /// A library.
@@ -63,7 +65,12 @@ const MOST_FUNCTIONS: usize = 100_000;
 
 impl Functions {
     pub(crate) fn new(budget: u64) -> Self {
-        Self { libraries: BTreeMap::new(), owners: BTreeMap::new(), interpreter: None, budget }
+        Self { libraries: BTreeMap::new(), owners: BTreeMap::new(), interpreter: None, budget, watcher: None }
+    }
+
+    /// Has programs watched from now on. Before the first is loaded.
+    pub(crate) fn watch(&mut self, watcher: Arc<dyn Watcher>) {
+        self.watcher = Some(watcher);
     }
 
     /// All libraries, sorted by name.
@@ -83,6 +90,7 @@ impl Functions {
             name: name.clone(),
             run: function.run.clone(),
             flags: function.flags,
+            is_function: true,
             interpreter: self.interpreter.clone()?,
             budget: self.budget,
         })
@@ -126,6 +134,7 @@ impl Functions {
     /// Adds libraries whose texts were dumped: all or none.
     pub(crate) fn restore(&mut self, codes: &[Bytes], policy: Policy) -> Result<(), CmdError> {
         let mut new = Self::new(self.budget);
+        new.watcher = self.watcher.clone();
         // In the same interpreter, since their functions are to be run there.
         new.interpreter = self.interpreter.clone();
         for code in codes {
@@ -199,14 +208,16 @@ impl Functions {
         }
         let interpreter = match &self.interpreter {
             Some(interpreter) => interpreter.clone(),
-            None => self.interpreter.insert(Interpreter::new(Kind::Functions).map_err(broken)?).clone(),
+            None => self
+                .interpreter
+                .insert(Interpreter::new(Kind::Functions, self.watcher.clone()).map_err(broken)?)
+                .clone(),
         };
         let run = interpreter.compile(&body, "@user_function");
         let run = run.map_err(|why| CmdError::new(format!("ERR Error compiling function: {why}")))?;
         let registry = Registry::default();
         let redis = registry.library_globals(&interpreter.lua).map_err(broken)?;
-        interpreter.allow(LOAD_INSTRUCTIONS.min(self.budget));
-        let loaded = interpreter.load_library(&run, &redis);
+        let loaded = interpreter.load_library(&run, &redis, LOAD_INSTRUCTIONS.min(self.budget));
         let functions = registry.close();
         loaded.map_err(|why| CmdError::new(format!("ERR Error registering functions: {why}")))?;
         if functions.is_empty() {

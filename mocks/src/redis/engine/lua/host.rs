@@ -11,6 +11,7 @@ use bytes::Bytes;
 use mlua::{Function, Lua, MultiValue, Table, Value};
 
 use super::args::{self, Args, Thrown, throw};
+use super::guard::Guard;
 use super::{floats, sha1_hex};
 use crate::redis::engine::VERSION;
 use crate::redis::engine::table;
@@ -82,15 +83,15 @@ pub(super) fn constants(lua: &Lua) -> mlua::Result<Table> {
     Ok(redis)
 }
 
-/// The host functions. `left` is the budget of the script under way: 0 once it was stopped.
-pub(super) fn functions(lua: &Lua, left: &Arc<AtomicU64>) -> mlua::Result<Table> {
+/// The host functions. `guard` bounds the code under way.
+pub(super) fn functions(lua: &Lua, guard: &Arc<Guard>) -> mlua::Result<Table> {
     let host = lua.create_table()?;
-    let left = Arc::clone(left);
-    host.raw_set("is_stopped", lua.create_function(move |_, ()| Ok(left.load(Ordering::Relaxed) == 0))?)?;
+    let guard = Arc::clone(guard);
+    host.raw_set("is_stopped", lua.create_function(move |_, ()| Ok(guard.is_stopped()))?)?;
     host.raw_set("place", lua.create_function(|lua, ()| Ok(script_place(lua).unzip()))?)?;
     host.raw_set("plain", lua.create_function(plain)?)?;
     host.raw_set("wrap", lua.create_function(wrap)?)?;
-    host.raw_set("guard", lua.create_function(guard)?)?;
+    host.raw_set("guard", lua.create_function(self::guard)?)?;
     host.raw_set("error_reply", lua.create_function(|lua, args| single_field(lua, "err", &args))?)?;
     host.raw_set("status_reply", lua.create_function(|lua, args| single_field(lua, "ok", &args))?)?;
     host.raw_set("sha1hex", lua.create_function(sha1hex)?)?;

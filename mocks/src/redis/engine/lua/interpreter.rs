@@ -4,17 +4,15 @@
 //! server is in `run`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use mlua::chunk::ChunkMode;
 use mlua::{Function, HookTriggers, Lua, LuaOptions, StdLib, Table, Value, VmState};
 
 use super::args::Thrown;
+use super::guard::{self, Guard, Watcher};
 use super::{host, lib};
 
-/// Instructions between two looks at the budget.
-pub(super) const HOOK_EVERY: u32 = 1000;
 /// Memory all code in a state together may hold.
 const MEMORY_BYTES: usize = 256 * 1024 * 1024;
 
@@ -28,8 +26,8 @@ pub(super) struct Interpreter {
     pub(super) run: Function,
     /// Changes what globals a library sees while it is loaded; `nil` gives back the usual ones.
     set_globals: Function,
-    /// Instructions the code under way may still run, in units of [`HOOK_EVERY`].
-    pub(super) left: Arc<AtomicU64>,
+    /// Bounds the code under way.
+    pub(super) guard: Arc<Guard>,
 }
 
 /// Which of the two states.
@@ -40,26 +38,25 @@ pub(super) enum Kind {
 }
 
 impl Interpreter {
-    pub(super) fn new(kind: Kind) -> mlua::Result<Self> {
+    pub(super) fn new(kind: Kind, watcher: Option<Arc<dyn Watcher>>) -> mlua::Result<Self> {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH;
         let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(false))?;
-        let left = Arc::new(AtomicU64::new(0));
-        let host = host::functions(&lua, &left)?;
+        let guard = Arc::new(Guard::new(watcher));
+        let host = host::functions(&lua, &guard)?;
         let redis = host::constants(&lua)?;
         let sandbox = lua.load(include_str!("sandbox.lua")).set_name("@sandbox");
         let globals_hold_arguments = kind == Kind::Scripts;
         let (environment, run, set_globals): (Table, Function, Function) =
             sandbox.call((host, redis, lib::all(&lua)?, globals_hold_arguments))?;
-        let budget = Arc::clone(&left);
-        lua.set_global_hook(HookTriggers::new().every_nth_instruction(HOOK_EVERY), move |_, _| {
-            let spend = |left: u64| left.checked_sub(1);
-            match budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend) {
-                Ok(_) => Ok(VmState::Continue),
-                Err(_) => Err(mlua::Error::external(host::Raised::new(host::STOPPED))),
+        let hooked = Arc::clone(&guard);
+        lua.set_global_hook(HookTriggers::new().every_nth_instruction(guard::STEP), move |_, _| {
+            if hooked.step() {
+                return Ok(VmState::Continue);
             }
+            Err(mlua::Error::external(host::Raised::new(host::STOPPED)))
         })?;
         lua.set_memory_limit(MEMORY_BYTES)?;
-        Ok(Self { lua, environment, run, set_globals, left })
+        Ok(Self { lua, environment, run, set_globals, guard })
     }
 
     /// Compiles code; the text says why it cannot be compiled.
@@ -71,17 +68,21 @@ impl Interpreter {
         })
     }
 
-    /// Allows a run so many instructions.
-    pub(super) fn allow(&self, instructions: u64) {
-        self.left.store((instructions / u64::from(HOOK_EVERY)).max(1), Ordering::Relaxed);
-    }
-
     /// Runs the code of a library with the globals of a library that is loaded: `redis` with these fields and
     /// nothing else. The text says what failed.
-    pub(super) fn load_library(&self, code: &Function, redis: &Table) -> Result<(), String> {
+    pub(super) fn load_library(
+        &self,
+        code: &Function,
+        redis: &Table,
+        instructions: u64,
+    ) -> Result<(), String> {
+        self.guard.begin(instructions, None);
         self.set_globals.call::<()>(redis).map_err(|error| error.to_string())?;
         let outcome = code.call::<()>(());
         let restored = self.set_globals.call::<()>(Value::Nil);
+        if outcome.is_err() && self.guard.is_stopped() {
+            return Err("ERR FUNCTION LOAD timeout".to_owned());
+        }
         outcome.map_err(|error| load_failure(&error))?;
         restored.map_err(|error| error.to_string())
     }

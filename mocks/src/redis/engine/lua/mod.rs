@@ -12,12 +12,14 @@ pub(crate) mod dump;
 mod flags;
 mod floats;
 mod functions;
+mod guard;
 mod host;
 mod interpreter;
 mod lib;
 mod run;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use mlua::Function;
@@ -28,6 +30,7 @@ use flags::Flags;
 use interpreter::{Interpreter, Kind};
 
 pub(crate) use functions::{Functions, Library, Policy};
+pub use guard::{Running, Verdict, Watcher};
 pub(crate) use run::{Mode, Program, run};
 
 /// The cache of scripts, and their interpreter, made when the first is loaded.
@@ -36,6 +39,7 @@ pub(crate) struct Scripts {
     interpreter: Option<Interpreter>,
     /// Instructions a run may take.
     budget: u64,
+    watcher: Option<Arc<dyn Watcher>>,
 }
 
 struct Script {
@@ -45,7 +49,12 @@ struct Script {
 
 impl Scripts {
     pub(crate) fn new(budget: u64) -> Self {
-        Self { cache: BTreeMap::new(), interpreter: None, budget }
+        Self { cache: BTreeMap::new(), interpreter: None, budget, watcher: None }
+    }
+
+    /// Has scripts watched from now on. Before the first is loaded.
+    pub(crate) fn watch(&mut self, watcher: Arc<dyn Watcher>) {
+        self.watcher = Some(watcher);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -83,6 +92,7 @@ impl Scripts {
             name: sha.to_owned(),
             run: script.run.clone(),
             flags: script.flags,
+            is_function: false,
             interpreter,
             budget: self.budget,
         })
@@ -101,7 +111,7 @@ impl Scripts {
         if let Some(interpreter) = &self.interpreter {
             return Ok(interpreter.clone());
         }
-        let interpreter = Interpreter::new(Kind::Scripts).map_err(broken)?;
+        let interpreter = Interpreter::new(Kind::Scripts, self.watcher.clone()).map_err(broken)?;
         Ok(self.interpreter.insert(interpreter).clone())
     }
 }

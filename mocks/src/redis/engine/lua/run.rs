@@ -25,6 +25,7 @@ pub(crate) struct Program {
     pub(super) name: String,
     pub(super) run: Function,
     pub(super) flags: Flags,
+    pub(super) is_function: bool,
     pub(super) interpreter: Interpreter,
     /// Instructions it may take.
     pub(super) budget: u64,
@@ -52,7 +53,7 @@ pub(crate) fn run(
 ) -> Outcome {
     let (id, engine) = (call.client, &mut *call.engine);
     prepare(engine, program.flags, read_only)?;
-    program.interpreter.allow(program.budget);
+    begin(engine, program, call.args);
     let db = engine.clients.get(&id).map_or(0, |client| client.db);
     engine.script = Some(Mode {
         read_only: read_only || program.flags.has(Flags::NO_WRITES),
@@ -63,6 +64,7 @@ pub(crate) fn run(
     });
     let outcome = run_function(engine, id, program, keys, args);
     engine.script = None;
+    program.interpreter.guard.end();
     // A script's SELECT ends with the script.
     if let Some(client) = engine.clients.get_mut(&id) {
         client.db = db;
@@ -92,6 +94,20 @@ impl Engine {
         let needs_memory = if writes == 0 || declared.has(Flags::ALLOW_OOM) { 0 } else { DENYOOM };
         spec.flags & !(WRITE | DENYOOM) | writes | needs_memory
     }
+}
+
+fn begin(engine: &Engine, program: &Program, command: &[Bytes]) {
+    let threshold = engine.config.get("busy-reply-threshold").and_then(|text| text.parse().ok());
+    let threshold_ms = threshold.filter(|threshold| *threshold > 0);
+    let mut describe = || super::Running {
+        is_function: program.is_function,
+        name: program.name.clone(),
+        command: command.to_vec(),
+        counts: engine.functions.counts(),
+        threshold_ms: threshold_ms.unwrap_or(u64::MAX),
+        limits: engine.limits(0),
+    };
+    program.interpreter.guard.begin(program.budget, threshold_ms.map(|_| &mut describe as _));
 }
 
 /// Refuses programs that declared what cannot be done now. Without a declaration their commands are refused.
@@ -140,7 +156,11 @@ fn run_function(
         if let Some(mode) = engine.script.as_mut() {
             (mode.protocol, mode.replicate) = (chosen.protocol, chosen.replicate);
         }
-        (call_command(&mut engine, id, args), chosen.protocol)
+        let called = call_command(&mut engine, id, args);
+        if engine.script.is_some_and(|mode| mode.wrote) {
+            program.interpreter.guard.wrote();
+        }
+        (called, chosen.protocol)
     };
     let result: (bool, Value) = lua.scope(|scope| {
         let call = scope.create_function(|lua, args: MultiValue| match command(lua, &args) {

@@ -78,8 +78,11 @@ globals.rawset = host.guard(held, raw_rawset, 'ERR ' .. READ_ONLY)
 globals.setmetatable = host.guard(held, raw_setmetatable, 'ERR ' .. READ_ONLY)
 -- The metatable of strings is shared by all scripts.
 local string_metatable = protect({ __index = globals.string })
+local globals_metatable = protect({ __index = no_such_global })
 function globals.getmetatable(subject)
   if type(subject) == 'string' then return string_metatable end
+  if subject == environment then return globals_metatable end
+  if held[subject] then return nil end
   return raw_getmetatable(subject)
 end
 
