@@ -210,3 +210,76 @@ fn hand_over() {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { bulk_bytes: 1024, authenticated: true };
+
+    fn busy_with(is_function: bool) -> Busy {
+        let busy = Busy::new(Clock::new(0));
+        let running = Running {
+            is_function,
+            name: "f".to_owned(),
+            command: vec![Bytes::from_static(b"fcall")],
+            counts: (1, 2),
+            threshold_ms: 1,
+            limits: LIMITS,
+        };
+        *lock(&busy.run) = Some(Run { running, began: Duration::ZERO });
+        busy.busy.store(true, Ordering::Release);
+        busy
+    }
+
+    fn ask(busy: &Busy, line: &str, in_transaction: bool) -> Answer {
+        let args: Vec<Bytes> = line.split(' ').map(|word| Bytes::from(word.to_owned())).collect();
+        busy.answer(&args, LIMITS, in_transaction)
+    }
+
+    #[test]
+    fn each_kind_of_program_is_killed_by_its_own_command() {
+        let (script, function) = (busy_with(false), busy_with(true));
+        assert_eq!(ask(&script, "function kill", false), Answer::Refuse(SCRIPT_BUSY.to_owned()));
+        assert_eq!(ask(&function, "script kill", false), Answer::Refuse(FUNCTION_BUSY.to_owned()));
+        assert_eq!(ask(&script, "function stats", false), Answer::Refuse(SCRIPT_BUSY.to_owned()));
+        assert!(matches!(ask(&function, "function stats", false), Answer::Reply(Reply::Map(_))));
+        for (busy, command) in [(script, "script kill"), (function, "function kill")] {
+            assert_eq!(busy.look(), Verdict::Count, "the clock stands still");
+            assert_eq!(ask(&busy, command, false), Answer::Reply(Reply::OK));
+            assert_eq!(busy.look(), Verdict::Stop);
+        }
+    }
+
+    #[test]
+    fn what_has_written_is_not_killed() {
+        let busy = busy_with(false);
+        busy.wrote();
+        let Answer::Refuse(line) = ask(&busy, "script kill", false) else { panic!("it was killed") };
+        assert!(line.starts_with("UNKILLABLE Sorry the script already executed write commands"));
+        assert_eq!(busy.look(), Verdict::Count);
+    }
+
+    #[test]
+    fn errors_that_need_no_engine_come_before_busy() {
+        let busy = busy_with(false);
+        assert_eq!(ask(&busy, "get k", false), Answer::Refuse(SCRIPT_BUSY.to_owned()));
+        assert!(matches!(ask(&busy, "get", false), Answer::Refuse(line) if line.contains("wrong number")));
+        assert!(
+            matches!(ask(&busy, "nosuch", false), Answer::Refuse(line) if line.contains("unknown command"))
+        );
+        let stranger = Limits { authenticated: false, ..LIMITS };
+        let ping = [Bytes::from_static(b"ping")];
+        assert_eq!(busy.answer(&ping, stranger, false), Answer::Refuse(CmdError::NO_AUTH.to_string()));
+    }
+
+    #[test]
+    fn a_transaction_may_begin_and_end_but_not_run() {
+        let busy = busy_with(false);
+        assert_eq!(ask(&busy, "multi", false), Answer::Later(Reply::OK));
+        assert_eq!(ask(&busy, "exec", true), Answer::Refuse(SCRIPT_BUSY.to_owned()));
+        assert_eq!(ask(&busy, "script kill", true), Answer::Later(Reply::Status("QUEUED".into())));
+        assert_eq!(ask(&busy, "discard", true), Answer::Later(Reply::OK));
+        assert_eq!(ask(&busy, "auth x", false), Answer::Wait);
+    }
+}

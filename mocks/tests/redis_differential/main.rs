@@ -6,6 +6,7 @@
 
 mod choice;
 mod golden;
+mod libraries;
 mod random;
 mod table;
 mod templates;
@@ -38,6 +39,8 @@ fn main() -> ExitCode {
             let run = move |servers: &Servers| golden::run(servers, version, text);
             add(format!("resp{version}::{name}_agree"), Box::new(run));
         }
+        let run = move |servers: &Servers| libraries::run(servers, version);
+        add(format!("resp{version}::random_libraries_agree"), Box::new(run));
         for (name, commands) in templates::groups() {
             let run = move |servers: &Servers| random::run(servers, version, commands);
             add(format!("resp{version}::random_{name}_agree"), Box::new(run));
