@@ -8,7 +8,7 @@ use crate::wire::Servers;
 
 /// Runs random calls of the libraries on both servers.
 pub fn run(servers: &Servers, version: u8) -> Result<(), String> {
-    let config = Config { cases: 1500, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 400, failure_persistence: None, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut pair = servers.pair(version)?;
     let pair = std::cell::RefCell::new(&mut pair);
