@@ -218,7 +218,7 @@ mod tests {
     const LIMITS: Limits = Limits { bulk_bytes: 1024, authenticated: true };
 
     fn busy_with(is_function: bool) -> Busy {
-        let busy = Busy::new(Clock::new(0));
+        let busy = Busy::new(Clock::from_source(0, || Duration::ZERO));
         let running = Running {
             is_function,
             name: "f".to_owned(),

@@ -122,6 +122,9 @@ fn prepare(engine: &Engine, flags: Flags, read_only: bool) -> Result<(), CmdErro
         if read_only {
             return Err(CmdError::fixed("ERR Can not execute a script with write flag using *_ro command."));
         }
+        if lacks_replicas(engine) {
+            return Err(NO_REPLICAS);
+        }
     }
     if engine.is_out_of_memory() && !flags.has(Flags::ALLOW_OOM) && !flags.has(Flags::NO_WRITES) {
         return Err(CmdError::fixed(
@@ -129,6 +132,14 @@ fn prepare(engine: &Engine, flags: Flags, read_only: bool) -> Result<(), CmdErro
         ));
     }
     Ok(())
+}
+
+const NO_REPLICAS: CmdError = CmdError::fixed("NOREPLICAS Not enough good replicas to write.");
+
+/// Whether more replicas are asked for than there are; this server has none.
+fn lacks_replicas(engine: &Engine) -> bool {
+    let is_set = |name| engine.config.get(name).is_some_and(|value| value != "0");
+    !engine.read_only && is_set("min-replicas-to-write") && is_set("min-replicas-max-lag")
 }
 
 fn run_function(
@@ -275,6 +286,9 @@ fn verify(
     // What has begun to write is not stopped halfway.
     if spec.has(WRITE) && !mode.wrote && engine.read_only {
         return Err(CmdError::READ_ONLY.to_string().into());
+    }
+    if spec.has(WRITE) && !mode.wrote && lacks_replicas(engine) {
+        return Err(NO_REPLICAS.to_string().into());
     }
     if spec.has(DENYOOM) && !mode.wrote && !mode.allow_oom && engine.is_out_of_memory() {
         return Err(CmdError::OUT_OF_MEMORY.to_string().into());

@@ -138,14 +138,14 @@ fn integer(number: i64, out: &mut Vec<u8>) {
     let bytes = number.to_be_bytes();
     // How many of the last bytes hold it, and the marks of signed and unsigned integers of that size.
     let (size, mark) = match number {
-        -32..=127 => (1, None),
-        128..=0xff => (1, Some(0xcc)),
-        0..=0xffff => (2, Some(0xcd)),
-        0..=0xffff_ffff => (4, Some(0xce)),
-        0.. => (8, Some(0xcf)),
-        -128.. => (1, Some(0xd0)),
-        -32768.. => (2, Some(0xd1)),
-        -2_147_483_648.. => (4, Some(0xd2)),
+        -32..=0x7f => (1, None),
+        0x80..=0xff => (1, Some(0xcc)),
+        0x100..=0xffff => (2, Some(0xcd)),
+        0x1_0000..=0xffff_ffff => (4, Some(0xce)),
+        0x1_0000_0000.. => (8, Some(0xcf)),
+        -0x80.. => (1, Some(0xd0)),
+        -0x8000.. => (2, Some(0xd1)),
+        -0x8000_0000.. => (4, Some(0xd2)),
         _ => (8, Some(0xd3)),
     };
     out.extend(mark);
