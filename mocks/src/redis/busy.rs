@@ -82,10 +82,9 @@ impl Busy {
         run.as_ref().map_or(Limits { bulk_bytes: 0, authenticated: false }, |run| run.running.limits)
     }
 
-    /// Notes that a client left. False if the server is free again, and the engine is to be told.
-    pub(super) fn leave(&self, id: ClientId) -> bool {
+    /// Notes that a client left, for whoever has the engine next.
+    pub(super) fn leave(&self, id: ClientId) {
         lock(&self.gone).push(id);
-        self.is_busy()
     }
 
     /// Clients that left while the server was busy.

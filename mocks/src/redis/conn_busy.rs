@@ -98,29 +98,37 @@ impl Meanwhile {
 }
 
 /// What a connection has when it becomes known to the engine.
-#[derive(Default)]
 pub(super) struct Begun {
     pub(super) input: BytesMut,
     pub(super) parser: Parser,
     pub(super) meanwhile: Meanwhile,
 }
 
-/// Serves a connection that comes while a program has the engine, so that nobody can know it yet. `None` if it
+impl Begun {
+    pub(super) fn new() -> Self {
+        let meanwhile = Meanwhile { protocol: 2, ..Meanwhile::default() };
+        Self { input: BytesMut::new(), parser: Parser::new(), meanwhile }
+    }
+}
+
+/// Serves a connection that comes while a program has the engine, so that nobody can know it yet. False if it
 /// ended.
-pub(super) async fn serve_unknown(server: &RedisServer, stream: &mut BoxStream) -> Option<Begun> {
-    let mut begun =
-        Begun { meanwhile: Meanwhile { protocol: 2, ..Meanwhile::default() }, ..Begun::default() };
+pub(super) async fn serve_unknown(server: &RedisServer, stream: &mut BoxStream, begun: &mut Begun) -> bool {
     let mut output = BytesMut::new();
     while server.shared.busy.is_busy() {
         while begun.meanwhile.step(server, &mut begun.parser, &mut begun.input, &mut output) {}
-        stream.write_all_buf(&mut output).await.ok()?;
+        if stream.write_all_buf(&mut output).await.is_err() {
+            return false;
+        }
         tokio::select! {
             biased;
             read = stream.read_buf(&mut begun.input), if begun.input.len() < READ_AHEAD => {
-                read.ok().filter(|read| *read > 0)?;
+                if !matches!(read, Ok(1..)) {
+                    return false;
+                }
             }
             () = tokio::time::sleep(POLL) => {}
         }
     }
-    Some(begun)
+    true
 }

@@ -112,8 +112,9 @@ impl RedisServer {
         let engine = self.engine();
         let store = engine.store();
         let dbs = 0..store.databases();
-        let entries = dbs
-            .flat_map(|db| store.db(db).iter().map(move |(key, entry)| ((db, key.clone()), entry.clone())));
+        let entries = dbs.flat_map(|db| {
+            store.db(db).iter().map(move |(key, entry)| ((db, key.to_bytes()), entry.clone()))
+        });
         entries.collect()
     }
 
@@ -124,7 +125,7 @@ impl RedisServer {
     }
 
     fn changed(&self, event: String) {
-        self.after_change();
+        self.after_change(self.engine());
         if self.is_observed() {
             self.tell(What::Event(event));
         }

@@ -10,9 +10,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use futures::task::AtomicWaker;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -56,21 +58,33 @@ pub(super) struct Shared {
 /// How others reach a connection.
 #[derive(Default)]
 pub(super) struct Link {
-    /// Ends it.
-    pub(super) kill: Notify,
-    /// There is mail.
-    pub(super) wake: Notify,
+    task: AtomicWaker,
+    killed: AtomicBool,
+    has_mail: AtomicBool,
     /// What is to be written to it beside the answers it is owed.
     mail: Mutex<BytesMut>,
 }
 
 impl Link {
+    /// Ready with false once the connection is to end, with true when there is mail.
+    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<bool> {
+        self.task.register(cx.waker());
+        if self.killed.load(Ordering::Acquire) {
+            return Poll::Ready(false);
+        }
+        if self.has_mail.load(Ordering::Acquire) { Poll::Ready(true) } else { Poll::Pending }
+    }
+
     /// Moves what came for the connection to the end of `output`.
     pub(super) fn collect(&self, output: &mut BytesMut) {
-        let mut mail = lock(&self.mail);
-        if !mail.is_empty() {
-            output.unsplit(mail.split());
+        if self.has_mail.swap(false, Ordering::AcqRel) {
+            output.unsplit(lock(&self.mail).split());
         }
+    }
+
+    fn kill(&self) {
+        self.killed.store(true, Ordering::Release);
+        self.task.wake();
     }
 }
 
@@ -201,11 +215,26 @@ impl RedisServer {
         lock(&self.shared.engine)
     }
 
-    /// Asks the engine, unless it is taken.
-    fn try_engine<T>(&self, ask: impl FnOnce(&mut Engine) -> T) -> Option<T> {
+    /// The engine, unless it is taken for longer than a command takes.
+    pub(super) fn engine_soon(&self) -> Option<MutexGuard<'_, Engine>> {
+        // On one thread the first try succeeds. Others hold it for some microseconds, but for a program.
+        for _ in 0..100 {
+            if self.shared.busy.is_busy() {
+                return None;
+            }
+            if let Some(engine) = self.try_engine() {
+                return Some(engine);
+            }
+            std::thread::yield_now();
+        }
+        None
+    }
+
+    /// The engine, unless it is taken.
+    fn try_engine(&self) -> Option<MutexGuard<'_, Engine>> {
         match self.shared.engine.try_lock() {
-            Ok(mut engine) => Some(ask(&mut engine)),
-            Err(TryLockError::Poisoned(poisoned)) => Some(ask(&mut poisoned.into_inner())),
+            Ok(engine) => Some(engine),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
     }
@@ -228,17 +257,13 @@ impl RedisServer {
 
     /// Sends what the engine has for clients, tells the observer of keys that expired, and whoever waits for
     /// what is due next that it moved.
-    pub(super) fn after_change(&self) {
-        if self.shared.busy.is_busy() {
-            return;
-        }
-        let (expired, next, deliveries) = {
-            let mut engine = self.engine();
-            (engine.take_expired(), engine.next_due_ms(), engine.take_deliveries())
-        };
-        for delivery in deliveries {
+    /// Takes the engine and gives it free: the observer may ask the server something.
+    pub(super) fn after_change(&self, mut engine: MutexGuard<'_, Engine>) {
+        let (expired, next) = (engine.take_expired(), engine.next_due_ms());
+        for delivery in engine.take_deliveries() {
             self.deliver(&delivery);
         }
+        drop(engine);
         if next.is_some_and(|next| next < self.shared.armed_ms.load(Ordering::Acquire)) {
             self.shared.due_moved.notify_waiters();
         }
@@ -246,13 +271,6 @@ impl RedisServer {
             for (db, key) in expired {
                 self.tell(What::Event(format!("expired {db} {}", key.escape_ascii())));
             }
-        }
-    }
-
-    /// Tells the engine of clients that left while a program had it.
-    pub(super) fn disconnect_gone(&self) {
-        for id in self.shared.busy.take_gone() {
-            self.engine().disconnect(id);
         }
     }
 
@@ -271,6 +289,9 @@ impl RedisServer {
     /// How long the server goes on standing still.
     pub(super) fn stalled_for(&self) -> Option<Duration> {
         let until = u64::try_from(self.shared.stalled_until_us.load(Ordering::Acquire)).unwrap_or(0);
+        if until == 0 {
+            return None;
+        }
         let left = Duration::from_micros(until).saturating_sub(self.shared.clock.elapsed());
         (!left.is_zero()).then_some(left)
     }
@@ -280,23 +301,24 @@ impl RedisServer {
         let Some(link) = lock(&self.shared.connections).get(&delivery.to).cloned() else { return };
         let mut mail = lock(&link.mail);
         delivery.reply.write(delivery.protocol, &mut mail);
-        link.wake.notify_one();
+        link.has_mail.store(true, Ordering::Release);
+        link.task.wake();
         if mail.len() > self.shared.limits.output_bytes {
-            link.kill.notify_one();
+            link.kill();
         }
     }
 
     /// Ends a connection.
     pub(super) fn kill(&self, id: ClientId) {
         if let Some(link) = lock(&self.shared.connections).get(&id) {
-            link.kill.notify_one();
+            link.kill();
         }
     }
 
     /// Ends every connection.
     pub(super) fn kill_all(&self) {
         for link in lock(&self.shared.connections).values() {
-            link.kill.notify_one();
+            link.kill();
         }
     }
 
@@ -305,8 +327,17 @@ impl RedisServer {
         if self.shared.down.load(Ordering::Acquire) {
             return;
         }
-        let Some(begun) = conn_busy::serve_unknown(&self, &mut stream).await else { return };
-        let Some((id, link)) = self.register(peer) else {
+        let mut begun = conn_busy::Begun::new();
+        let registered = loop {
+            if !conn_busy::serve_unknown(&self, &mut stream, &mut begun).await {
+                return;
+            }
+            if let Some(registered) = self.register(&peer) {
+                break registered;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        };
+        let Some((id, link)) = registered else {
             // The peer may be gone already; nothing depends on its hearing this.
             let _ = stream.write_all(b"-ERR max number of clients reached\r\n").await;
             return;
@@ -315,18 +346,18 @@ impl RedisServer {
         conn::run(&self, id, &link, stream, begun).await;
     }
 
-    /// Makes a connection known, unless there are too many.
-    fn register(&self, peer: String) -> Option<(ClientId, Arc<Link>)> {
+    /// Makes a connection known, unless there are too many. `None` if the engine is taken.
+    fn register(&self, peer: &str) -> Option<Option<(ClientId, Arc<Link>)>> {
+        let mut engine = self.engine_soon()?;
         let mut connections = lock(&self.shared.connections);
         if connections.len() >= self.shared.limits.clients {
-            self.engine().count_rejected_connection();
-            return None;
+            engine.count_rejected_connection();
+            return Some(None);
         }
-        let now = self.now();
-        let id = self.engine().connect(peer, now);
+        let id = engine.connect(peer.to_owned(), self.now());
         let link = Arc::new(Link::default());
         connections.insert(id, Arc::clone(&link));
-        Some((id, link))
+        Some(Some((id, link)))
     }
 
     /// Deletes keys and ends waits when they are due. Several may do so at a time.
@@ -335,7 +366,8 @@ impl RedisServer {
             let moved = self.shared.due_moved.notified();
             tokio::pin!(moved);
             moved.as_mut().enable();
-            let Some(next) = self.try_engine(|engine| engine.next_due_ms()) else {
+            let next = self.try_engine().map(|engine| engine.next_due_ms());
+            let Some(next) = next else {
                 // A program has it; whoever accepts connections may be the same task, so this one does not block.
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 continue;
@@ -348,8 +380,10 @@ impl RedisServer {
             let wait_us = next.saturating_mul(1000).saturating_sub(self.now().unix_us);
             if wait_us <= 0 {
                 let now = self.now();
-                self.try_engine(|engine| engine.run_due(now));
-                self.after_change();
+                if let Some(mut engine) = self.try_engine() {
+                    engine.run_due(now);
+                    self.after_change(engine);
+                }
                 continue;
             }
             let wait = Duration::from_micros(u64::try_from(wait_us).unwrap_or(0));
@@ -377,11 +411,10 @@ struct Registered<'a> {
 impl Drop for Registered<'_> {
     fn drop(&mut self) {
         lock(&self.server.shared.connections).remove(&self.id);
-        let busy = &self.server.shared.busy;
-        if busy.is_busy() && busy.leave(self.id) {
-            return;
+        match self.server.engine_soon() {
+            Some(mut engine) => engine.disconnect(self.id),
+            None => self.server.shared.busy.leave(self.id),
         }
-        self.server.engine().disconnect(self.id);
     }
 }
 

@@ -64,14 +64,12 @@ impl<'a> Call<'a> {
     /// Looks a key up to be read: counts a hit or a miss, and notes the use.
     pub(crate) fn read(&mut self, key: &Bytes) -> Option<&Entry> {
         let (db, now) = (self.db(), self.now_ms());
-        let found = self.engine.store.get(db, key, now).is_some();
-        if found {
-            self.engine.stats.hits += 1;
-            self.engine.store.mark_used(db, key, now);
-        } else {
+        let Some(index) = self.engine.store.find(db, key, now) else {
             self.engine.stats.misses += 1;
-        }
-        self.engine.store.db(db).get(key)
+            return None;
+        };
+        self.engine.stats.hits += 1;
+        self.engine.store.db(db).at(index)
     }
 
     /// Looks a key up to be written, or only to be looked at: counts nothing.
@@ -107,6 +105,11 @@ impl<'a> Call<'a> {
         self.engine.rewritten.push(args);
     }
 
+    /// Says that a replica is to run only what [`Call::replicate`] says, be it nothing: an empty line runs nothing.
+    pub(crate) fn replicates_by_itself(&mut self) {
+        self.engine.rewritten.push(Vec::new());
+    }
+
     /// Removes a key; whether it existed and had not expired.
     pub(crate) fn delete(&mut self, key: &Bytes) -> bool {
         let (db, now) = (self.db(), self.now_ms());
@@ -116,7 +119,7 @@ impl<'a> Call<'a> {
 
 fn str_of(value: &Value) -> Result<Bytes, CmdError> {
     match value {
-        Value::Str(text) => Ok(text.data().clone()),
+        Value::Str(text) => Ok(text.to_bytes()),
         _ => Err(CmdError::WRONG_TYPE),
     }
 }

@@ -36,7 +36,7 @@ const COMMANDS: &[&str] = &[
     "expire K 100",
 ];
 
-fn image(engine: &Engine) -> Vec<(Bytes, Entry)> {
+fn image(engine: &Engine) -> Vec<(Blob, Entry)> {
     let mut all: Vec<_> =
         engine.store().db(0).iter().map(|(key, entry)| (key.clone(), entry.clone())).collect();
     // Reading a key marks its use, which is no write.

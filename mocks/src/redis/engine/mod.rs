@@ -35,10 +35,10 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::redis::resp::{Limits, Reply};
-use crate::redis::store::{Horizon, Lose, Place, Store};
+use crate::redis::store::{Blob, Horizon, Lose, Place, Store};
 
 use call::Call;
-use client::{Client, Replies};
+use client::{Client, Clients, Replies};
 use config::Config;
 use lua::{Functions, Scripts};
 use pubsub::PubSub;
@@ -135,7 +135,7 @@ pub struct Delivery {
 /// A Redis server without sockets.
 pub struct Engine {
     pub(crate) store: Store,
-    pub(crate) clients: BTreeMap<ClientId, Client>,
+    pub(crate) clients: Clients,
     pub(crate) config: Config,
     pub(crate) stats: Stats,
     pub(crate) scripts: Scripts,
@@ -178,7 +178,7 @@ impl Engine {
         }
         Self {
             store: Store::new(setup.databases.max(1), setup.horizon),
-            clients: BTreeMap::new(),
+            clients: Clients::default(),
             config,
             stats: Stats::default(),
             scripts: Scripts::new(setup.script_instructions),
@@ -217,7 +217,7 @@ impl Engine {
         self.next_client += 1;
         self.stats.connections += 1;
         let authenticated = self.password().is_empty();
-        self.clients.insert(id, Client::new(id, address, authenticated, at));
+        self.clients.insert(Client::new(id, address, authenticated, at));
         id
     }
 
@@ -234,14 +234,16 @@ impl Engine {
         self.clients.contains_key(&id)
     }
 
-    /// What a client may send.
+    /// What a client may send; `None` while it waits, when nothing else of what it sent may run.
     #[must_use]
-    pub fn limits(&self, id: ClientId) -> Limits {
-        let authenticated = self.clients.get(&id).is_some_and(|client| client.authenticated);
-        Limits {
-            bulk_bytes: self.config.bulk_bytes,
-            authenticated: authenticated || self.password().is_empty(),
+    pub fn may_send(&self, id: ClientId) -> Option<Limits> {
+        let client = self.clients.get(&id);
+        if client.is_some_and(|client| client.waiting.is_some()) {
+            return None;
         }
+        let authenticated = client.is_some_and(|client| client.authenticated);
+        let authenticated = authenticated || self.password().is_empty();
+        Some(Limits { bulk_bytes: self.config.bulk_bytes, authenticated })
     }
 
     /// Runs one command of a client at the time `at`.
@@ -366,7 +368,7 @@ impl Engine {
         let mut count = 0;
         for db in 0..self.store.databases() {
             let matching = self.store.db(db).keys().filter(|key| crate::redis::glob::matches(pattern, key));
-            let matching: Vec<Bytes> = matching.cloned().collect();
+            let matching: Vec<Bytes> = matching.map(Blob::to_bytes).collect();
             count += matching.iter().filter(|key| self.store.remove(db, key).is_some()).count();
         }
         self.stats.evicted += u64::try_from(count).unwrap_or(u64::MAX);
@@ -420,7 +422,9 @@ impl Engine {
     pub(crate) fn call(&mut self, id: ClientId, spec: &'static Spec, args: &[Bytes]) -> Reply {
         self.rewritten.clear();
         let outcome = (spec.run)(&mut Call { engine: self, client: id, spec, args });
-        self.settle();
+        if self.store.has_news() {
+            self.settle();
+        }
         let failed = matches!(outcome, Err(_) | Ok(Reply::Error(_)));
         self.stats.count_call(spec.name, failed);
         match outcome {
@@ -447,6 +451,7 @@ impl Engine {
         self.settle();
         outcome.unwrap_or_else(|error| {
             self.stats.count_error(error.code());
+            self.stats.count_failed(spec.name);
             Reply::Error(error.to_string())
         })
     }
@@ -471,6 +476,7 @@ impl Engine {
                 }
             }
         }
+        self.waiters.settled();
     }
 
     /// Ends all watches of a client.
@@ -554,6 +560,8 @@ impl Client {
 
 #[cfg(test)]
 mod journal_tests;
+#[cfg(test)]
+mod stream_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -27,14 +27,19 @@ use crate::redis::store::{Place, Value};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     List,
+    Stream,
+    /// A stream with a group: whoever waits for it must also hear that it is gone.
+    StreamGroup,
     Zset,
 }
 
 impl Kind {
-    fn is_of(self, value: &Value) -> bool {
+    fn is_of(self, value: Option<&Value>) -> bool {
         match self {
-            Self::List => matches!(value, Value::List(_)),
-            Self::Zset => matches!(value, Value::Zset(_)),
+            Self::List => matches!(value, Some(Value::List(_))),
+            Self::Stream => matches!(value, Some(Value::Stream(_))),
+            Self::StreamGroup => true,
+            Self::Zset => matches!(value, Some(Value::Zset(_))),
         }
     }
 }
@@ -61,6 +66,8 @@ pub(crate) struct Waiters {
     deadlines: BTreeSet<(i64, ClientId)>,
     /// Keys written since waiting clients were last served.
     ready: Vec<Place>,
+    /// What the command under way writes makes no key ready.
+    hushed: bool,
     /// The key a command that waited runs again for.
     serving: Option<Bytes>,
     /// That command still finds nothing.
@@ -86,9 +93,14 @@ impl Waiters {
 
     /// Notes that a key was written, if someone waits for it.
     pub(super) fn written(&mut self, place: &Place) {
-        if self.by_place.contains_key(place) {
+        if !self.hushed && self.by_place.contains_key(place) {
             self.ready.push(place.clone());
         }
+    }
+
+    /// The keys that a command wrote were all looked at.
+    pub(super) fn settled(&mut self) {
+        self.hushed = false;
     }
 }
 
@@ -96,6 +108,17 @@ impl Call<'_> {
     /// Whether the command may wait: not in a transaction or a script.
     pub(crate) fn can_wait(&self) -> bool {
         !self.engine.in_transaction && self.engine.script.is_none()
+    }
+
+    /// Says that a key is ready though nothing was written to it that would break a watch.
+    pub(crate) fn makes_ready(&mut self, key: &Bytes) {
+        let place = (self.db(), key.clone());
+        self.engine.waiters.written(&place);
+    }
+
+    /// Says that what this command writes takes away only, so nobody who waits need look.
+    pub(crate) fn makes_nothing_ready(&mut self) {
+        self.engine.waiters.hushed = true;
     }
 
     /// The key that became ready, if this command waited for it and runs again: the only one to look at.
@@ -224,7 +247,7 @@ impl Engine {
             return;
         };
         let entry = self.store.db(place.0).get(&place.1);
-        if !entry.is_some_and(|entry| waiting.kind.is_of(&entry.value)) {
+        if !waiting.kind.is_of(entry.map(|entry| &entry.value)) {
             return;
         }
         let (spec, args) = (waiting.spec, waiting.args.clone());

@@ -9,21 +9,27 @@
 //!
 //! The store reads no clock; whoever calls says what time it is.
 
+mod blob;
 mod db;
 mod journal;
 mod list;
 mod rank_tree;
 mod set;
+mod stream;
 mod value;
 mod zset;
 
 use bytes::Bytes;
 
+pub use blob::Blob;
 pub use db::Db;
 pub use journal::{Horizon, Lose};
 pub use list::{End, List};
 pub use rank_tree::Scored;
 pub use set::Set;
+pub use stream::{
+    Consumer, Counters, Group, NodeLimits, Pending, Stream, StreamEntry, StreamId, Trim, TrimTo,
+};
 pub use value::{Entry, Hash, Str, Value};
 pub use zset::Zset;
 
@@ -75,8 +81,12 @@ impl Store {
 
     /// Looks a key up and deletes it if it is expired.
     pub fn get(&mut self, db: usize, key: &Bytes, now_ms: i64) -> Option<&Entry> {
-        self.expire_if_due(db, key, now_ms);
-        self.dbs[db].get(key)
+        let (index, entry) = self.dbs[db].find_mut(key)?;
+        if entry.is_expired(now_ms) {
+            self.expire_if_due(db, key, now_ms);
+            return None;
+        }
+        self.dbs[db].at(index)
     }
 
     /// The next keys of a scan, and the cursor to go on with; 0 when it is over.
@@ -84,11 +94,16 @@ impl Store {
         self.dbs[db].scan(cursor, count)
     }
 
-    /// Notes that a key was used, for `OBJECT IDLETIME`.
-    pub fn mark_used(&mut self, db: usize, key: &Bytes, now_ms: i64) {
-        if let Some(entry) = self.dbs[db].get_mut(key) {
-            entry.used_ms = now_ms;
+    /// Looks a key up, deletes it if it is expired, and otherwise notes that it was used; where it lies in
+    /// the database until the next change.
+    pub fn find(&mut self, db: usize, key: &Bytes, now_ms: i64) -> Option<usize> {
+        let (index, entry) = self.dbs[db].find_mut(key)?;
+        if entry.is_expired(now_ms) {
+            self.expire_if_due(db, key, now_ms);
+            return None;
         }
+        entry.used_ms = now_ms;
+        Some(index)
     }
 
     /// A value to be changed in place. The deadline stays.
@@ -98,10 +113,23 @@ impl Store {
         self.dbs[db].get_mut(key).map(|entry| &mut entry.value)
     }
 
+    /// A value to be changed in place by a command that says itself what came of it, with
+    /// [`Store::count_changes`] and [`Store::touch`]: not every change counts or breaks a watch.
+    pub fn edit_unnoted(&mut self, db: usize, key: &Bytes) -> Option<&mut Value> {
+        let before = self.dbs[db].get(key)?.clone();
+        self.journal.push(Undo::Key { db, key: key.clone(), before: Some(Box::new(before)) });
+        self.dbs[db].get_mut(key).map(|entry| &mut entry.value)
+    }
+
+    /// Counts changes that were made through [`Store::edit_unnoted`].
+    pub fn count_changes(&mut self, count: usize) {
+        self.dirty += count as u64;
+    }
+
     /// Sets a key, replacing value and deadline.
     pub fn put(&mut self, db: usize, key: &Bytes, value: Value, deadline_ms: Option<i64>, now_ms: i64) {
         let entry = Entry { value, deadline_ms, used_ms: now_ms };
-        let before = self.dbs[db].insert(key.clone(), entry);
+        let before = self.dbs[db].insert(key, entry);
         self.note(db, key, before);
     }
 
@@ -125,7 +153,7 @@ impl Store {
         let before = std::mem::take(&mut self.dbs[db]);
         let count = before.len();
         if self.notes_touched {
-            self.touched.extend(before.keys().map(|key| (db, key.clone())));
+            self.touched.extend(before.keys().map(|key| (db, key.to_bytes())));
         }
         self.dirty += u64::try_from(count).unwrap_or(u64::MAX);
         if count > 0 {
@@ -139,7 +167,7 @@ impl Store {
         self.dbs.swap(left, right);
         for db in [left, right].into_iter().filter(|_| self.notes_touched) {
             let keys = self.dbs[left].keys().chain(self.dbs[right].keys());
-            self.touched.extend(keys.map(|key| (db, key.clone())));
+            self.touched.extend(keys.map(|key| (db, key.to_bytes())));
         }
         self.dirty += 1;
         self.journal.push(Undo::Swap { left, right });
@@ -188,7 +216,7 @@ impl Store {
         for undo in undone {
             match undo {
                 Undo::Key { db, key, before: Some(before) } => {
-                    self.dbs[db].insert(key, *before);
+                    self.dbs[db].insert(&key, *before);
                 }
                 Undo::Key { db, key, before: None } => {
                     self.dbs[db].remove(&key);
@@ -224,12 +252,19 @@ impl Store {
         }
     }
 
+    /// Whether keys changed or expired that nobody asked about yet.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        !self.touched.is_empty() || !self.expired.is_empty()
+    }
+
     /// Takes the list of keys that expired since the last call.
     pub fn take_expired(&mut self) -> Vec<Place> {
         std::mem::take(&mut self.expired)
     }
 
-    fn touch(&mut self, db: usize, key: &Bytes) {
+    /// Breaks the watches of a key, and lets those who wait for it look.
+    pub fn touch(&mut self, db: usize, key: &Bytes) {
         if self.notes_touched {
             self.touched.push((db, key.clone()));
         }
@@ -254,7 +289,7 @@ mod tests {
         Value::Str(Str::encoded(Bytes::from(vec![value])))
     }
 
-    fn image(store: &Store) -> Vec<Vec<(Bytes, Entry)>> {
+    fn image(store: &Store) -> Vec<Vec<(Blob, Entry)>> {
         let mut all: Vec<Vec<_>> =
             store.dbs.iter().map(|db| db.iter().map(|(k, e)| (k.clone(), e.clone())).collect()).collect();
         all.iter_mut().for_each(|db| db.sort_by(|left, right| left.0.cmp(&right.0)));

@@ -109,6 +109,7 @@ fn set_deadline(call: &mut Call<'_>, unit: Unit, base_ms: i64) -> Outcome {
     } else {
         let db = call.db();
         call.engine.store.set_deadline(db, key, Some(deadline));
+        call.makes_nothing_ready();
     }
     Ok(Reply::Int(1))
 }
@@ -119,6 +120,7 @@ pub(crate) fn persist(call: &mut Call<'_>) -> Outcome {
     if has_deadline {
         let db = call.db();
         call.engine.store.set_deadline(db, key, None);
+        call.makes_nothing_ready();
     }
     Ok(Reply::flag(has_deadline))
 }

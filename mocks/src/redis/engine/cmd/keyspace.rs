@@ -7,6 +7,7 @@ use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::error::CmdError;
 use crate::redis::glob;
 use crate::redis::resp::Reply;
+use crate::redis::store::Blob;
 
 pub(crate) fn del(call: &mut Call<'_>) -> Outcome {
     let deleted = call.rest(1).iter().filter(|key| call.delete(key)).count();
@@ -36,7 +37,7 @@ pub(crate) fn keys(call: &mut Call<'_>) -> Outcome {
     let (db, now) = (call.db(), call.now_ms());
     let live = call.engine.store.db(db).iter().filter(|(_, entry)| !entry.is_expired(now));
     let matching = live.filter(|(key, _)| glob::matches(&call.args[1], key));
-    Ok(Reply::Array(matching.map(|(key, _)| Reply::Bulk(key.clone())).collect()))
+    Ok(Reply::Array(matching.map(|(key, _)| Reply::Bulk(key.to_bytes())).collect()))
 }
 
 pub(crate) fn scan(call: &mut Call<'_>) -> Outcome {
@@ -61,7 +62,9 @@ pub(crate) fn randomkey(call: &mut Call<'_>) -> Outcome {
             return Ok(Reply::Null);
         }
         let at = call.engine.rng.random_range(0..count);
-        let Some(key) = call.engine.store.db(db).key_at(at).cloned() else { return Ok(Reply::Null) };
+        let Some(key) = call.engine.store.db(db).key_at(at).map(Blob::to_bytes) else {
+            return Ok(Reply::Null);
+        };
         if call.look(&key).is_some() {
             return Ok(Reply::Bulk(key));
         }

@@ -2,7 +2,7 @@
 //!
 //! The interpreter is PUC-Lua 5.1, as in Redis, so iteration order and number formatting agree with the real
 //! server. Scripts share one interpreter, functions another; none can leave anything in it, since what they see
-//! is read-only (`sandbox.lua`). Code that runs on for too many instructions is stopped.
+//! is read-only (`sandbox.lua`). `guard` bounds how long code runs.
 //!
 //! Not supported: the debugger (`SCRIPT DEBUG`), and `lua-enable-deprecated-api`.
 

@@ -17,7 +17,7 @@ use crate::redis::engine::client::ClientId;
 use crate::redis::engine::error::CmdError;
 use crate::redis::engine::table;
 use crate::redis::engine::table::flags::{DENYOOM, NOSCRIPT, WRITE};
-use crate::redis::resp::Reply;
+use crate::redis::resp::{Limits, Reply};
 
 /// A script or function, ready to be run.
 pub(crate) struct Program {
@@ -105,7 +105,7 @@ fn begin(engine: &Engine, program: &Program, command: &[Bytes]) {
         command: command.to_vec(),
         counts: engine.functions.counts(),
         threshold_ms: threshold_ms.unwrap_or(u64::MAX),
-        limits: engine.limits(0),
+        limits: Limits { bulk_bytes: engine.config.bulk_bytes, authenticated: engine.password().is_empty() },
     };
     program.interpreter.guard.begin(program.budget, threshold_ms.map(|_| &mut describe as _));
 }

@@ -14,6 +14,7 @@ mod list;
 mod script;
 mod server;
 mod set;
+mod stream;
 mod string;
 mod transaction;
 mod zset;
@@ -65,6 +66,8 @@ pub(crate) enum Find {
     Range { last: i32, step: usize },
     /// The argument there says how many follow.
     Counted,
+    /// After a word that stands at the position or later, the first half of the arguments.
+    AfterWord(&'static str),
 }
 
 const fn range(first: usize, last: i32, step: usize, flags: &'static str) -> KeySpec {
@@ -73,6 +76,10 @@ const fn range(first: usize, last: i32, step: usize, flags: &'static str) -> Key
 
 const fn keynum(first: usize, flags: &'static str) -> KeySpec {
     KeySpec { first, find: Find::Counted, flags, note: None }
+}
+
+const fn keyword(word: &'static str, first: usize, flags: &'static str) -> KeySpec {
+    KeySpec { first, find: Find::AfterWord(word), flags, note: None }
 }
 
 impl KeySpec {
@@ -89,6 +96,13 @@ impl KeySpec {
                     self.first.checked_add_signed(last as isize)
                 };
                 (self.first, end, step)
+            }
+            Find::AfterWord(word) => {
+                let is_word = |arg: &Bytes| arg.eq_ignore_ascii_case(word.as_bytes());
+                let found = args.iter().skip(self.first).position(is_word);
+                let Some(first) = found.map(|at| self.first + at + 1) else { return Vec::new() };
+                let half = args.len().saturating_sub(first) / 2;
+                return (first..first + half).collect();
             }
             Find::Counted => {
                 let count =
@@ -198,6 +212,7 @@ pub fn all() -> &'static [&'static Spec] {
             script::TABLE,
             server::TABLE,
             set::TABLE,
+            stream::TABLE,
             string::TABLE,
             transaction::TABLE,
             zset::TABLE,
