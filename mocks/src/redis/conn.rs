@@ -16,6 +16,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Duration, Instant, Sleep, sleep_until};
 
+use super::conn_busy::{Begun, Late, Meanwhile, POLL};
 use super::engine::admit::describe;
 use super::engine::{ClientId, Delivery, Effects, Engine, Moment};
 use super::resp::{Parser, Reply};
@@ -52,6 +53,8 @@ struct Conn<'a> {
     more: bool,
     /// A command waits for its answer, and nothing else may run.
     waiting: bool,
+    /// What happened while a program had the engine.
+    meanwhile: Meanwhile,
 }
 
 struct Held {
@@ -65,12 +68,18 @@ enum Then {
 }
 
 /// Runs a connection until either side ends it.
-pub(super) async fn run(server: &RedisServer, id: ClientId, link: &Link, mut stream: BoxStream) {
+pub(super) async fn run(
+    server: &RedisServer,
+    id: ClientId,
+    link: &Link,
+    mut stream: BoxStream,
+    begun: Begun,
+) {
     let mut conn = Conn {
         server,
         id,
-        parser: Parser::new(),
-        input: BytesMut::new(),
+        parser: begun.parser,
+        input: begun.input,
         output: BytesMut::new(),
         told: Vec::new(),
         held: None,
@@ -78,6 +87,7 @@ pub(super) async fn run(server: &RedisServer, id: ClientId, link: &Link, mut str
         broken: false,
         more: false,
         waiting: false,
+        meanwhile: begun.meanwhile,
     };
     loop {
         link.collect(&mut conn.output);
@@ -144,7 +154,8 @@ impl Conn<'_> {
         }
         let server = self.server;
         let now = server.now();
-        let mut engine = server.engine();
+        let Some(mut engine) = server.engine_soon() else { return self.advance_without_engine() };
+        self.catch_up(&mut engine, now);
         let wake = self.run_commands(&mut engine, now);
         server.after_change(engine);
         for what in std::mem::take(&mut self.told) {
@@ -189,6 +200,7 @@ impl Conn<'_> {
             return false;
         };
         self.waiting = false;
+        self.meanwhile.limits = Some(limits);
         match self.parser.next(&mut self.input, limits) {
             Ok(Some(args)) => {
                 self.decide(engine, args, now);
@@ -199,6 +211,36 @@ impl Conn<'_> {
                 Reply::Error(error.to_string()).write(2, &mut self.output);
                 self.closing = true;
                 false
+            }
+        }
+    }
+
+    /// Answers what can be answered while a program has the engine; when to look again.
+    fn advance_without_engine(&mut self) -> Option<Instant> {
+        if !self.server.shared.busy.is_busy() {
+            // Taken, but not by a program that is known to run for long.
+            return Some(Instant::now() + Duration::from_millis(1));
+        }
+        while self.meanwhile.step(self.server, &mut self.parser, &mut self.input, &mut self.output) {}
+        self.check_sizes();
+        let waits = self.held.is_some() || !self.meanwhile.is_empty() || !self.input.is_empty();
+        waits.then(|| Instant::now() + POLL)
+    }
+
+    /// Carries out what was answered while a program had the engine.
+    fn catch_up(&mut self, engine: &mut Engine, now: Moment) {
+        for id in self.server.shared.busy.take_gone() {
+            engine.disconnect(id);
+        }
+        for command in self.meanwhile.take() {
+            match command {
+                Late::Run(args) => {
+                    engine.exec(self.id, args, now);
+                }
+                Late::Refuse(args, line) => {
+                    engine.inject(self.id, &args, line);
+                }
+                Late::Answer(args) => self.decide(engine, args, now),
             }
         }
     }
@@ -264,6 +306,8 @@ impl Conn<'_> {
     fn apply(&mut self, engine: &mut Engine, args: Vec<Bytes>, now: Moment) -> Option<Duration> {
         let shown = self.server.is_observed().then(|| args.clone());
         let effects = engine.exec(self.id, args, now);
+        self.meanwhile.in_transaction = effects.in_transaction;
+        self.meanwhile.protocol = effects.protocol;
         self.finish(engine, shown.as_deref(), &effects);
         effects.stall
     }

@@ -4,7 +4,9 @@
 //! clock and fault rules around it. Truth is the real server: the differential tests run the same commands
 //! against both and compare the replies. `SUPPORT.md` lists what is implemented and each known gap.
 
+mod busy;
 mod conn;
+mod conn_busy;
 mod control;
 pub mod engine;
 pub mod glob;

@@ -21,6 +21,8 @@ pub const SEQUENCES: &[(&str, &str)] = &[
     ("acl", include_str!("golden/acl.txt")),
     ("admin", include_str!("golden/admin.txt")),
     ("connection_and_server_errors", include_str!("golden/connection_and_server_errors.txt")),
+    ("functions", include_str!("golden/functions.txt")),
+    ("script_libraries", include_str!("golden/script_libraries.txt")),
     ("scripts", include_str!("golden/scripts.txt")),
     ("errors_and_options", include_str!("golden/errors_and_options.txt")),
     ("strings", include_str!("golden/strings.txt")),

@@ -7,6 +7,7 @@
 mod choice;
 mod dumps;
 mod golden;
+mod libraries;
 mod mixed;
 mod random;
 mod replica;
@@ -45,6 +46,8 @@ fn main() -> ExitCode {
             format!("resp{version}::mixed_commands_agree"),
             Box::new(move |servers| mixed::run(servers, version)),
         );
+        let run = move |servers: &Servers| libraries::run(servers, version);
+        add(format!("resp{version}::random_libraries_agree"), Box::new(run));
         for (name, commands) in templates::groups() {
             let run = move |servers: &Servers| random::run(servers, version, commands);
             add(format!("resp{version}::random_{name}_agree"), Box::new(run));

@@ -76,6 +76,7 @@ impl Engine {
         if !authenticated && !spec.has(NO_AUTH) {
             return Err(CmdError::NO_AUTH);
         }
+        let flags = self.flags_of_call(spec, args);
         let queues = client.is_some_and(|client| client.transaction.is_some());
         if queues && spec.has(NO_MULTI) {
             return Err(CmdError::fixed("ERR Command not allowed inside a transaction"));
@@ -92,12 +93,13 @@ impl Engine {
         }
         let transaction = self.clients.get(&id).and_then(|client| client.transaction.as_ref());
         let ends = matches!(spec.name, "exec" | "discard" | "quit" | "reset");
-        let needs_memory =
-            spec.has(DENYOOM) || queues && !ends || spec.name == "exec" && queues_any(transaction, DENYOOM);
+        let needs_memory = flags & DENYOOM != 0
+            || queues && !ends
+            || spec.name == "exec" && queues_any(transaction, DENYOOM);
         if needs_memory && self.is_out_of_memory() {
-            return Err(CmdError::fixed("OOM command not allowed when used memory > 'maxmemory'."));
+            return Err(CmdError::OUT_OF_MEMORY);
         }
-        let writes = spec.has(WRITE) || spec.name == "exec" && queues_any(transaction, WRITE);
+        let writes = flags & WRITE != 0 || spec.name == "exec" && queues_any(transaction, WRITE);
         if writes && self.lacks_replicas() {
             return Err(NO_REPLICAS);
         }

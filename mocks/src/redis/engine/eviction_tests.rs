@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use super::eviction::{EMPTY_BYTES, key_bytes};
 use super::{Engine, Expiry, Moment, Setup};
-use crate::redis::resp::Reply;
 use crate::redis::engine::Horizon;
+use crate::redis::resp::Reply;
 
 struct Server {
     engine: Engine,

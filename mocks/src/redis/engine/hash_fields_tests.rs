@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::{Engine, Expiry, Moment, Setup, Version};
-use crate::redis::resp::Reply;
 use crate::redis::engine::Horizon;
+use crate::redis::resp::Reply;
 
 struct Server {
     engine: Engine,

@@ -43,6 +43,7 @@ mod version;
 pub(crate) mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -55,7 +56,7 @@ use crate::redis::store::{Place, Store};
 use acl::Acl;
 use call::Call;
 use client::{Client, Clients, Replies};
-use lua::Scripts;
+use lua::{Functions, Scripts};
 use pubsub::PubSub;
 use replica::{Link, Replica};
 use stats::Stats;
@@ -66,6 +67,7 @@ pub use cluster::{Peer, SlotState};
 pub(crate) use config::Config;
 pub use error::CmdError;
 pub use log::{Horizon, Lose};
+pub use lua::{Running, Verdict, Watcher};
 pub use table::{Spec, all as commands};
 pub use version::Version;
 
@@ -135,6 +137,8 @@ pub struct Effects {
     pub kill: Vec<ClientId>,
     /// The whole server stands still for this long.
     pub stall: Option<Duration>,
+    /// Whether the client is between `MULTI` and `EXEC`.
+    pub in_transaction: bool,
 }
 
 /// Something for a client beside the answer to its own command: a message, or the answer to a command that
@@ -168,6 +172,7 @@ pub struct Engine {
     /// Unix seconds of the last `SAVE`, or of the start.
     saved_at_s: i64,
     pub(crate) scripts: Scripts,
+    pub(crate) functions: Functions,
     pub(crate) rng: ChaCha8Rng,
     /// The time of the command under way.
     pub(crate) at: Moment,
@@ -226,6 +231,7 @@ impl Engine {
             saved_at_s: at.unix_us.div_euclid(1_000_000),
             stats: Stats::default(),
             scripts: Scripts::new(setup.script_instructions),
+            functions: Functions::new(setup.script_instructions),
             run_id: cmd::server::random_hex(&mut rng),
             rng,
             at,
@@ -260,6 +266,12 @@ impl Engine {
             self.set_cluster(true);
         }
         self.watch_memory();
+    }
+
+    /// Has somebody watch scripts and functions, who lets others be answered while one runs for long.
+    pub fn watch_programs(&mut self, watcher: &Arc<dyn Watcher>) {
+        self.scripts.watch(Arc::clone(watcher));
+        self.functions.watch(Arc::clone(watcher));
     }
 
     /// A client connected from `address`.
@@ -312,13 +324,13 @@ impl Engine {
         self.close_write();
         let written_to = self.replica.as_ref().map_or(0, |replica| replica.end());
         self.serve_ready();
-        let (reply, protocol) = match self.clients.get_mut(&id) {
+        let (reply, protocol, in_transaction) = match self.clients.get_mut(&id) {
             Some(client) => {
                 client.used = at;
                 client.written_to = written_to;
-                (client.filter_reply(reply), client.protocol)
+                (client.filter_reply(reply), client.protocol, client.transaction.is_some())
             }
-            None => (None, 2),
+            None => (None, 2, false),
         };
         Effects {
             reply,
@@ -326,6 +338,7 @@ impl Engine {
             close: std::mem::take(&mut self.close),
             kill: std::mem::take(&mut self.kill),
             stall: self.stall.take(),
+            in_transaction,
         }
     }
 
@@ -336,9 +349,10 @@ impl Engine {
         }
         let reply = self.refuse(id, args, CmdError::new(line));
         let client = self.clients.get_mut(&id);
-        let (reply, protocol) =
-            client.map_or((None, 2), |client| (client.filter_reply(reply), client.protocol));
-        Effects { reply, protocol, close: false, kill: Vec::new(), stall: None }
+        let (reply, protocol, in_transaction) = client.map_or((None, 2, false), |client| {
+            (client.filter_reply(reply), client.protocol, client.transaction.is_some())
+        });
+        Effects { reply, protocol, close: false, kill: Vec::new(), stall: None, in_transaction }
     }
 
     /// Does what is due: deletes keys whose deadline has passed, ends waits.
@@ -456,18 +470,19 @@ impl Engine {
         self.log_command(before, id, args);
         let took_us = self.stalled_us().saturating_sub(stalled_us);
         self.note_time(id, spec, args, took_us);
-        self.stats.count_call(spec.name, outcome.is_err(), took_us, self.config.tuning.tracks_latency);
+        let failed = matches!(outcome, Err(_) | Ok(Reply::Error(_)));
+        self.stats.count_call(spec.name, failed, took_us, self.config.tuning.tracks_latency);
         match outcome {
             Ok(reply) => {
-                if let Reply::Error(line) = &reply
-                    && self.script.is_none()
-                {
+                if let Reply::Error(line) = &reply {
                     self.stats.count_error(line);
                 }
                 reply
             }
             Err(error) => {
-                self.stats.count_error(error.code());
+                if !error.was_counted() {
+                    self.stats.count_error(error.code());
+                }
                 Reply::Error(error.to_string())
             }
         }

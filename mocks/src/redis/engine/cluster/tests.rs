@@ -1,7 +1,7 @@
 use super::*;
+use crate::redis::engine::Horizon;
 use crate::redis::engine::{Expiry, Moment, Setup};
 use crate::redis::resp::Reply;
-use crate::redis::engine::Horizon;
 
 const NOW: Moment = Moment { unix_us: 1_700_000_000_000_000, elapsed_us: 0 };
 

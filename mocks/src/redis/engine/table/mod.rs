@@ -12,6 +12,7 @@ mod connection;
 mod dump;
 mod expire;
 pub(crate) mod flags;
+mod function;
 mod geo;
 mod hash;
 mod hyperloglog;
@@ -131,7 +132,7 @@ impl KeySpec {
         match self.begin {
             Begin::Index(first) => Some(first),
             Begin::Keyword { word, from } => {
-                let is_word = |at: &usize| super::call::is(&args[*at], word);
+                let is_word = |at: &usize| is(&args[*at], word);
                 let start = usize::try_from(from.unsigned_abs()).ok()?;
                 let found = if from < 0 {
                     (1..=args.len().checked_sub(start)?).rev().find(is_word)
@@ -269,10 +270,7 @@ impl Spec {
             Some(find) => find(args).into_iter().map(|at| (at, "RW access update")).collect(),
             None => self.keys.iter().flat_map(uses).collect::<Vec<_>>(),
         };
-        found
-            .into_iter()
-            .filter(|(at, flags)| *at < args.len() && !flags.contains("not_key"))
-            .collect()
+        found.into_iter().filter(|(at, flags)| *at < args.len() && !flags.contains("not_key")).collect()
     }
 
     /// First key, last key and step, as clients that know no key specifications expect them.
@@ -307,6 +305,7 @@ pub fn all() -> &'static [&'static Spec] {
             connection::TABLE,
             dump::TABLE,
             expire::TABLE,
+            function::TABLE,
             geo::TABLE,
             hash::TABLE,
             hyperloglog::TABLE,
