@@ -32,6 +32,8 @@ struct Conn<'a> {
     output: BytesMut,
     /// A rule's delay; nothing else runs before it is over.
     held: Option<Held>,
+    /// A command to be tried again when the server is not paused any more.
+    postponed: Option<Vec<Bytes>>,
     /// Close when the output is written.
     closing: bool,
     /// Close now.
@@ -62,6 +64,7 @@ pub(super) async fn run(server: &RedisServer, id: ClientId, link: &Link, stream:
         input: BytesMut::new(),
         output: BytesMut::new(),
         held: None,
+        postponed: None,
         closing: false,
         broken: false,
         more: false,
@@ -116,6 +119,11 @@ impl Conn<'_> {
                 Then::Run(args) => self.execute(args),
                 Then::Send(bytes) => self.output.extend_from_slice(&bytes),
             }
+        }
+        if !self.server.engine().is_waiting(self.id)
+            && let Some(args) = self.postponed.take()
+        {
+            self.execute(args);
         }
         let mut wake = None;
         for ran in 0.. {
@@ -240,6 +248,7 @@ impl Conn<'_> {
         write(&mut self.output, false);
         self.finish(shown.as_deref(), &effects);
         write(&mut self.output, true);
+        self.postponed = effects.postponed;
         effects.stall
     }
 

@@ -216,6 +216,7 @@ impl RedisServer {
     pub(super) fn after_change(&self) {
         let (expired, next, deliveries) = {
             let mut engine = self.engine();
+            engine.end_round();
             (engine.take_expired(), engine.next_due_ms(), engine.take_deliveries())
         };
         for delivery in deliveries {

@@ -5,6 +5,8 @@
 //! compared with some tolerance. Orders and random choices that Redis does not promise are not compared.
 
 mod choice;
+mod conversation;
+mod events;
 mod golden;
 mod random;
 mod table;
@@ -42,6 +44,10 @@ fn main() -> ExitCode {
             let run = move |servers: &Servers| random::run(servers, version, commands);
             add(format!("resp{version}::random_{name}_agree"), Box::new(run));
         }
+    }
+    for (name, commands) in templates::groups() {
+        let run = move |servers: &Servers| events::run(servers, commands);
+        add(format!("random_{name}_events_agree"), Box::new(run));
     }
     add("command_table_agrees".to_owned(), Box::new(table::agrees));
     if let Err(why) = &servers {

@@ -40,7 +40,8 @@ const FLOATS: &[&str] = &["0", "1", "-1.5", "0.1", "3.14", "1e2", "x", "-0.25", 
 const TIMES: &[&str] =
     &["0", "-1", "5000000", "7000000", "x", "9223372036854775807", "4102444800", "4102444800000"];
 
-fn command(template: Template) -> BoxedStrategy<Vec<Vec<u8>>> {
+/// Command lines that a template stands for.
+pub fn command(template: Template) -> BoxedStrategy<Vec<Vec<u8>>> {
     let any_of =
         |options: &'static [&'static str]| proptest::sample::select(options).prop_map(str::to_owned).boxed();
     let hole = |word: &'static str| -> BoxedStrategy<String> {

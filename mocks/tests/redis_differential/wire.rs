@@ -59,6 +59,11 @@ impl Servers {
         answers.then_some(()).ok_or_else(|| "the real server does not listen".to_owned())
     }
 
+    /// Where the real server and the mock listen.
+    pub fn addresses(&self) -> [SocketAddr; 2] {
+        [self.real, self.mock]
+    }
+
     /// Fresh connections to both servers, which are emptied, until the value is dropped.
     pub fn pair(&self, version: u8) -> Result<Pair<'_>, String> {
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,10 +83,12 @@ impl Servers {
 }
 
 /// What brings a server back to how it started.
-const RESET: [&str; 6] = [
+const RESET: [&str; 8] = [
+    "client unpause",
     "flushall",
     "script flush",
     "config resetstat",
+    "config set notify-keyspace-events ''",
     "debug set-active-expire 0",
     "config set set-max-intset-entries 512",
     "config set zset-max-listpack-entries 128 zset-max-listpack-value 64",
@@ -123,30 +130,48 @@ pub enum Resp {
     Other(String),
 }
 
-struct Connection {
+/// One connection.
+pub struct Connection {
     reader: BufReader<TcpStream>,
 }
 
 impl Connection {
-    fn open(address: SocketAddr) -> io::Result<Self> {
+    pub fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
         Ok(Self { reader: BufReader::new(stream) })
     }
 
-    fn ask(&mut self, command: &[Vec<u8>]) -> io::Result<Resp> {
+    pub fn ask(&mut self, command: &[Vec<u8>]) -> io::Result<Resp> {
+        self.send(command)?;
+        self.read()
+    }
+
+    pub fn send(&mut self, command: &[Vec<u8>]) -> io::Result<()> {
         let mut request = format!("*{}\r\n", command.len()).into_bytes();
         for argument in command {
             request.extend(format!("${}\r\n", argument.len()).bytes());
             request.extend(argument);
             request.extend(b"\r\n");
         }
-        self.reader.get_mut().write_all(&request)?;
-        self.read()
+        self.reader.get_mut().write_all(&request)
     }
 
-    fn read(&mut self) -> io::Result<Resp> {
+    /// Whether something to be read arrives within `patience`.
+    pub fn has_mail(&mut self, patience: Duration) -> io::Result<bool> {
+        self.reader.get_ref().set_read_timeout(Some(patience))?;
+        let found = self.reader.fill_buf().map(|bytes| !bytes.is_empty());
+        self.reader.get_ref().set_read_timeout(Some(Duration::from_secs(10)))?;
+        match found {
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                Ok(false)
+            }
+            other => other,
+        }
+    }
+
+    pub fn read(&mut self) -> io::Result<Resp> {
         let mut line = Vec::new();
         self.reader.read_until(b'\n', &mut line)?;
         let line = latin1(line.strip_suffix(b"\r\n").ok_or(io::ErrorKind::UnexpectedEof)?);
@@ -163,7 +188,7 @@ impl Connection {
                 self.reader.read_exact(&mut body)?;
                 Resp::Bulk(latin1(&body[..body.len() - 2]))
             }
-            '*' | '~' => Resp::List(mark, self.read_items(length()?)?),
+            '*' | '~' | '>' => Resp::List(mark, self.read_items(length()?)?),
             '%' => Resp::List(mark, self.read_items(length()? * 2)?),
             _ => Resp::Other(line),
         })
@@ -174,7 +199,7 @@ impl Connection {
     }
 }
 
-fn latin1(bytes: &[u8]) -> String {
+pub fn latin1(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
 }
 

@@ -45,6 +45,12 @@ impl Engine {
             return Reply::Error("ERR the connection is closed".to_owned());
         };
         client.last_command = spec.name;
+        if self.is_paused_for(id, spec, &args) {
+            self.postpone(id, args);
+            return Reply::None;
+        }
+        self.limit_copies();
+        let Some(client) = self.clients.get_mut(&id) else { return Reply::None };
         let runs_in_transaction =
             matches!(spec.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset");
         if let Some(transaction) = client.transaction.as_mut().filter(|_| !runs_in_transaction) {
@@ -58,7 +64,9 @@ impl Engine {
             return Reply::Status("QUEUED".into());
         }
         self.store.begin_write(self.at.elapsed_us);
-        self.call(id, spec, &args)
+        let reply = self.call(id, spec, &args);
+        self.forget_caching(id, spec);
+        reply
     }
 
     fn admit(&self, id: ClientId, args: &[Bytes]) -> Result<&'static Spec, CmdError> {
@@ -78,6 +86,9 @@ impl Engine {
         if self.read_only && (spec.has(WRITE) || spec.name == "exec" && queued_write()) {
             return Err(CmdError::READ_ONLY);
         }
+        if let Some(client) = client {
+            client.check_mode(spec)?;
+        }
         Ok(spec)
     }
 
@@ -94,6 +105,10 @@ impl Engine {
             transaction.aborted = true;
             if is_exec {
                 self.discard(id);
+                // Those who watch saw the transaction begin, and should see that it is over.
+                if let Some(spec) = known {
+                    self.show(id, spec, args);
+                }
                 let error = error.to_string();
                 let why = error.strip_prefix("ERR ").unwrap_or(&error);
                 return Reply::Error(format!("EXECABORT Transaction discarded because of: {why}"));

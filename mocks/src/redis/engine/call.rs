@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::Engine;
 use super::client::{Client, ClientId};
 use super::error::CmdError;
+use super::notify::{KEY_MISS, NEW_KEY};
 use super::number;
 use super::table::Spec;
 use crate::redis::resp::Reply;
@@ -65,11 +66,14 @@ impl<'a> Call<'a> {
     pub(crate) fn read(&mut self, key: &Bytes) -> Option<&Entry> {
         let (db, now) = (self.db(), self.now_ms());
         let found = self.engine.store.get(db, key, now).is_some();
+        self.engine.tell_expired();
         if found {
             self.engine.stats.hits += 1;
             self.engine.store.mark_used(db, key, now);
         } else {
             self.engine.stats.misses += 1;
+            self.notify(KEY_MISS, "keymiss", key);
+            return None;
         }
         self.engine.store.db(db).get(key)
     }
@@ -77,7 +81,9 @@ impl<'a> Call<'a> {
     /// Looks a key up to be written, or only to be looked at: counts nothing.
     pub(crate) fn look(&mut self, key: &Bytes) -> Option<&Entry> {
         let (db, now) = (self.db(), self.now_ms());
-        self.engine.store.get(db, key, now)
+        let found = self.engine.store.get(db, key, now).is_some();
+        self.engine.tell_expired();
+        if found { self.engine.store.db(db).get(key) } else { None }
     }
 
     /// A string to be read.
@@ -93,7 +99,11 @@ impl<'a> Call<'a> {
     /// Sets a key, replacing value and deadline.
     pub(crate) fn put(&mut self, key: &Bytes, value: Value, deadline_ms: Option<i64>) {
         let (db, now) = (self.db(), self.now_ms());
+        let is_new = self.engine.store.db(db).get(key).is_none();
         self.engine.store.put(db, key, value, deadline_ms, now);
+        if is_new {
+            self.notify(NEW_KEY, "new", key);
+        }
     }
 
     /// A value to be changed in place.
@@ -110,7 +120,10 @@ impl<'a> Call<'a> {
     /// Removes a key; whether it existed and had not expired.
     pub(crate) fn delete(&mut self, key: &Bytes) -> bool {
         let (db, now) = (self.db(), self.now_ms());
-        !self.engine.store.expire_if_due(db, key, now) && self.engine.store.remove(db, key).is_some()
+        let expired = self.engine.store.expire_if_due(db, key, now);
+        self.engine.tell_expired();
+        // An expired key that a pause keeps is removed all the same, as Redis does.
+        self.engine.store.remove(db, key).is_some() && !expired
     }
 }
 

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 
 use super::Moment;
+use super::pubsub::{Subscriptions, Topic};
 use super::table::Spec;
+use super::tracking::Tracking;
 use super::wait::Waiting;
 use crate::redis::store::Place;
 
@@ -31,6 +33,36 @@ pub(crate) struct Client {
     pub(crate) never_evict: bool,
     /// The command that waits for a key.
     pub(crate) waiting: Option<Box<Waiting>>,
+    /// Its command waits for the end of a pause.
+    pub(crate) is_postponed: bool,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) tracking: Option<Box<Tracking>>,
+    /// It is shown what others run.
+    pub(crate) monitors: bool,
+}
+
+/// The kinds of clients that `CLIENT LIST`, `CLIENT KILL` and limits know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    Normal,
+    /// Of a replica; there are none here.
+    Replica,
+    PubSub,
+    /// Of a primary; there are none here.
+    Primary,
+}
+
+impl Class {
+    /// The class of this name.
+    pub(crate) fn named(name: &[u8]) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().as_slice() {
+            b"normal" => Self::Normal,
+            b"slave" | b"replica" => Self::Replica,
+            b"pubsub" => Self::PubSub,
+            b"master" => Self::Primary,
+            _ => return None,
+        })
+    }
 }
 
 /// What `CLIENT REPLY` chose.
@@ -85,16 +117,30 @@ impl Client {
             watch_broken: false,
             never_evict: false,
             waiting: None,
+            is_postponed: false,
+            subscriptions: Subscriptions::default(),
+            tracking: None,
+            monitors: false,
         }
+    }
+
+    pub(crate) fn class(&self) -> Class {
+        if self.subscriptions.is_empty() { Class::Normal } else { Class::PubSub }
     }
 
     /// The line of `CLIENT LIST`. Sizes of buffers, which belong to the shell, are reported as 0.
     pub(crate) fn describe(&self, now: Moment, server: &str) -> String {
         let seconds = |since: Moment| (now.elapsed_us - since.elapsed_us) / 1_000_000;
+        let tracking = self.tracking.as_deref();
         let mut flags = String::new();
         for (on, flag) in [
-            (self.waiting.is_some(), 'b'),
+            (self.monitors, 'O'),
+            (!self.subscriptions.is_empty(), 'P'),
             (self.transaction.is_some(), 'x'),
+            (self.waiting.is_some() || self.is_postponed, 'b'),
+            (tracking.is_some(), 't'),
+            (tracking.is_some_and(|tracking| tracking.broken), 'R'),
+            (tracking.is_some_and(|tracking| tracking.broadcast), 'B'),
             (self.watch_broken, 'd'),
             (self.never_evict, 'e'),
         ] {
@@ -105,13 +151,14 @@ impl Client {
         if flags.is_empty() {
             flags.push('N');
         }
+        let redirect = tracking.map_or(-1, |tracking| i64::try_from(tracking.redirect).unwrap_or(i64::MAX));
         let queued =
             self.transaction.as_ref().map_or(-1, |tx| i64::try_from(tx.queue.len()).unwrap_or(i64::MAX));
         let queued_bytes = self.transaction.as_ref().map_or(0, |tx| tx.bytes);
         format!(
-            "id={} addr={} laddr={server} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 \
+            "id={} addr={} laddr={server} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} \
              multi={queued} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 oll=0 omem=0 \
-             tot-mem=0 events=r cmd={} user=default redir=-1 resp={}\n",
+             tot-mem=0 events=r cmd={} user=default redir={redirect} resp={}\n",
             self.id,
             self.address,
             self.id + 7,
@@ -119,6 +166,9 @@ impl Client {
             seconds(self.created),
             seconds(self.used),
             self.db,
+            self.subscriptions.of(Topic::Channel).len(),
+            self.subscriptions.of(Topic::Pattern).len(),
+            self.subscriptions.of(Topic::Shard).len(),
             self.last_command,
             self.protocol,
         )

@@ -19,6 +19,8 @@ pub(crate) struct Config {
     pub(crate) password: String,
     /// Classes of keyspace events that are told.
     pub(crate) events: Class,
+    /// Keys remembered for clients that cache; 0 for any number.
+    pub(crate) tracked_keys: usize,
 }
 
 impl Config {
@@ -32,6 +34,7 @@ impl Config {
             bulk_bytes: 0,
             password: String::new(),
             events: 0,
+            tracked_keys: 0,
         };
         config.refresh();
         config
@@ -95,8 +98,10 @@ impl Config {
         let zset_listpack = (size("zset-max-listpack-entries"), size("zset-max-listpack-value"));
         let set_integers = size("set-max-intset-entries");
         let bulk_bytes = size("proto-max-bulk-len");
+        let tracked_keys = size("tracking-table-max-keys");
         self.password = self.get("requirepass").unwrap_or_default().to_owned();
         self.events = self.get("notify-keyspace-events").and_then(notify::parse).unwrap_or(0);
+        self.tracked_keys = tracked_keys;
         self.hash_listpack = hash_listpack;
         self.zset_listpack = zset_listpack;
         self.set_integers = set_integers;

@@ -59,6 +59,15 @@ impl CmdError {
         Self::new(format!("ERR unknown subcommand '{}'. Try {command} HELP.", clip(sub, 128)))
     }
 
+    /// The error of a command that takes subcommands, when one of them got too many arguments or odd ones.
+    pub(crate) fn wrong_subcommand(args: &[Bytes]) -> Self {
+        let command = args.first().map_or(Cow::Borrowed(""), |name| clip(name, 128)).to_ascii_uppercase();
+        let sub = args.get(1).map_or(Cow::Borrowed(""), |name| clip(name, 128));
+        Self::new(format!(
+            "ERR unknown subcommand or wrong number of arguments for '{sub}'. Try {command} HELP."
+        ))
+    }
+
     /// The first word, which clients branch on.
     #[must_use]
     pub fn code(&self) -> &str {

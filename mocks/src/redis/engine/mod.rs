@@ -17,12 +17,15 @@ mod config;
 mod error;
 mod long_double;
 mod lua;
+mod monitor;
 pub(crate) mod notify;
 pub(crate) mod number;
 mod parameters;
-mod pubsub;
+pub(crate) mod pause;
+pub(crate) mod pubsub;
 pub(crate) mod stats;
 pub(crate) mod table;
+pub(crate) mod tracking;
 pub(crate) mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,8 +42,11 @@ use call::Call;
 use client::{Client, Replies};
 use config::Config;
 use lua::Scripts;
+use monitor::Monitors;
+use pause::Pause;
 use pubsub::PubSub;
 use stats::Stats;
+use tracking::Copies;
 use wait::Waiters;
 
 pub use client::ClientId;
@@ -111,6 +117,8 @@ pub struct Effects {
     pub kill: Vec<ClientId>,
     /// The whole server stands still for this long.
     pub stall: Option<Duration>,
+    /// The command was not run, but is to be tried again when the client does not wait any more.
+    pub postponed: Option<Vec<Bytes>>,
 }
 
 /// Something for a client beside the answer to its own command: a message, or the answer to a command that
@@ -148,7 +156,18 @@ pub struct Engine {
     pub(crate) close: bool,
     pub(crate) stall: Option<Duration>,
     pub(crate) pubsub: PubSub,
+    pub(crate) monitors: Monitors,
+    pub(crate) copies: Copies,
     pub(crate) waiters: Waiters,
+    pub(crate) pause: Option<Pause>,
+    /// Clients whose commands wait for the end of the pause, in order.
+    postponed: Monitors,
+    /// The command that was just postponed.
+    kept_back: Option<Vec<Bytes>>,
+    /// The client whose command runs.
+    pub(crate) current: Option<ClientId>,
+    /// The command under way has its answer.
+    is_answered: bool,
     /// The commands of a transaction are running.
     pub(crate) in_transaction: bool,
     /// What replicas are to run instead of the command under way.
@@ -188,7 +207,14 @@ impl Engine {
             close: false,
             stall: None,
             pubsub: PubSub::default(),
+            monitors: Monitors::default(),
+            copies: Copies::default(),
             waiters: Waiters::default(),
+            pause: None,
+            postponed: Monitors::default(),
+            kept_back: None,
+            current: None,
+            is_answered: false,
             in_transaction: false,
             rewritten: Vec::new(),
             deliveries: Vec::new(),
@@ -212,6 +238,10 @@ impl Engine {
     pub fn disconnect(&mut self, id: ClientId) {
         self.unwatch(id);
         self.forget_wait(id);
+        self.forget_subscriptions(id);
+        self.untrack(id);
+        self.monitors.shift_remove(&id);
+        self.postponed.shift_remove(&id);
         self.clients.remove(&id);
     }
 
@@ -234,8 +264,13 @@ impl Engine {
     /// Runs one command of a client at the time `at`.
     pub fn exec(&mut self, id: ClientId, args: Vec<Bytes>, at: Moment) -> Effects {
         self.at = at;
+        self.current = Some(id);
+        self.end_pause_if_over();
         let reply = self.dispatch(id, args);
+        self.is_answered = true;
         self.serve_ready();
+        self.is_answered = false;
+        self.current = None;
         let (reply, protocol) = match self.clients.get_mut(&id) {
             Some(client) => {
                 client.used = at;
@@ -249,6 +284,7 @@ impl Engine {
             close: std::mem::take(&mut self.close),
             kill: std::mem::take(&mut self.kill),
             stall: self.stall.take(),
+            postponed: self.kept_back.take(),
         }
     }
 
@@ -258,12 +294,13 @@ impl Engine {
         let client = self.clients.get_mut(&id);
         let (reply, protocol) =
             client.map_or((None, 2), |client| (client.filter_reply(reply), client.protocol));
-        Effects { reply, protocol, close: false, kill: Vec::new(), stall: None }
+        Effects { reply, protocol, close: false, kill: Vec::new(), stall: None, postponed: None }
     }
 
     /// Does what is due: deletes keys whose deadline has passed, ends waits.
     pub fn run_due(&mut self, at: Moment) {
         self.at = at;
+        self.end_pause_if_over();
         if self.next_expiry_ms().is_some_and(|due| due <= at.unix_ms()) {
             self.store.expire_all_due(at.unix_ms());
         }
@@ -276,11 +313,12 @@ impl Engine {
     #[must_use]
     pub fn next_due_ms(&self) -> Option<i64> {
         let waits = self.waiters.next_deadline_ms();
-        self.next_expiry_ms().into_iter().chain(waits).min()
+        let pause = self.pause.map(|pause| pause.until_ms.saturating_add(1));
+        self.next_expiry_ms().into_iter().chain(waits).chain(pause).min()
     }
 
     fn next_expiry_ms(&self) -> Option<i64> {
-        if !self.active_expiry {
+        if !self.active_expiry || self.pause.is_some() {
             return None;
         }
         // The deadline itself still belongs to the key.
@@ -307,11 +345,37 @@ impl Engine {
         !self.deliveries.is_empty()
     }
 
-    /// Sends a client something beside the answer to its own command.
+    /// Sends a client something beside the answer to its own command: at once, and so before that answer.
     pub(crate) fn push(&mut self, to: ClientId, reply: Reply) {
+        self.deliver(to, reply, self.is_answered);
+    }
+
+    /// Sends a client something beside the answer to its own command, and after that answer.
+    pub(crate) fn push_after(&mut self, to: ClientId, reply: Reply) {
+        self.deliver(to, reply, true);
+    }
+
+    fn deliver(&mut self, to: ClientId, reply: Reply, after: bool) {
         let Some(client) = self.clients.get(&to) else { return };
-        let after = self.in_transaction || self.script.is_some();
-        self.deliveries.push(Delivery { to, protocol: client.protocol, reply, after });
+        if client.hears(&reply) {
+            self.deliveries.push(Delivery { to, protocol: client.protocol, reply, after });
+        }
+    }
+
+    /// Takes back what was sent to a client at once since there were `from` things to be sent.
+    pub(crate) fn recall(&mut self, from: usize, to: ClientId) -> Vec<Reply> {
+        let is_own = |delivery: &mut Delivery| delivery.to == to && !delivery.after;
+        self.deliveries.extract_if(from.., is_own).map(|delivery| delivery.reply).collect()
+    }
+
+    /// How many things are to be sent.
+    pub(crate) fn deliveries(&self) -> usize {
+        self.deliveries.len()
+    }
+
+    /// The commands that arrived together have all run: tells what was gathered meanwhile.
+    pub fn end_round(&mut self) {
+        self.broadcast_stale_keys();
     }
 
     /// Keys that expired since the last call, in order.
@@ -351,7 +415,12 @@ impl Engine {
         for db in 0..self.store.databases() {
             let matching = self.store.db(db).keys().filter(|key| crate::redis::glob::matches(pattern, key));
             let matching: Vec<Bytes> = matching.cloned().collect();
-            count += matching.iter().filter(|key| self.store.remove(db, key).is_some()).count();
+            for key in matching {
+                if self.store.remove(db, &key).is_some() {
+                    self.notify(notify::EVICTED, "evicted", db, &key);
+                    count += 1;
+                }
+            }
         }
         self.stats.evicted += u64::try_from(count).unwrap_or(u64::MAX);
         self.settle();
@@ -363,6 +432,7 @@ impl Engine {
         self.at = at;
         self.store.begin_write(at.elapsed_us);
         let count = (0..self.store.databases()).map(|db| self.store.flush(db)).sum();
+        self.invalidate_everything();
         self.settle();
         count
     }
@@ -403,8 +473,11 @@ impl Engine {
     /// Runs a command for a client that may have it run: no checks but those of the command itself.
     pub(crate) fn call(&mut self, id: ClientId, spec: &'static Spec, args: &[Bytes]) -> Reply {
         self.rewritten.clear();
+        self.show_script(id, spec, args);
         let outcome = (spec.run)(&mut Call { engine: self, client: id, spec, args });
         self.settle();
+        self.show_call(id, spec, args);
+        self.remember_reads(id, spec, args);
         self.stats.count_call(spec.name, outcome.is_err());
         match outcome {
             Ok(reply) => {
@@ -436,16 +509,10 @@ impl Engine {
 
     /// Tells watching and waiting clients of the keys that changed, and notes those that expired.
     pub(crate) fn settle(&mut self) {
-        let expired = self.store.take_expired();
-        self.stats.expired += u64::try_from(expired.len()).unwrap_or(u64::MAX);
-        for (db, key) in &expired {
-            self.notify(notify::EXPIRED, "expired", *db, key);
-        }
-        if self.expired.len() < REMEMBERED_EXPIRIES {
-            self.expired.extend(expired);
-        }
+        self.tell_expired();
         for place in self.store.take_touched() {
             self.waiters.written(&place);
+            self.invalidate(&place.1);
             let Some(watchers) = self.watched.get(&place) else { continue };
             let gone = self.store.db(place.0).get(&place.1).is_none();
             for id in watchers {
@@ -453,6 +520,22 @@ impl Engine {
                     client.watched_key_changed(&place, gone);
                 }
             }
+        }
+        self.settle_copies();
+    }
+
+    /// Tells of keys that expired, and notes them.
+    pub(crate) fn tell_expired(&mut self) {
+        if !self.store.has_expired() {
+            return;
+        }
+        let expired = self.store.take_expired();
+        self.stats.expired += u64::try_from(expired.len()).unwrap_or(u64::MAX);
+        for (db, key) in &expired {
+            self.notify(notify::EXPIRED, "expired", *db, key);
+        }
+        if self.expired.len() < REMEMBERED_EXPIRIES {
+            self.expired.extend(expired);
         }
     }
 
@@ -473,7 +556,8 @@ impl Engine {
 
     /// Has the store note which keys change exactly while someone wants to know.
     pub(crate) fn choose_notes(&mut self) {
-        self.store.note_touched(!self.watched.is_empty() || !self.waiters.is_empty());
+        let is_wanted = !self.watched.is_empty() || !self.waiters.is_empty() || !self.copies.is_empty();
+        self.store.note_touched(is_wanted);
     }
 
     pub(crate) fn password(&self) -> &str {
@@ -487,6 +571,11 @@ impl Engine {
         self.watched.clear();
         self.waiters = Waiters::default();
         self.pubsub = PubSub::default();
+        self.monitors.clear();
+        self.copies = Copies::default();
+        self.pause = None;
+        self.store.keep_expired(false);
+        self.postponed.clear();
         self.deliveries.clear();
         self.scripts.flush();
         self.store.note_touched(false);
@@ -510,7 +599,13 @@ impl std::fmt::Debug for Engine {
 impl Client {
     /// Drops the reply if `CLIENT REPLY` said so.
     fn filter_reply(&mut self, reply: Reply) -> Option<Reply> {
+        let is_told = is_told(&reply);
         match self.replies {
+            Replies::Off if is_told => Some(reply),
+            Replies::SkipThis if is_told => {
+                self.replies = Replies::On;
+                Some(reply)
+            }
             Replies::On => Some(reply),
             Replies::Off => None,
             Replies::SkipThis => {
@@ -524,6 +619,11 @@ impl Client {
         }
     }
 
+    /// Whether something beside the answer to its own command reaches the client.
+    fn hears(&self, reply: &Reply) -> bool {
+        self.replies != Replies::Off || matches!(reply, Reply::None) || is_told(reply)
+    }
+
     fn watched_key_changed(&mut self, place: &Place, gone: bool) {
         let Some(watch) = self.watches.iter_mut().find(|watch| watch.place == *place) else { return };
         if watch.was_expired && gone {
@@ -532,6 +632,15 @@ impl Client {
         } else {
             self.watch_broken = true;
         }
+    }
+}
+
+/// Whether a reply is a message, which `CLIENT REPLY` does not keep back.
+fn is_told(reply: &Reply) -> bool {
+    match reply {
+        Reply::Push(_) => true,
+        Reply::Several(replies) => replies.iter().all(is_told),
+        _ => false,
     }
 }
 

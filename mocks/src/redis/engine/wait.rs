@@ -152,7 +152,12 @@ impl Engine {
     /// Whether a client waits: nothing else of what it sent may run.
     #[must_use]
     pub fn is_waiting(&self, id: ClientId) -> bool {
-        self.clients.get(&id).is_some_and(|client| client.waiting.is_some())
+        self.clients.get(&id).is_some_and(|client| client.waiting.is_some() || client.is_postponed)
+    }
+
+    /// How many clients wait, for a key or for the end of a pause.
+    pub(crate) fn blocked_clients(&self) -> usize {
+        self.waiters.len() + self.postponed.len()
     }
 
     fn wait(&mut self, id: ClientId, waiting: Waiting) {
@@ -173,6 +178,12 @@ impl Engine {
             self.push(id, reply);
         }
         ended
+    }
+
+    /// Ends a client's wait as if its time were over, or with an error; whether it waited.
+    pub(crate) fn end_wait_early(&mut self, id: ClientId, with_error: bool) -> bool {
+        const ENDED: &str = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
+        self.unblock(id, if with_error { Reply::Error(ENDED.to_owned()) } else { Reply::NullArray })
     }
 
     /// Ends a client's wait without an answer; whether it waited.

@@ -43,6 +43,8 @@ pub struct Store {
     notes_touched: bool,
     /// Keys that expired since the engine last asked.
     expired: Vec<Place>,
+    /// Expired keys are not seen, but stay.
+    keeps_expired: bool,
     dirty: u64,
 }
 
@@ -57,6 +59,7 @@ impl Store {
             touched: Vec::new(),
             notes_touched: false,
             expired: Vec::new(),
+            keeps_expired: false,
             dirty: 0,
         }
     }
@@ -75,8 +78,15 @@ impl Store {
 
     /// Looks a key up and deletes it if it is expired.
     pub fn get(&mut self, db: usize, key: &Bytes, now_ms: i64) -> Option<&Entry> {
-        self.expire_if_due(db, key, now_ms);
+        if self.expire_if_due(db, key, now_ms) {
+            return None;
+        }
         self.dbs[db].get(key)
+    }
+
+    /// Says whether keys that expire stay where they are, unseen: while the server is paused.
+    pub fn keep_expired(&mut self, on: bool) {
+        self.keeps_expired = on;
     }
 
     /// The next keys of a scan, and the cursor to go on with; 0 when it is over.
@@ -145,10 +155,10 @@ impl Store {
         self.journal.push(Undo::Swap { left, right });
     }
 
-    /// Deletes a key if the time is after its deadline; whether it did.
+    /// Deletes a key if the time is after its deadline; whether it is.
     pub fn expire_if_due(&mut self, db: usize, key: &Bytes, now_ms: i64) -> bool {
         let due = self.dbs[db].get(key).is_some_and(|entry| entry.is_expired(now_ms));
-        if due {
+        if due && !self.keeps_expired {
             self.dbs[db].remove(key);
             self.touch(db, key);
             self.expired.push((db, key.clone()));
@@ -158,6 +168,9 @@ impl Store {
 
     /// Deletes every key whose deadline has passed.
     pub fn expire_all_due(&mut self, now_ms: i64) {
+        if self.keeps_expired {
+            return;
+        }
         for db in 0..self.dbs.len() {
             while let Some(key) = self.dbs[db].first_due(now_ms) {
                 self.expire_if_due(db, &key, now_ms);
@@ -222,6 +235,12 @@ impl Store {
         if !on {
             self.touched.clear();
         }
+    }
+
+    /// Whether keys expired since the last call of [`Store::take_expired`].
+    #[must_use]
+    pub fn has_expired(&self) -> bool {
+        !self.expired.is_empty()
     }
 
     /// Takes the list of keys that expired since the last call.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::error::CmdError;
+use crate::redis::engine::notify::GENERIC;
 use crate::redis::resp::Reply;
 
 /// The unit a command counts time in.
@@ -106,9 +107,11 @@ fn set_deadline(call: &mut Call<'_>, unit: Unit, base_ms: i64) -> Outcome {
     }
     if deadline <= call.now_ms() {
         call.delete(key);
+        call.notify(GENERIC, "del", key);
     } else {
         let db = call.db();
         call.engine.store.set_deadline(db, key, Some(deadline));
+        call.notify(GENERIC, "expire", key);
     }
     Ok(Reply::Int(1))
 }
@@ -119,6 +122,7 @@ pub(crate) fn persist(call: &mut Call<'_>) -> Outcome {
     if has_deadline {
         let db = call.db();
         call.engine.store.set_deadline(db, key, None);
+        call.notify(GENERIC, "persist", key);
     }
     Ok(Reply::flag(has_deadline))
 }

@@ -1,6 +1,9 @@
 //! The commands, one file per group. The table says which function runs which command.
 
 pub(crate) mod client;
+pub(crate) mod client_kill;
+pub(crate) mod client_pause;
+pub(crate) mod client_tracking;
 pub(crate) mod command;
 pub(crate) mod config;
 pub(crate) mod connection;
@@ -16,7 +19,9 @@ pub(crate) mod list;
 pub(crate) mod list_block;
 mod list_move;
 mod list_pos;
+pub(crate) mod monitor;
 pub(crate) mod object;
+pub(crate) mod pubsub;
 mod random;
 mod scan;
 pub(crate) mod script;

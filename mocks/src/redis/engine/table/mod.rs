@@ -10,6 +10,7 @@ pub(crate) mod flags;
 mod hash;
 mod keyspace;
 mod list;
+mod pubsub;
 mod script;
 mod server;
 mod set;
@@ -193,6 +194,7 @@ pub fn all() -> &'static [&'static Spec] {
             hash::TABLE,
             keyspace::TABLE,
             list::TABLE,
+            pubsub::TABLE,
             script::TABLE,
             server::TABLE,
             set::TABLE,
