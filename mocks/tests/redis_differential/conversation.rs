@@ -27,6 +27,8 @@ struct Side {
     address: SocketAddr,
     version: u8,
     connections: BTreeMap<String, Named>,
+    /// The numbers of those that were closed.
+    closed: BTreeMap<String, i64>,
     /// Looks at the others from outside.
     control: Option<Connection>,
 }
@@ -44,7 +46,13 @@ const LOOKS: usize = 20_000;
 
 impl Conversation {
     pub fn new(servers: &Servers, version: u8) -> Self {
-        let side = |address| Side { address, version, connections: BTreeMap::new(), control: None };
+        let side = |address| Side {
+            address,
+            version,
+            connections: BTreeMap::new(),
+            closed: BTreeMap::new(),
+            control: None,
+        };
         Self { sides: servers.addresses().map(side) }
     }
 
@@ -79,6 +87,7 @@ impl Side {
                 if verb == '-' {
                     let id = named.id;
                     self.connections.remove(name);
+                    self.closed.insert(name.to_owned(), id);
                     return self.wait_until(id, |line| line.is_empty());
                 }
                 named.connection.send(&command).map_err(failed)?;
@@ -91,7 +100,8 @@ impl Side {
                 Resp::Other(String::new())
             }
         };
-        Ok(self.without_names(reply))
+        let is_id = matches!(text, "client id" | "client getredir");
+        Ok(self.without_names(reply, is_id))
     }
 
     fn open(&mut self, name: &str) -> Result<(), String> {
@@ -137,28 +147,25 @@ impl Side {
         })
     }
 
-    /// A reply without what differs from server to server.
-    fn without_names(&self, reply: Resp) -> Resp {
-        let name_of =
-            |id: i64| self.connections.iter().find(|(_, named)| named.id == id).map(|(name, _)| name);
+    /// A reply without what differs from server to server. `is_id` says that a number is that of a connection.
+    fn without_names(&self, reply: Resp, is_id: bool) -> Resp {
         match reply {
             Resp::List(mark, items) => {
-                let names_one = items.iter().any(|item| {
-                    matches!(item, Resp::Bulk(text) if text == "redirect" || text == "tracking-redir-broken")
-                });
-                let items = items.into_iter().map(|item| match item {
-                    Resp::Int(id) if names_one => match name_of(id) {
-                        Some(name) => Resp::Other(format!("the id of {name}")),
-                        None => item,
-                    },
-                    other => self.without_names(other),
+                let mut before = String::new();
+                let items = items.into_iter().map(|item| {
+                    let names_one = ["id", "redirect", "tracking-redir-broken"].contains(&before.as_str());
+                    before = if let Resp::Bulk(text) = &item { text.clone() } else { String::new() };
+                    self.without_names(item, names_one)
                 });
                 Resp::List(mark, items.collect())
             }
             Resp::Simple(text) => Resp::Simple(without_time(&text)),
             Resp::Bulk(text) if text.contains("laddr=") => Resp::Bulk(text.lines().map(described).collect()),
-            Resp::Int(id) if id > 2 => {
-                name_of(id).map_or(reply, |name| Resp::Other(format!("the id of {name}")))
+            Resp::Int(id) if is_id => {
+                let open = self.connections.iter().map(|(name, named)| (name, named.id));
+                let mut ids = open.chain(self.closed.iter().map(|(name, id)| (name, *id)));
+                let found = ids.find(|(_, known)| *known == id);
+                found.map_or(reply, |(name, _)| Resp::Other(format!("the id of {name}")))
             }
             other => other,
         }

@@ -65,11 +65,21 @@ impl<'a> Call<'a> {
     /// Looks a key up to be read: counts a hit or a miss, and notes the use.
     pub(crate) fn read(&mut self, key: &Bytes) -> Option<&Entry> {
         let (db, now) = (self.db(), self.now_ms());
+        if self.peek(key).is_some() {
+            self.engine.store.mark_used(db, key, now);
+            self.engine.store.db(db).get(key)
+        } else {
+            None
+        }
+    }
+
+    /// Looks a key up to say something of it: counts a hit or a miss, but no use.
+    pub(crate) fn peek(&mut self, key: &Bytes) -> Option<&Entry> {
+        let (db, now) = (self.db(), self.now_ms());
         let found = self.engine.store.get(db, key, now).is_some();
         self.engine.tell_expired();
         if found {
             self.engine.stats.hits += 1;
-            self.engine.store.mark_used(db, key, now);
         } else {
             self.engine.stats.misses += 1;
             self.notify(KEY_MISS, "keymiss", key);
@@ -110,6 +120,11 @@ impl<'a> Call<'a> {
     pub(crate) fn edit(&mut self, key: &Bytes) -> Option<&mut Value> {
         let db = self.db();
         self.engine.store.edit(db, key)
+    }
+
+    /// Says that the answer is there before what the client hears of the command, as Redis has it with this one.
+    pub(crate) fn answers_first(&mut self) {
+        self.engine.is_answered = self.can_wait();
     }
 
     /// Says what a replica is to run instead of this command, which would not do the same there.

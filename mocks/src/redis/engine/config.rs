@@ -7,6 +7,9 @@ use super::number::strict_i64;
 use super::parameters::{Kind, PARAMETERS};
 use crate::redis::glob;
 
+/// The parameter that says which events are told.
+const EVENTS: &str = "notify-keyspace-events";
+
 /// The values of all parameters.
 #[derive(Debug)]
 pub(crate) struct Config {
@@ -81,11 +84,18 @@ impl Config {
         for (name, value) in accepted {
             self.force(name, value);
         }
+        // What is reported leaves out classes that are on, so they are read from what was given.
+        for (_, value) in pairs.iter().filter(|(name, _)| name.eq_ignore_ascii_case(EVENTS)) {
+            self.events = notify::parse(value).unwrap_or(0);
+        }
         Ok(())
     }
 
     /// Sets a parameter without a check, as options at the start of a server do.
     pub(crate) fn force(&mut self, name: &str, value: String) {
+        if name == EVENTS {
+            self.events = notify::parse(&value).unwrap_or(0);
+        }
         if let Some(entry) = self.values.get_mut(name) {
             entry.0 = value;
         }
@@ -100,7 +110,6 @@ impl Config {
         let bulk_bytes = size("proto-max-bulk-len");
         let tracked_keys = size("tracking-table-max-keys");
         self.password = self.get("requirepass").unwrap_or_default().to_owned();
-        self.events = self.get("notify-keyspace-events").and_then(notify::parse).unwrap_or(0);
         self.tracked_keys = tracked_keys;
         self.hash_listpack = hash_listpack;
         self.zset_listpack = zset_listpack;

@@ -94,6 +94,7 @@ impl Call<'_> {
     ) {
         if !collection.is_empty() {
             self.store_as(key, collection);
+            self.answers_first();
             self.notify(class, event, key);
         } else if self.delete(key) {
             self.notify(GENERIC, "del", key);

@@ -111,6 +111,7 @@ fn set_deadline(call: &mut Call<'_>, unit: Unit, base_ms: i64) -> Outcome {
     } else {
         let db = call.db();
         call.engine.store.set_deadline(db, key, Some(deadline));
+        call.answers_first();
         call.notify(GENERIC, "expire", key);
     }
     Ok(Reply::Int(1))
@@ -146,7 +147,7 @@ pub(crate) fn pexpiretime(call: &mut Call<'_>) -> Outcome {
 fn left(call: &mut Call<'_>, unit: Unit, absolute: bool) -> Outcome {
     let now = call.now_ms();
     // Looking at a deadline is no use of the key.
-    let Some(entry) = call.look(&call.args[1]) else { return Ok(Reply::Int(-2)) };
+    let Some(entry) = call.peek(&call.args[1]) else { return Ok(Reply::Int(-2)) };
     let Some(deadline) = entry.deadline_ms else { return Ok(Reply::Int(-1)) };
     let millis = if absolute { deadline } else { deadline.saturating_sub(now).max(0) };
     Ok(Reply::Int(match unit {

@@ -40,6 +40,7 @@ pub(crate) fn hsetnx(call: &mut Call<'_>) -> Outcome {
         return Ok(Reply::Int(0));
     }
     set_field(call, key, field, value.clone())?;
+    call.answers_first();
     call.notify(HASH, "hset", key);
     Ok(Reply::Int(1))
 }

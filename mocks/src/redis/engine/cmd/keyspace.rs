@@ -26,16 +26,17 @@ pub(crate) fn unlink(call: &mut Call<'_>) -> Outcome {
 
 pub(crate) fn exists(call: &mut Call<'_>) -> Outcome {
     // A key named twice counts twice.
-    let found = call.rest(1).iter().filter(|key| call.read(key).is_some()).count();
+    let found = call.rest(1).iter().filter(|key| call.peek(key).is_some()).count();
     Ok(Reply::count(found))
 }
 
 pub(crate) fn touch(call: &mut Call<'_>) -> Outcome {
-    exists(call)
+    let found = call.rest(1).iter().filter(|key| call.read(key).is_some()).count();
+    Ok(Reply::count(found))
 }
 
 pub(crate) fn type_(call: &mut Call<'_>) -> Outcome {
-    let name = call.look(&call.args[1]).map_or("none", |entry| entry.value.type_name());
+    let name = call.peek(&call.args[1]).map_or("none", |entry| entry.value.type_name());
     Ok(Reply::Status(name.into()))
 }
 

@@ -40,6 +40,7 @@ fn push(call: &mut Call<'_>, end: End, makes: bool) -> Outcome {
         elements.iter().for_each(|element| list.push(end, element.clone()));
         list.len()
     })?;
+    call.answers_first();
     call.notify(LIST, pushed(end), key);
     Ok(Reply::count(length))
 }
@@ -76,6 +77,7 @@ fn pop(call: &mut Call<'_>, end: End) -> Outcome {
 /// Removes up to `count` elements from an end of a list.
 pub(super) fn take(call: &mut Call<'_>, key: &Bytes, end: End, count: usize) -> Result<Vec<Bytes>, CmdError> {
     let taken = call.change(key, |list: &mut List| (0..count).map_while(|_| list.pop(end)).collect())?;
+    call.answers_first();
     call.notify_change(LIST, popped(end), key);
     Ok(taken)
 }
@@ -121,6 +123,7 @@ pub(crate) fn lset(call: &mut Call<'_>) -> Outcome {
     let length = call.look_as::<List>(key)?.ok_or(CmdError::NO_KEY)?.len();
     let at = position(call.integer(2)?, length).ok_or(CmdError::fixed("ERR index out of range"))?;
     call.change(key, |list: &mut List| list.set(at, element.clone()))?;
+    call.answers_first();
     call.notify(LIST, "lset", key);
     Ok(Reply::OK)
 }

@@ -85,6 +85,9 @@ pub(crate) fn set(call: &mut Call<'_>) -> Outcome {
     let kept = present.flatten().filter(|_| options.keep_deadline);
     // A deadline in the past is stored all the same: the key expires when it is next looked at.
     call.put(key, Value::Str(Str::encoded(value.clone())), deadline.or(kept));
+    if options.get {
+        call.answers_first();
+    }
     call.notify(STRING, "set", key);
     if deadline.is_some() {
         call.notify(GENERIC, "expire", key);
@@ -132,6 +135,7 @@ pub(crate) fn getdel(call: &mut Call<'_>) -> Outcome {
     let value = call.read_str(key)?;
     if value.is_some() {
         call.delete(key);
+        call.answers_first();
         call.notify(GENERIC, "del", key);
     }
     Ok(Reply::bulk_or_null(value))
@@ -142,7 +146,9 @@ pub(crate) fn getex(call: &mut Call<'_>) -> Outcome {
     let options = Options::parse(call, 2, false)?;
     let Some(value) = call.read_str(key)? else { return Ok(Reply::Null) };
     let (db, now) = (call.db(), call.now_ms());
-    match options.deadline_ms(call)? {
+    let deadline = options.deadline_ms(call)?;
+    call.answers_first();
+    match deadline {
         Some(deadline) if deadline <= now => {
             call.delete(key);
             call.notify(GENERIC, "del", key);
@@ -165,6 +171,7 @@ pub(crate) fn getex(call: &mut Call<'_>) -> Outcome {
 pub(crate) fn getset(call: &mut Call<'_>) -> Outcome {
     let key = &call.args[1];
     let before = call.read_str(key)?;
+    call.answers_first();
     call.put(key, Value::Str(Str::encoded(call.args[2].clone())), None);
     call.notify(STRING, "set", key);
     Ok(Reply::bulk_or_null(before))
