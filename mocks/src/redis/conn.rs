@@ -34,6 +34,8 @@ struct Conn<'a> {
     held: Option<Held>,
     /// A command to be tried again when the server is not paused any more.
     postponed: Option<Vec<Bytes>>,
+    /// When the connection is closed, if as much as now is still unread then.
+    over_until: Option<Instant>,
     /// Close when the output is written.
     closing: bool,
     /// Close now.
@@ -65,6 +67,7 @@ pub(super) async fn run(server: &RedisServer, id: ClientId, link: &Link, stream:
         output: BytesMut::new(),
         held: None,
         postponed: None,
+        over_until: None,
         closing: false,
         broken: false,
         more: false,
@@ -97,6 +100,7 @@ pub(super) async fn run(server: &RedisServer, id: ClientId, link: &Link, stream:
                 }
             }
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if waits => {}
+            () = sleep_until(conn.over_until.unwrap_or_else(Instant::now)), if conn.over_until.is_some() => {}
             () = tokio::task::yield_now(), if conn.more && !waits => {}
         }
     }
@@ -276,12 +280,23 @@ impl Conn<'_> {
         self.held = Some(Held { until: Instant::now() + by, then: Then::Send(reply) });
     }
 
+    /// Breaks the connection if too much came in or stays unread.
     fn check_sizes(&mut self) {
         let limits = self.server.shared.limits;
         let waits_for_more = self.held.is_none() && !self.more && !self.waiting;
         let query = self.input.len() + self.parser.held_bytes();
         self.broken |=
             waits_for_more && query > limits.query_bytes || self.output.len() > limits.output_bytes;
+        let limit = self.server.engine().output_limit(self.id);
+        let is_over = |bytes: usize| bytes > 0 && self.output.len() > bytes;
+        self.broken |= is_over(limit.hard_bytes);
+        if !is_over(limit.soft_bytes) {
+            self.over_until = None;
+            return;
+        }
+        let now = Instant::now();
+        let until = *self.over_until.get_or_insert(now + limit.soft_time);
+        self.broken |= now >= until;
     }
 }
 

@@ -78,7 +78,7 @@ impl Side {
             None => named.connection.ask(&command).map_err(failed)?,
             Some('?') => {
                 if !named.connection.has_mail(PATIENCE).map_err(failed)? {
-                    return Ok(Resp::Other("nothing came".to_owned()));
+                    return Err("nothing came".to_owned());
                 }
                 named.connection.read().map_err(failed)?
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::notify::{self, Class};
 use super::number::strict_i64;
+use super::output_limit::{self, OutputLimits};
 use super::parameters::{Kind, PARAMETERS};
 use crate::redis::glob;
 
@@ -24,6 +25,7 @@ pub(crate) struct Config {
     pub(crate) events: Class,
     /// Keys remembered for clients that cache; 0 for any number.
     pub(crate) tracked_keys: usize,
+    pub(super) output_limits: OutputLimits,
 }
 
 impl Config {
@@ -38,6 +40,7 @@ impl Config {
             password: String::new(),
             events: 0,
             tracked_keys: 0,
+            output_limits: OutputLimits::default(),
         };
         config.refresh();
         config
@@ -108,9 +111,11 @@ impl Config {
         let zset_listpack = (size("zset-max-listpack-entries"), size("zset-max-listpack-value"));
         let set_integers = size("set-max-intset-entries");
         let bulk_bytes = size("proto-max-bulk-len");
+        let output_limits = output_limit::parse(self.get("client-output-buffer-limit").unwrap_or_default());
         let tracked_keys = size("tracking-table-max-keys");
         self.password = self.get("requirepass").unwrap_or_default().to_owned();
         self.tracked_keys = tracked_keys;
+        self.output_limits = output_limits;
         self.hash_listpack = hash_listpack;
         self.zset_listpack = zset_listpack;
         self.set_integers = set_integers;

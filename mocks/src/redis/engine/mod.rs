@@ -20,6 +20,7 @@ mod lua;
 mod monitor;
 pub(crate) mod notify;
 pub(crate) mod number;
+mod output_limit;
 mod parameters;
 pub(crate) mod pause;
 pub(crate) mod pubsub;
@@ -51,6 +52,7 @@ use wait::Waiters;
 
 pub use client::ClientId;
 pub use error::CmdError;
+pub use output_limit::OutputLimit;
 pub use table::{Spec, all as commands};
 
 /// The version this engine behaves as, and reports.
