@@ -7,6 +7,7 @@ use super::pubsub::{Subscriptions, Topic};
 use super::table::Spec;
 use super::tracking::Tracking;
 use super::wait::Waiting;
+use crate::redis::resp::Reply;
 use crate::redis::store::Place;
 
 /// Numbers connections, from 1.
@@ -128,8 +129,9 @@ impl Client {
         if self.subscriptions.is_empty() { Class::Normal } else { Class::PubSub }
     }
 
-    /// The line of `CLIENT LIST`. Sizes of buffers, which belong to the shell, are reported as 0.
-    pub(crate) fn describe(&self, now: Moment, server: &str) -> String {
+    /// The line of `CLIENT LIST`. Sizes of buffers, which belong to the shell, are reported as 0, but for the
+    /// command under way: `command` is its size on the wire and the size of its arguments.
+    pub(crate) fn describe(&self, now: Moment, server: &str, command: (usize, usize)) -> String {
         let seconds = |since: Moment| (now.elapsed_us - since.elapsed_us) / 1_000_000;
         let tracking = self.tracking.as_deref();
         let mut flags = String::new();
@@ -157,7 +159,7 @@ impl Client {
         let queued_bytes = self.transaction.as_ref().map_or(0, |tx| tx.bytes);
         format!(
             "id={} addr={} laddr={server} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} \
-             multi={queued} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 oll=0 omem=0 \
+             multi={queued} qbuf={} qbuf-free=0 argv-mem={} multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 oll=0 omem=0 \
              tot-mem=0 events=r cmd={} user=default redir={redirect} resp={}\n",
             self.id,
             self.address,
@@ -169,8 +171,58 @@ impl Client {
             self.subscriptions.of(Topic::Channel).len(),
             self.subscriptions.of(Topic::Pattern).len(),
             self.subscriptions.of(Topic::Shard).len(),
+            command.0,
+            command.1,
             self.last_command,
             self.protocol,
         )
+    }
+}
+
+impl Client {
+    /// Drops the reply if `CLIENT REPLY` said so.
+    pub(super) fn filter_reply(&mut self, reply: Reply) -> Option<Reply> {
+        let is_told = is_told(&reply);
+        match self.replies {
+            Replies::Off if is_told => Some(reply),
+            Replies::SkipThis if is_told => {
+                self.replies = Replies::On;
+                Some(reply)
+            }
+            Replies::On => Some(reply),
+            Replies::Off => None,
+            Replies::SkipThis => {
+                self.replies = Replies::On;
+                None
+            }
+            Replies::SkipNext => {
+                self.replies = Replies::SkipThis;
+                None
+            }
+        }
+    }
+
+    /// Whether something beside the answer to its own command reaches the client.
+    pub(super) fn hears(&self, reply: &Reply) -> bool {
+        self.replies != Replies::Off || matches!(reply, Reply::None) || is_told(reply)
+    }
+
+    pub(super) fn watched_key_changed(&mut self, place: &Place, gone: bool) {
+        let Some(watch) = self.watches.iter_mut().find(|watch| watch.place == *place) else { return };
+        if watch.was_expired && gone {
+            // It was gone already when it was watched; from now on it counts.
+            watch.was_expired = false;
+        } else {
+            self.watch_broken = true;
+        }
+    }
+}
+
+/// Whether a reply is a message, which `CLIENT REPLY` does not keep back.
+fn is_told(reply: &Reply) -> bool {
+    match reply {
+        Reply::Push(_) => true,
+        Reply::Several(replies) => replies.iter().all(is_told),
+        _ => false,
     }
 }

@@ -14,6 +14,7 @@ mod client;
 pub(crate) mod cmd;
 mod collection;
 mod config;
+mod delivery;
 mod error;
 mod long_double;
 mod lua;
@@ -40,7 +41,7 @@ use crate::redis::resp::{Limits, Reply};
 use crate::redis::store::{Horizon, Lose, Place, Store};
 
 use call::Call;
-use client::{Client, Replies};
+use client::Client;
 use config::Config;
 use lua::Scripts;
 use monitor::Monitors;
@@ -51,6 +52,7 @@ use tracking::Copies;
 use wait::Waiters;
 
 pub use client::ClientId;
+pub use delivery::Delivery;
 pub use error::CmdError;
 pub use output_limit::OutputLimit;
 pub use table::{Spec, all as commands};
@@ -121,20 +123,6 @@ pub struct Effects {
     pub stall: Option<Duration>,
     /// The command was not run, but is to be tried again when the client does not wait any more.
     pub postponed: Option<Vec<Bytes>>,
-}
-
-/// Something for a client beside the answer to its own command: a message, or the answer to a command that
-/// waited.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Delivery {
-    /// Whom it is for.
-    pub to: ClientId,
-    /// The version of the protocol to send it in.
-    pub protocol: u8,
-    /// What to send.
-    pub reply: Reply,
-    /// Whether it comes after the answer to the command that caused it, if both are for the same client.
-    pub after: bool,
 }
 
 /// A Redis server without sockets.
@@ -268,6 +256,7 @@ impl Engine {
         self.at = at;
         self.current = Some(id);
         self.end_pause_if_over();
+        self.is_answered = false;
         let reply = self.dispatch(id, args);
         self.is_answered = true;
         self.serve_ready();
@@ -336,47 +325,9 @@ impl Engine {
         }
     }
 
-    /// What is to be sent beside the answers, in order, since the last call.
-    pub fn take_deliveries(&mut self) -> Vec<Delivery> {
-        std::mem::take(&mut self.deliveries)
-    }
-
-    /// Whether there is something to be sent beside the answers.
-    #[must_use]
-    pub fn has_deliveries(&self) -> bool {
-        !self.deliveries.is_empty()
-    }
-
-    /// Sends a client something beside the answer to its own command: at once, and so before that answer.
-    pub(crate) fn push(&mut self, to: ClientId, reply: Reply) {
-        self.deliver(to, reply, self.is_answered);
-    }
-
-    /// Sends a client something beside the answer to its own command, and after that answer.
-    pub(crate) fn push_after(&mut self, to: ClientId, reply: Reply) {
-        self.deliver(to, reply, true);
-    }
-
-    fn deliver(&mut self, to: ClientId, reply: Reply, after: bool) {
-        let Some(client) = self.clients.get(&to) else { return };
-        if client.hears(&reply) {
-            self.deliveries.push(Delivery { to, protocol: client.protocol, reply, after });
-        }
-    }
-
-    /// Takes back what was sent to a client at once since there were `from` things to be sent.
-    pub(crate) fn recall(&mut self, from: usize, to: ClientId) -> Vec<Reply> {
-        let is_own = |delivery: &mut Delivery| delivery.to == to && !delivery.after;
-        self.deliveries.extract_if(from.., is_own).map(|delivery| delivery.reply).collect()
-    }
-
-    /// How many things are to be sent.
-    pub(crate) fn deliveries(&self) -> usize {
-        self.deliveries.len()
-    }
-
     /// The commands that arrived together have all run: tells what was gathered meanwhile.
     pub fn end_round(&mut self) {
+        self.limit_copies();
         self.broadcast_stale_keys();
     }
 
@@ -476,6 +427,7 @@ impl Engine {
     pub(crate) fn call(&mut self, id: ClientId, spec: &'static Spec, args: &[Bytes]) -> Reply {
         self.rewritten.clear();
         self.show_script(id, spec, args);
+        self.note_declared_keys(id, spec, args);
         let outcome = (spec.run)(&mut Call { engine: self, client: id, spec, args });
         self.settle();
         self.show_call(id, spec, args);
@@ -598,56 +550,10 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-impl Client {
-    /// Drops the reply if `CLIENT REPLY` said so.
-    fn filter_reply(&mut self, reply: Reply) -> Option<Reply> {
-        let is_told = is_told(&reply);
-        match self.replies {
-            Replies::Off if is_told => Some(reply),
-            Replies::SkipThis if is_told => {
-                self.replies = Replies::On;
-                Some(reply)
-            }
-            Replies::On => Some(reply),
-            Replies::Off => None,
-            Replies::SkipThis => {
-                self.replies = Replies::On;
-                None
-            }
-            Replies::SkipNext => {
-                self.replies = Replies::SkipThis;
-                None
-            }
-        }
-    }
-
-    /// Whether something beside the answer to its own command reaches the client.
-    fn hears(&self, reply: &Reply) -> bool {
-        self.replies != Replies::Off || matches!(reply, Reply::None) || is_told(reply)
-    }
-
-    fn watched_key_changed(&mut self, place: &Place, gone: bool) {
-        let Some(watch) = self.watches.iter_mut().find(|watch| watch.place == *place) else { return };
-        if watch.was_expired && gone {
-            // It was gone already when it was watched; from now on it counts.
-            watch.was_expired = false;
-        } else {
-            self.watch_broken = true;
-        }
-    }
-}
-
-/// Whether a reply is a message, which `CLIENT REPLY` does not keep back.
-fn is_told(reply: &Reply) -> bool {
-    match reply {
-        Reply::Push(_) => true,
-        Reply::Several(replies) => replies.iter().all(is_told),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod journal_tests;
+#[cfg(test)]
+mod listen_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

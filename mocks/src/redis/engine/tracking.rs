@@ -49,6 +49,8 @@ pub(crate) struct Copies {
     items: usize,
     prefixes: BTreeMap<Bytes, Broadcast>,
     clients: usize,
+    /// The keys that the script under way declared, if its client tracks keys.
+    declared: Vec<Bytes>,
     /// Every key is written at once: readers were told so, or need not be.
     wholesale: bool,
 }
@@ -130,13 +132,22 @@ impl Engine {
         if tracking.broadcast || is_left_out || !is_reading {
             return;
         }
-        for at in spec.key_positions(args) {
-            let Some(key) = args.get(at) else { continue };
-            if self.copies.readers.entry(key.clone()).or_default().insert(id) {
+        // A script that reads anything at all is taken to read every key it declared, and no other.
+        let keys = if self.script.is_some() { self.copies.declared.clone() } else { keys_of(spec, args) };
+        for key in keys {
+            if self.copies.readers.entry(key).or_default().insert(id) {
                 self.copies.items += 1;
             }
         }
         self.choose_notes();
+    }
+
+    /// Notes the keys that a script declares, before it runs.
+    pub(super) fn note_declared_keys(&mut self, id: ClientId, spec: &Spec, args: &[Bytes]) {
+        if spec.group == "scripting" && self.clients.get(&id).is_some_and(|client| client.tracking.is_some())
+        {
+            self.copies.declared = keys_of(spec, args);
+        }
     }
 
     /// Forgets `CLIENT CACHING` once the command it was given for has run.
@@ -193,7 +204,7 @@ impl Engine {
         for id in self.copies.forget(key) {
             let tracking = self.clients.get(&id).and_then(|client| client.tracking.as_deref());
             let is_told = tracking.is_some_and(|tracking| {
-                !tracking.broadcast && !(tracking.no_loop && self.current == Some(id))
+                !(tracking.broadcast || tracking.no_loop && self.current == Some(id))
             });
             if is_told {
                 self.tell_stale(id, Some(vec![key.clone()]));
@@ -267,4 +278,8 @@ impl Engine {
             self.push_after(target, Reply::Push(message));
         }
     }
+}
+
+fn keys_of(spec: &Spec, args: &[Bytes]) -> Vec<Bytes> {
+    spec.key_positions(args).into_iter().filter_map(|at| args.get(at).cloned()).collect()
 }

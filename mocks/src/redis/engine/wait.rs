@@ -241,10 +241,15 @@ impl Engine {
         let (spec, args) = (waiting.spec, waiting.args.clone());
         self.waiters.serving = Some(place.1.clone());
         self.waiters.goes_on = false;
+        let (sent, current) = (self.deliveries(), self.current.replace(id));
         let reply = self.rerun(id, spec, &args);
+        self.current = current;
         self.waiters.serving = None;
         if !self.waiters.goes_on {
+            // Its answer comes before what it hears of what it did.
+            let heard = self.recall_all(sent, id);
             self.unblock(id, reply);
+            heard.into_iter().for_each(|told| self.push_after(id, told));
         }
     }
 }

@@ -40,12 +40,15 @@ pub(super) fn check_name(name: &[u8]) -> Result<(), CmdError> {
 
 pub(crate) fn client_info(call: &mut Call<'_>) -> Outcome {
     let (now, server) = (call.engine.at, server_address(call.engine));
-    Ok(verbatim(call.client()?.describe(now, &server)))
+    let size = size(call.args);
+    Ok(verbatim(call.client()?.describe(now, &server, size)))
 }
 
 pub(crate) fn client_list(call: &mut Call<'_>) -> Outcome {
     let (clients, now, server) = (&call.engine.clients, call.engine.at, server_address(call.engine));
-    let describe = |client: &Client| client.describe(now, &server);
+    let (me, size) = (call.client, size(call.args));
+    let describe =
+        |client: &Client| client.describe(now, &server, if client.id == me { size } else { (0, 0) });
     let text: String = match call.rest(2) {
         [] => clients.values().map(describe).collect(),
         [word, kind] if is(word, "type") => {
@@ -61,6 +64,15 @@ pub(crate) fn client_list(call: &mut Call<'_>) -> Outcome {
         _ => return Err(CmdError::SYNTAX),
     };
     Ok(verbatim(text))
+}
+
+/// How long a command is on the wire, and its arguments alone.
+fn size(args: &[Bytes]) -> (usize, usize) {
+    let digits = |number: usize| number.to_string().len();
+    // `*`, `$` and line ends are three bytes with each number, and two with each argument.
+    let framed = |argument: &Bytes| 5 + digits(argument.len()) + argument.len();
+    let wire = 3 + digits(args.len()) + args.iter().map(framed).sum::<usize>();
+    (wire, args.iter().map(Bytes::len).sum())
 }
 
 /// The class of clients of this name.
