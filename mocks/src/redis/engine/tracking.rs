@@ -169,9 +169,6 @@ impl Engine {
     /// Tells everyone who tracks keys that all of them are stale: a database was emptied.
     pub(crate) fn invalidate_everything(&mut self) {
         self.writes_wholesale();
-        if self.copies.clients == 0 {
-            return;
-        }
         let trackers = self.clients.values().filter(|client| client.tracking.is_some());
         let trackers: Vec<ClientId> = trackers.map(|client| client.id).collect();
         for id in trackers {
