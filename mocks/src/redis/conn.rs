@@ -1,15 +1,23 @@
 //! One connection: bytes in, commands through the rules and the engine, bytes out.
 //!
-//! All commands that have arrived are run before anything is written, and written at once. Reading goes on
-//! while a reply waits to be written, so a client that sends a long pipeline before it reads does not get
-//! stuck. Fault rules are carried out here, around the engine: the engine knows no faults.
+//! All commands that have arrived are run before anything is written, and written at once; the engine is
+//! locked once for all of them. Reading goes on while a reply waits to be written, so a client that sends a
+//! long pipeline before it reads does not get stuck. Fault rules are carried out here, around the engine: the
+//! engine knows no faults.
+//!
+//! A connection that is idle holds no buffer: bytes are read onto the stack first.
 
-use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Duration, Instant, sleep_until};
+use std::future::poll_fn;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Duration, Instant, Sleep, sleep_until};
 
 use super::engine::admit::describe;
-use super::engine::{ClientId, Delivery, Effects};
+use super::engine::{ClientId, Delivery, Effects, Engine, Moment, OutputLimit};
 use super::resp::{Parser, Reply};
 use super::rules::{RedisRequest, error_line};
 use super::server::{Link, RedisServer};
@@ -21,8 +29,10 @@ use crate::rule::Act;
 const BATCH: usize = 1024;
 /// Bytes read ahead of a command that waits.
 const READ_AHEAD: usize = 1024 * 1024;
-/// Room made for each read.
+/// Bytes taken by one read.
 const READ_BYTES: usize = 16 * 1024;
+/// Room for output that is kept when all was written.
+const KEPT_BYTES: usize = 64 * 1024;
 
 struct Conn<'a> {
     server: &'a RedisServer,
@@ -30,6 +40,8 @@ struct Conn<'a> {
     parser: Parser,
     input: BytesMut,
     output: BytesMut,
+    /// What to tell the observer when the engine is free again: the observer may ask the server something.
+    told: Vec<What>,
     /// A rule's delay; nothing else runs before it is over.
     held: Option<Held>,
     /// A command to be tried again when the server is not paused any more.
@@ -57,14 +69,14 @@ enum Then {
 }
 
 /// Runs a connection until either side ends it.
-pub(super) async fn run(server: &RedisServer, id: ClientId, link: &Link, stream: BoxStream) {
-    let (mut reader, mut writer) = tokio::io::split(stream);
+pub(super) async fn run(server: &RedisServer, id: ClientId, link: &Link, mut stream: BoxStream) {
     let mut conn = Conn {
         server,
         id,
         parser: Parser::new(),
         input: BytesMut::new(),
         output: BytesMut::new(),
+        told: Vec::new(),
         held: None,
         postponed: None,
         over_until: None,
@@ -79,40 +91,78 @@ pub(super) async fn run(server: &RedisServer, id: ClientId, link: &Link, stream:
         if conn.broken || conn.closing && conn.output.is_empty() {
             return;
         }
-        let waits = wake.is_some();
-        let has_enough = (waits || conn.waiting) && conn.input.len() >= READ_AHEAD;
-        let reads = !conn.closing && !has_enough;
-        if reads {
-            conn.input.reserve(READ_BYTES);
+        if conn.more && wake.is_none() {
+            tokio::task::yield_now().await;
         }
-        tokio::select! {
-            biased;
-            () = link.kill.notified() => return,
-            () = link.wake.notified() => {}
-            written = writer.write_buf(&mut conn.output), if !conn.output.is_empty() => {
-                if !matches!(written, Ok(1..)) {
-                    return;
-                }
+        let has_enough = (wake.is_some() || conn.waiting) && conn.input.len() >= READ_AHEAD;
+        let reads = !conn.closing && !has_enough;
+        let writes_before = !conn.output.is_empty();
+        let timer = wake.into_iter().chain(conn.over_until).min();
+        let mut timer = timer.map(|at| Box::pin(sleep_until(at)));
+        let next = poll_fn(|cx| {
+            if let Poll::Ready(alive) = link.poll(cx) {
+                return Poll::Ready(alive);
             }
-            read = reader.read_buf(&mut conn.input), if reads => {
-                if !matches!(read, Ok(1..)) {
-                    return;
-                }
+            if let Poll::Ready(alive) = conn.poll_stream(cx, &mut stream, reads) {
+                return Poll::Ready(alive);
             }
-            () = sleep_until(wake.unwrap_or_else(Instant::now)), if waits => {}
-            () = sleep_until(conn.over_until.unwrap_or_else(Instant::now)), if conn.over_until.is_some() => {}
-            () = tokio::task::yield_now(), if conn.more && !waits => {}
+            // Room for more output may be what the next command waits for.
+            let written = writes_before && conn.output.is_empty() && (conn.closing || conn.more);
+            let over = timer.as_mut().is_some_and(|timer| Sleep::poll(timer.as_mut(), cx).is_ready());
+            if written || over || conn.more { Poll::Ready(true) } else { Poll::Pending }
+        });
+        if !next.await {
+            return;
         }
     }
 }
 
 impl Conn<'_> {
+    /// Writes what is to be written and reads what has come; whether the stream is still open.
+    fn poll_stream(&mut self, cx: &mut Context<'_>, stream: &mut BoxStream, reads: bool) -> Poll<bool> {
+        while !self.output.is_empty() {
+            match Pin::new(&mut *stream).poll_write(cx, &self.output) {
+                Poll::Ready(Ok(written @ 1..)) => self.output.advance(written),
+                Poll::Ready(_) => return Poll::Ready(false),
+                Poll::Pending => break,
+            }
+        }
+        if self.output.is_empty() && self.output.capacity() > KEPT_BYTES {
+            self.output = BytesMut::new();
+        }
+        if self.closing && self.output.is_empty() {
+            return Poll::Ready(true);
+        }
+        if !reads {
+            return Poll::Pending;
+        }
+        let mut room = [const { MaybeUninit::uninit() }; READ_BYTES];
+        let mut read = ReadBuf::uninit(&mut room);
+        let outcome = ready!(Pin::new(stream).poll_read(cx, &mut read));
+        self.input.extend_from_slice(read.filled());
+        Poll::Ready(outcome.is_ok() && !read.filled().is_empty())
+    }
+
     /// Runs what can be run; when to go on if something has to be waited for.
     fn advance(&mut self) -> Option<Instant> {
         self.more = false;
         if self.broken || self.closing {
             return None;
         }
+        let server = self.server;
+        let now = server.now();
+        let mut engine = server.engine();
+        let wake = self.run_commands(&mut engine, now);
+        let limit = engine.output_limit(self.id);
+        server.after_change(engine);
+        for what in std::mem::take(&mut self.told) {
+            server.tell(what);
+        }
+        self.check_sizes(limit);
+        wake.or(self.held.as_ref().map(|held| held.until))
+    }
+
+    fn run_commands(&mut self, engine: &mut Engine, now: Moment) -> Option<Instant> {
         if let Some(held) = self.held.take() {
             if Instant::now() < held.until {
                 let until = held.until;
@@ -120,51 +170,41 @@ impl Conn<'_> {
                 return Some(until);
             }
             match held.then {
-                Then::Run(args) => self.execute(args),
+                Then::Run(args) => self.execute(engine, args, now),
                 Then::Send(bytes) => self.output.extend_from_slice(&bytes),
             }
         }
-        if !self.server.engine().is_waiting(self.id)
+        if engine.may_send(self.id).is_some()
             && let Some(args) = self.postponed.take()
         {
-            self.execute(args);
+            self.execute(engine, args, now);
         }
-        let mut wake = None;
         for ran in 0.. {
-            if let Some(left) = self.server.stalled_for() {
+            if let Some(left) = self.server.stalled_for(self.id) {
                 // At least a millisecond, so that a clock other than tokio's cannot make this spin.
-                wake = Some(Instant::now() + left.max(Duration::from_millis(1)));
-                break;
+                return Some(Instant::now() + left.max(Duration::from_millis(1)));
             }
             if ran == BATCH {
                 self.more = true;
                 break;
             }
-            if !self.step() {
+            if !self.step(engine, now) {
                 break;
             }
         }
-        self.server.after_change();
-        self.check_sizes();
-        wake.or(self.held.as_ref().map(|held| held.until))
+        None
     }
 
     /// Runs the next command; false if there is none, or something has to be waited for.
-    fn step(&mut self) -> bool {
-        if self.input.is_empty() {
+    fn step(&mut self, engine: &mut Engine, now: Moment) -> bool {
+        let Some(limits) = engine.may_send(self.id) else {
+            self.waiting = true;
             return false;
-        }
-        let limits = {
-            let engine = self.server.engine();
-            self.waiting = engine.is_waiting(self.id);
-            if self.waiting {
-                return false;
-            }
-            engine.limits(self.id)
         };
+        self.waiting = false;
         match self.parser.next(&mut self.input, limits) {
             Ok(Some(args)) => {
-                self.decide(args);
+                self.decide(engine, args, now);
                 !self.closing && !self.broken && self.held.is_none()
             }
             Ok(None) => false,
@@ -177,101 +217,106 @@ impl Conn<'_> {
     }
 
     /// Asks the rules about a command and does what they say.
-    fn decide(&mut self, args: Vec<Bytes>) {
-        let Some((name, act)) = self.matching_rule(&args) else { return self.execute(args) };
+    fn decide(&mut self, engine: &mut Engine, args: Vec<Bytes>, now: Moment) {
+        let Some((name, act)) = self.matching_rule(engine, &args) else {
+            return self.execute(engine, args, now);
+        };
         if self.server.is_observed() {
-            self.server.tell(What::Rule { name, request: request_text(&args) });
+            self.told.push(What::Rule { name, request: request_text(&args) });
         }
         let start = self.output.len();
         match act {
             Act::Error(text) => {
-                let effects = self.server.engine().inject(self.id, &args, error_line(&text));
-                self.finish(self.server.is_observed().then_some(&args), &effects);
+                let effects = engine.inject(self.id, &args, error_line(&text));
+                self.finish(engine, self.server.is_observed().then_some(&args), &effects);
             }
             Act::ErrorAfter(text) => {
-                self.apply(args);
+                self.apply(engine, args, now);
                 self.output.truncate(start);
                 Reply::Error(error_line(&text)).write(2, &mut self.output);
             }
             Act::Delay(by) => self.held = Some(Held { until: Instant::now() + by, then: Then::Run(args) }),
             Act::DelayAfter(by) => {
-                self.apply(args);
+                self.apply(engine, args, now);
                 self.hold_back(start, by);
             }
             Act::DropBefore => self.closing = true,
             Act::DropAfter => {
-                self.apply(args);
+                self.apply(engine, args, now);
                 self.output.truncate(start);
                 self.closing = true;
             }
             Act::Silence => {}
             Act::Truncate(bytes) => {
-                self.apply(args);
+                self.apply(engine, args, now);
                 self.output.truncate(start.saturating_add(bytes));
                 self.closing = true;
             }
         }
     }
 
-    fn matching_rule(&self, args: &[Bytes]) -> Option<(String, Act)> {
+    fn matching_rule(&self, engine: &Engine, args: &[Bytes]) -> Option<(String, Act)> {
         if self.server.shared.rules.is_empty() {
             return None;
         }
-        let client = self.server.engine().client_name(self.id);
+        let client = engine.client_name(self.id);
         let described = describe(args);
         let request = RedisRequest { command: described.command, key: described.key, client: &client };
         self.server.shared.rules.decide(&request)
     }
 
     /// Runs a command and queues its reply. A command that stalls the server answers when that is over.
-    fn execute(&mut self, args: Vec<Bytes>) {
+    fn execute(&mut self, engine: &mut Engine, args: Vec<Bytes>, now: Moment) {
         let start = self.output.len();
-        if let Some(stall) = self.apply(args) {
+        if let Some(stall) = self.apply(engine, args, now) {
             self.hold_back(start, stall);
         }
     }
 
     /// Runs a command and writes its reply; how long it stalls the server.
-    fn apply(&mut self, args: Vec<Bytes>) -> Option<Duration> {
+    fn apply(&mut self, engine: &mut Engine, args: Vec<Bytes>, now: Moment) -> Option<Duration> {
         let shown = self.server.is_observed().then(|| args.clone());
-        let now = self.server.now();
-        let (effects, deliveries) = {
-            let mut engine = self.server.engine();
-            (engine.exec(self.id, args, now), engine.take_deliveries())
-        };
-        let (own, others): (Vec<Delivery>, Vec<Delivery>) =
-            deliveries.into_iter().partition(|delivery| delivery.to == self.id);
-        for delivery in others {
-            self.server.deliver(&delivery);
+        let mut effects = engine.exec(self.id, args, now);
+        self.finish(engine, shown.as_deref(), &effects);
+        self.postponed = effects.postponed.take();
+        effects.stall
+    }
+
+    /// Writes a reply, and does what a command led to beside it. `shown` is the command to be told.
+    fn finish(&mut self, engine: &mut Engine, shown: Option<&[Bytes]>, effects: &Effects) {
+        if let Some(args) = shown {
+            let kind = effects.reply.as_ref().map_or("no reply", Reply::kind).escape_debug();
+            self.told.push(What::Request(format!("{} -> {kind}", request_text(args))));
         }
+        let own = self.deliver(engine);
         let write = |output: &mut BytesMut, after: bool| {
             for delivery in own.iter().filter(|delivery| delivery.after == after) {
                 delivery.reply.write(delivery.protocol, output);
             }
         };
         write(&mut self.output, false);
-        self.finish(shown.as_deref(), &effects);
-        write(&mut self.output, true);
-        self.postponed = effects.postponed;
-        effects.stall
-    }
-
-    /// Writes a reply, and does what a command led to beside it. `shown` is the command to be told.
-    fn finish(&mut self, shown: Option<&[Bytes]>, effects: &Effects) {
-        if let Some(args) = shown {
-            let kind = effects.reply.as_ref().map_or("no reply", Reply::kind).escape_debug();
-            self.server.tell(What::Request(format!("{} -> {kind}", request_text(args))));
-        }
         if let Some(reply) = &effects.reply {
             reply.write(effects.protocol, &mut self.output);
         }
+        write(&mut self.output, true);
         self.closing |= effects.close;
         for id in &effects.kill {
             self.server.kill(*id);
         }
         if let Some(stall) = effects.stall {
-            self.server.stall_for(stall);
+            self.server.stall_for(self.id, stall);
         }
+    }
+
+    /// Sends others what the engine has for them; what it has for this connection.
+    fn deliver(&self, engine: &mut Engine) -> Vec<Delivery> {
+        if !engine.has_deliveries() {
+            return Vec::new();
+        }
+        let mut all = engine.take_deliveries();
+        let own = all.extract_if(.., |delivery| delivery.to == self.id).collect();
+        all.iter().for_each(|delivery| self.server.deliver(delivery));
+        own
     }
 
     /// Takes back what was written from `start` on, to be sent later.
@@ -281,13 +326,15 @@ impl Conn<'_> {
     }
 
     /// Breaks the connection if too much came in or stays unread.
-    fn check_sizes(&mut self) {
+    fn check_sizes(&mut self, limit: OutputLimit) {
+        if self.input.is_empty() && self.input.capacity() > KEPT_BYTES {
+            self.input = BytesMut::new();
+        }
         let limits = self.server.shared.limits;
         let waits_for_more = self.held.is_none() && !self.more && !self.waiting;
         let query = self.input.len() + self.parser.held_bytes();
         self.broken |=
             waits_for_more && query > limits.query_bytes || self.output.len() > limits.output_bytes;
-        let limit = self.server.engine().output_limit(self.id);
         let is_over = |bytes: usize| bytes > 0 && self.output.len() > bytes;
         self.broken |= is_over(limit.hard_bytes);
         if !is_over(limit.soft_bytes) {

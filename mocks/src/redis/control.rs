@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::engine::Lose;
 use super::engine::stats::Stats;
 use super::server::RedisServer;
-use super::store::{Entry, Lose, Place};
+use super::store::{Entry, Place};
 use crate::observe::What;
 
 /// What a restart keeps of the data.
@@ -20,8 +21,8 @@ pub enum Keep {
 
 impl RedisServer {
     /// A replica that lags takes over under the same address: the writes it had not received are lost, and
-    /// every connection is closed. Scripts are the replica's own: none are loaded. Answers how many writes
-    /// were lost.
+    /// every connection is closed, also those to the replica, which is another one now. Scripts are the
+    /// replica's own: none are loaded. Answers how many writes were lost.
     ///
     /// How far back writes can be lost is bounded by [`RedisOptions::horizon`](super::RedisOptions).
     pub fn failover(&self, lose: Lose) -> usize {
@@ -69,15 +70,17 @@ impl RedisServer {
     /// Moves the server's wall clock, backwards if negative. Deadlines are absolute and stay where they are.
     pub fn jump(&self, delta_ms: i64) {
         self.shared.clock.jump(delta_ms);
+        let now = self.now();
+        self.engine().clock_jumped(now);
         self.rearm();
         self.changed(format!("clock jumped {delta_ms} ms"));
     }
 
-    /// The server is gone: connections are closed and new ones are closed as soon as they are accepted. The
-    /// data stays; [`RedisServer::restart`] says what would be lost.
+    /// The server is gone: connections are closed and new ones are closed as soon as they are accepted. Its
+    /// replica is still there. The data stays; [`RedisServer::restart`] says what would be lost.
     pub fn down(&self) {
         self.shared.down.store(true, Ordering::Release);
-        self.kill_all();
+        self.kill_own();
         self.changed("down".to_owned());
     }
 
@@ -87,9 +90,9 @@ impl RedisServer {
         self.changed("up".to_owned());
     }
 
-    /// The process stands still: connections stay open, commands wait.
+    /// The process stands still: connections stay open, commands wait. Its replica does not stand still.
     pub fn stall(&self, duration: Duration) {
-        self.stall_for(duration);
+        self.stall_for(0, duration);
         self.changed(format!("stalled for {}us", duration.as_micros()));
     }
 
@@ -112,8 +115,9 @@ impl RedisServer {
         let engine = self.engine();
         let store = engine.store();
         let dbs = 0..store.databases();
-        let entries = dbs
-            .flat_map(|db| store.db(db).iter().map(move |(key, entry)| ((db, key.clone()), entry.clone())));
+        let entries = dbs.flat_map(|db| {
+            store.db(db).iter().map(move |(key, entry)| ((db, key.to_bytes()), entry.clone()))
+        });
         entries.collect()
     }
 
@@ -124,7 +128,7 @@ impl RedisServer {
     }
 
     fn changed(&self, event: String) {
-        self.after_change();
+        self.after_change(self.engine());
         if self.is_observed() {
             self.tell(What::Event(event));
         }

@@ -15,9 +15,8 @@ mod server;
 pub mod store;
 
 pub use control::Keep;
-pub use engine::Expiry;
 pub use engine::stats::Stats;
+pub use engine::{Expiry, Horizon, Lose};
 pub use options::{RedisLimits, RedisOptions};
 pub use rules::{RedisMatch, RedisRequest, command_names};
 pub use server::RedisServer;
-pub use store::{Horizon, Lose};

@@ -1,9 +1,10 @@
 //! What a [`RedisServer`](super::RedisServer) is made with.
 
+use std::time::Duration;
+
 use crate::Clock;
 
-use super::engine::Expiry;
-use super::store::Horizon;
+use super::engine::{Expiry, Horizon};
 
 /// How a server behaves. The default is a server like one without a configuration file, on tokio's clock.
 #[derive(Clone, Debug)]
@@ -20,8 +21,10 @@ pub struct RedisOptions {
     pub password: Option<String>,
     /// Databases that `SELECT` reaches.
     pub databases: usize,
-    /// How far back a failover can lose writes.
+    /// How far back a failover can lose writes. [`Horizon::NONE`] is a server without a replica.
     pub horizon: Horizon,
+    /// How much later than the server its replica has what was written, on the clock that never jumps.
+    pub replica_lag: Duration,
     /// What clients can make the server hold.
     pub limits: RedisLimits,
 }
@@ -60,6 +63,7 @@ impl Default for RedisOptions {
             password: None,
             databases: 16,
             horizon: Horizon::default(),
+            replica_lag: Duration::ZERO,
             limits: RedisLimits::default(),
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! The engine sits behind a lock that is held for one command at a time and never across an await, so a
 //! server works on one runtime, on several single-threaded ones sharing a thread, and on many threads.
-//! Connections run where [`RedisServer::serve`] or [`RedisServer::connect`] was called; the handle may be used
+//! A server may have a replica, which shares the lock and is reached by listeners of its own; it goes on when the
+//! server is down or stands still. Connections run where [`RedisServer::serve`] or [`RedisServer::connect`] was called; the handle may be used
 //! from anywhere.
 
 use std::collections::BTreeMap;
@@ -10,9 +11,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use futures::task::AtomicWaker;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -51,24 +54,43 @@ pub(super) struct Shared {
     armed_ms: AtomicI64,
 }
 
+/// Whom a client talks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Primary,
+    Replica,
+}
+
 /// How others reach a connection.
 #[derive(Default)]
 pub(super) struct Link {
-    /// Ends it.
-    pub(super) kill: Notify,
-    /// There is mail.
-    pub(super) wake: Notify,
+    task: AtomicWaker,
+    killed: AtomicBool,
+    has_mail: AtomicBool,
     /// What is to be written to it beside the answers it is owed.
     mail: Mutex<BytesMut>,
 }
 
 impl Link {
+    /// Ready with false once the connection is to end, with true when there is mail.
+    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<bool> {
+        self.task.register(cx.waker());
+        if self.killed.load(Ordering::Acquire) {
+            return Poll::Ready(false);
+        }
+        if self.has_mail.load(Ordering::Acquire) { Poll::Ready(true) } else { Poll::Pending }
+    }
+
     /// Moves what came for the connection to the end of `output`.
     pub(super) fn collect(&self, output: &mut BytesMut) {
-        let mut mail = lock(&self.mail);
-        if !mail.is_empty() {
-            output.unsplit(mail.split());
+        if self.has_mail.swap(false, Ordering::AcqRel) {
+            output.unsplit(lock(&self.mail).split());
         }
+    }
+
+    fn kill(&self) {
+        self.killed.store(true, Ordering::Release);
+        self.task.wake();
     }
 }
 
@@ -85,6 +107,7 @@ impl RedisServer {
             expiry: options.expiry,
             password: options.password,
             horizon: options.horizon,
+            replica_lag: options.replica_lag,
             databases: options.databases,
             script_instructions: options.limits.script_instructions,
         };
@@ -119,6 +142,28 @@ impl RedisServer {
     /// # Errors
     /// As [`RedisServer::serve`].
     pub async fn serve_dyn(&self, listener: &mut dyn Listener) -> io::Result<()> {
+        self.accept(listener, Role::Primary).await
+    }
+
+    /// Serves connections to the server's replica: they see what was written
+    /// [`RedisOptions::replica_lag`] ago, and cannot write.
+    ///
+    /// # Errors
+    /// As [`RedisServer::serve`], or if the server has no replica, because its horizon holds no writes.
+    pub async fn serve_replica(&self, mut listener: impl Listener) -> io::Result<()> {
+        self.serve_replica_dyn(&mut listener).await
+    }
+
+    /// [`RedisServer::serve_replica`] for a listener whose transport is not known at compile time.
+    ///
+    /// # Errors
+    /// As [`RedisServer::serve_replica`].
+    pub async fn serve_replica_dyn(&self, listener: &mut dyn Listener) -> io::Result<()> {
+        self.check_replica()?;
+        self.accept(listener, Role::Replica).await
+    }
+
+    async fn accept(&self, listener: &mut dyn Listener, role: Role) -> io::Result<()> {
         let mut connections = JoinSet::new();
         let due = self.drive_due();
         tokio::pin!(due);
@@ -131,7 +176,7 @@ impl RedisServer {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    connections.spawn(self.clone().run_connection(stream, peer));
+                    connections.spawn(self.clone().run_connection(stream, peer, role));
                 }
                 Err(error) if concerns_one_peer(&error) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotConnected => return Ok(()),
@@ -154,19 +199,49 @@ impl RedisServer {
         Ok(address)
     }
 
+    /// [`RedisServer::start_tcp`] for the server's replica.
+    ///
+    /// # Errors
+    /// If the address cannot be listened on, or the server has no replica.
+    pub async fn start_replica_tcp(&self, address: &str) -> io::Result<SocketAddr> {
+        self.check_replica()?;
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        self.engine().set_replica_port(address.port());
+        let server = self.clone();
+        tokio::spawn(async move { server.serve_replica(listener).await });
+        Ok(address)
+    }
+
     /// A connection in memory, served on the current runtime.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn connect(&self) -> BoxStream {
+        self.connect_to(Role::Primary)
+    }
+
+    /// A connection in memory to the server's replica, served on the current runtime.
+    ///
+    /// # Errors
+    /// If the server has no replica, because its horizon holds no writes.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn connect_replica(&self) -> io::Result<BoxStream> {
+        self.check_replica()?;
+        Ok(self.connect_to(Role::Replica))
+    }
+
+    fn connect_to(&self, role: Role) -> BoxStream {
         let (near, far) = tokio::io::duplex(PIPE_BYTES);
         let server = self.clone();
         tokio::spawn(async move {
             let due = server.drive_due();
             tokio::select! {
                 biased;
-                () = server.clone().run_connection(Box::new(far), "memory:0".to_owned()) => {}
+                () = server.clone().run_connection(Box::new(far), "memory:0".to_owned(), role) => {}
                 () = due => {}
             }
         });
@@ -213,15 +288,14 @@ impl RedisServer {
 
     /// Sends what the engine has for clients, tells the observer of keys that expired, and whoever waits for
     /// what is due next that it moved.
-    pub(super) fn after_change(&self) {
-        let (expired, next, deliveries) = {
-            let mut engine = self.engine();
-            engine.end_round();
-            (engine.take_expired(), engine.next_due_ms(), engine.take_deliveries())
-        };
-        for delivery in deliveries {
+    /// Takes the engine and gives it free: the observer may ask the server something.
+    pub(super) fn after_change(&self, mut engine: MutexGuard<'_, Engine>) {
+        engine.end_round();
+        let (expired, next) = (engine.take_expired(), engine.next_due_ms());
+        for delivery in engine.take_deliveries() {
             self.deliver(&delivery);
         }
+        drop(engine);
         if next.is_some_and(|next| next < self.shared.armed_ms.load(Ordering::Acquire)) {
             self.shared.due_moved.notify_waiters();
         }
@@ -237,16 +311,26 @@ impl RedisServer {
         self.shared.due_moved.notify_waiters();
     }
 
-    /// The server stands still for this long: commands wait.
-    pub(super) fn stall_for(&self, duration: Duration) {
+    /// The server stands still for this long, if `id` is a client of it: commands wait. Its replica does not, and
+    /// a replica that is told to stand still only answers late.
+    pub(super) fn stall_for(&self, id: ClientId, duration: Duration) {
+        if Engine::is_of_replica(id) {
+            return;
+        }
         let until = self.shared.clock.elapsed().saturating_add(duration);
         let until = i64::try_from(until.as_micros()).unwrap_or(i64::MAX);
         self.shared.stalled_until_us.fetch_max(until, Ordering::AcqRel);
     }
 
-    /// How long the server goes on standing still.
-    pub(super) fn stalled_for(&self) -> Option<Duration> {
+    /// How long the server goes on standing still for a client.
+    pub(super) fn stalled_for(&self, id: ClientId) -> Option<Duration> {
+        if Engine::is_of_replica(id) {
+            return None;
+        }
         let until = u64::try_from(self.shared.stalled_until_us.load(Ordering::Acquire)).unwrap_or(0);
+        if until == 0 {
+            return None;
+        }
         let left = Duration::from_micros(until).saturating_sub(self.shared.clock.elapsed());
         (!left.is_zero()).then_some(left)
     }
@@ -256,32 +340,41 @@ impl RedisServer {
         let Some(link) = lock(&self.shared.connections).get(&delivery.to).cloned() else { return };
         let mut mail = lock(&link.mail);
         delivery.reply.write(delivery.protocol, &mut mail);
-        link.wake.notify_one();
+        link.has_mail.store(true, Ordering::Release);
+        link.task.wake();
         if mail.len() > self.shared.limits.output_bytes {
-            link.kill.notify_one();
+            link.kill();
         }
     }
 
     /// Ends a connection.
     pub(super) fn kill(&self, id: ClientId) {
         if let Some(link) = lock(&self.shared.connections).get(&id) {
-            link.kill.notify_one();
+            link.kill();
+        }
+    }
+
+    /// Ends every connection to the server itself, none to its replica.
+    pub(super) fn kill_own(&self) {
+        for (_, link) in lock(&self.shared.connections).iter().filter(|(id, _)| !Engine::is_of_replica(**id))
+        {
+            link.kill();
         }
     }
 
     /// Ends every connection.
     pub(super) fn kill_all(&self) {
         for link in lock(&self.shared.connections).values() {
-            link.kill.notify_one();
+            link.kill();
         }
     }
 
     /// Runs one connection to its end.
-    async fn run_connection(self, mut stream: BoxStream, peer: String) {
-        if self.shared.down.load(Ordering::Acquire) {
+    async fn run_connection(self, mut stream: BoxStream, peer: String, role: Role) {
+        if role == Role::Primary && self.shared.down.load(Ordering::Acquire) {
             return;
         }
-        let Some((id, link)) = self.register(peer) else {
+        let Some((id, link)) = self.register(peer, role) else {
             // The peer may be gone already; nothing depends on its hearing this.
             let _ = stream.write_all(b"-ERR max number of clients reached\r\n").await;
             return;
@@ -291,17 +384,28 @@ impl RedisServer {
     }
 
     /// Makes a connection known, unless there are too many.
-    fn register(&self, peer: String) -> Option<(ClientId, Arc<Link>)> {
+    fn register(&self, peer: String, role: Role) -> Option<(ClientId, Arc<Link>)> {
         let mut connections = lock(&self.shared.connections);
         if connections.len() >= self.shared.limits.clients {
             self.engine().count_rejected_connection();
             return None;
         }
         let now = self.now();
-        let id = self.engine().connect(peer, now);
+        let id = match role {
+            Role::Primary => self.engine().connect(peer, now),
+            Role::Replica => self.engine().connect_replica(peer, now)?,
+        };
         let link = Arc::new(Link::default());
         connections.insert(id, Arc::clone(&link));
         Some((id, link))
+    }
+
+    fn check_replica(&self) -> io::Result<()> {
+        if self.engine().has_replica() {
+            return Ok(());
+        }
+        let why = "the server has no replica, because the horizon of its options holds no writes";
+        Err(io::Error::new(io::ErrorKind::Unsupported, why))
     }
 
     /// Deletes keys and ends waits when they are due. Several may do so at a time.
@@ -319,8 +423,9 @@ impl RedisServer {
             let wait_us = next.saturating_mul(1000).saturating_sub(self.now().unix_us);
             if wait_us <= 0 {
                 let now = self.now();
-                self.engine().run_due(now);
-                self.after_change();
+                let mut engine = self.engine();
+                engine.run_due(now);
+                self.after_change(engine);
                 continue;
             }
             let wait = Duration::from_micros(u64::try_from(wait_us).unwrap_or(0));

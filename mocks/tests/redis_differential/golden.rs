@@ -48,6 +48,10 @@ pub const SEQUENCES: &[(&str, &str)] = &[
     ("lists", include_str!("golden/lists.txt")),
     ("sorted_sets", include_str!("golden/sorted_sets.txt")),
     ("sorted_set_ranges", include_str!("golden/sorted_set_ranges.txt")),
+    ("streams", include_str!("golden/streams.txt")),
+    ("stream_groups", include_str!("golden/stream_groups.txt")),
+    ("stream_trims", include_str!("golden/stream_trims.txt")),
+    ("replication", include_str!("golden/replication.txt")),
     ("sets", include_str!("golden/sets.txt")),
     ("keys", include_str!("golden/keys.txt")),
 ];

@@ -9,6 +9,7 @@ mod conversation;
 mod events;
 mod golden;
 mod random;
+mod replica;
 mod table;
 mod templates;
 mod wire;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         add(format!("random_{name}_events_agree"), Box::new(run));
     }
     add("command_table_agrees".to_owned(), Box::new(table::agrees));
+    trials.push(Trial::test("replica_agrees", || replica::agrees().map_err(Into::into)));
     if let Err(why) = &servers {
         eprintln!("differential trials are ignored: {why}");
     }

@@ -34,13 +34,38 @@ const SCORES: &[&str] = &[
 const SCORE_BOUNDS: &[&str] =
     &["-inf", "+inf", "0", "1", "(1", "2", "(2", "-1.5", "(inf", "100", "x", "", "(", " 1", "(x"];
 const NAME_BOUNDS: &[&str] = &["-", "+", "-", "+", "[a", "(a", "[b", "(1", "[", "(", "x", "", "[10", "(b"];
+const STREAM_IDS: &[&str] = &[
+    "0",
+    "0-0",
+    "1",
+    "1-1",
+    "2-0",
+    "2-1",
+    "3",
+    "3-3",
+    "4-0",
+    "4-1",
+    "5",
+    "6-0",
+    "7",
+    "9",
+    "5-*",
+    "-",
+    "+",
+    "(2",
+    "(4-0",
+    "$",
+    ">",
+    "x",
+    "18446744073709551615-18446744073709551615",
+];
 const INTEGERS: &[&str] =
     &["0", "1", "-1", "2", "5", "-3", "100", "9223372036854775807", "-9223372036854775808", "x", ""];
 const FLOATS: &[&str] = &["0", "1", "-1.5", "0.1", "3.14", "1e2", "x", "-0.25", "inf"];
 const TIMES: &[&str] =
     &["0", "-1", "5000000", "7000000", "x", "9223372036854775807", "4102444800", "4102444800000"];
 
-/// Command lines that a template stands for.
+/// A command line of a template, its holes filled by chance.
 pub fn command(template: Template) -> BoxedStrategy<Vec<Vec<u8>>> {
     let any_of =
         |options: &'static [&'static str]| proptest::sample::select(options).prop_map(str::to_owned).boxed();
@@ -58,6 +83,7 @@ pub fn command(template: Template) -> BoxedStrategy<Vec<Vec<u8>>> {
             "X" => any_of(NAME_BOUNDS),
             "C" => any_of(&["2", "2", "2", "1", "0", "-1", "3", "x"]),
             "S" => any_of(&["0", "2", "3", "512"]),
+            "E" => any_of(STREAM_IDS),
             "D" => prop_oneof![4 => any_of(&["0", "1"]), 1 => any_of(&["16", "x", "-1"])].boxed(),
             word if word.contains('/') => {
                 proptest::sample::select(word.split('/').collect::<Vec<_>>()).prop_map(str::to_owned).boxed()
@@ -104,7 +130,8 @@ pub fn agree(pair: &mut Pair<'_>, command: &[Vec<u8>]) -> Result<(), String> {
     if same(command, &real, &mock) { Ok(()) } else { Err(format!("real {real:?}\nmock {mock:?}")) }
 }
 
-fn show(command: &[Vec<u8>]) -> String {
+/// A command line to be read.
+pub fn show(command: &[Vec<u8>]) -> String {
     let words = command.iter().map(|word| format!("{:?}", String::from_utf8_lossy(word)));
     words.collect::<Vec<_>>().join(" ")
 }

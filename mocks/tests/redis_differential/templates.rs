@@ -2,7 +2,7 @@
 
 /// A command line with holes: `K` a key, `F` a field, `V` a value, `I` an integer, `N` a float, `T` a deadline
 /// far ahead or in the past, `D` a database, `M` a member, `P` a score, `R` and `X` the end of
-/// a range of scores and of names, `C` a number of keys, `S` a limit of an encoding; `a/b/-` one of several, `-` being nothing.
+/// a range of scores and of names, `E` the ID of a stream entry, `C` a number of keys, `S` a limit of an encoding; `a/b/-` one of several, `-` being nothing.
 pub type Template = &'static str;
 
 const STRINGS: &[Template] = &[
@@ -283,6 +283,82 @@ const SETS: &[Template] = &[
     "config set set-max-intset-entries S",
 ];
 
+const STREAMS: &[Template] = &[
+    "xadd K 1-*/2-*/3-*/4-*/5-*/6-*/7-* F V",
+    "xadd K 1-*/2-*/3-*/4-*/5-*/6-*/7-* F V F V",
+    "xadd K 1-*/2-*/3-*/4-*/5-*/6-*/7-* f V",
+    "xadd K -/nomkstream E F V",
+    "xadd K maxlen ~/= I -/limit -/5 1-*/3-*/5-* F V",
+    "xadd K minid -/~/= E -/limit -/5 1-*/3-*/5-* F V",
+    "xlen K",
+    "xrange K E E",
+    "xrange K - + -/count I",
+    "xrevrange K E E",
+    "xrevrange K + - -/count -/2",
+    "xdel K E",
+    "xdel K E E E",
+    "xtrim K maxlen -/~/= I",
+    "xtrim K maxlen ~ 0/1/2/3 limit 0/1/2/3/x",
+    "xtrim K minid -/~/= E",
+    "xsetid K E",
+    "xsetid K E entriesadded I maxdeletedid E",
+    "xread -/count -/I streams K K E E",
+    "xread streams K E",
+    "xinfo stream K",
+    "xinfo stream K",
+    "xinfo stream K full -/count -/2",
+    "config set stream-node-max-entries 1/2/3/100",
+    "config set stream-node-max-bytes 30/60/4096",
+    "del K",
+    "set K V",
+    "type K",
+    "object encoding K",
+    "copy K K replace",
+    "rename K K",
+    "expire K T",
+    "ttl K",
+];
+
+const STREAM_GROUPS: &[Template] = &[
+    "xadd a/b 1-*/2-*/3-*/4-*/5-*/6-*/7-* F V",
+    "xadd a/b 1-*/2-*/3-*/4-*/5-*/6-*/7-* F V",
+    "xadd a/b 1-*/2-*/3-*/4-*/5-*/6-*/7-* F V",
+    "xadd a/b maxlen -/~ 2 1-*/3-*/5-* F V",
+    "xdel a/b E E",
+    "xtrim a/b maxlen 1/2/3",
+    "xsetid a/b E entriesadded 0/5/9 maxdeletedid E",
+    "xgroup create K g/h 0/$/E -/mkstream",
+    "xgroup create a/b g 0/$/E -/mkstream entriesread I",
+    "xgroup create a/b g/h 0 mkstream",
+    "xgroup setid a/b g/h 0/$/E",
+    "xgroup setid a/b g/h E entriesread I",
+    "xgroup destroy a/b h",
+    "xgroup createconsumer a/b g/h p/q",
+    "xgroup delconsumer a/b g/h p/q",
+    "xreadgroup group g p/q streams a/b >",
+    "xreadgroup group g/h p/q -/noack streams a/b >/>/0/E",
+    "xreadgroup group g p/q count 1/2 -/noack streams a b > >",
+    "xreadgroup group g p/q count I streams a/b >/0/E",
+    "xack a/b g/h E",
+    "xack K g E E E",
+    "xpending a/b g/h",
+    "xpending a/b g/h -/idle -/0 - + 10 -/p/q",
+    "xpending a/b g E E I -/p",
+    "xclaim a/b g/h p/q 0 E E -/justid -/force",
+    "xclaim a/b g p/q 0/10000/x E E E -/force retrycount I lastid E",
+    "xclaim a/b g p/q 0 E idle I justid",
+    "xclaim a/b g p/q 0 E time T -/force",
+    "xautoclaim a/b g/h p/q 0 E -/justid",
+    "xautoclaim a/b g p/q 0/10000/x E count 1/2/3/I -/justid",
+    "xinfo stream a/b full",
+    "xinfo groups a/b",
+    "xinfo consumers a/b g/h",
+    "config set stream-node-max-entries 1/2/100",
+    "copy a b -/replace",
+    "rename a b",
+    "del b",
+];
+
 const TRANSACTIONS: &[Template] = &[
     "multi",
     "exec",
@@ -308,7 +384,7 @@ const TRANSACTIONS: &[Template] = &[
 ];
 
 /// Names and templates.
-pub fn groups() -> [(&'static str, &'static [Template]); 9] {
+pub fn groups() -> [(&'static str, &'static [Template]); 11] {
     [
         ("strings", STRINGS),
         ("keys", KEYS),
@@ -318,6 +394,8 @@ pub fn groups() -> [(&'static str, &'static [Template]); 9] {
         ("sorted_sets", ZSETS),
         ("sorted_set_ranges", RANGES),
         ("skiplists", SKIPLISTS),
+        ("streams", STREAMS),
+        ("stream_groups", STREAM_GROUPS),
         ("transactions", TRANSACTIONS),
     ]
 }

@@ -63,7 +63,6 @@ impl Engine {
             }
             return Reply::Status("QUEUED".into());
         }
-        self.store.begin_write(self.at.elapsed_us);
         let reply = self.call(id, spec, &args);
         self.forget_caching(id, spec);
         reply

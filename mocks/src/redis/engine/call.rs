@@ -65,35 +65,39 @@ impl<'a> Call<'a> {
     /// Looks a key up to be read: counts a hit or a miss, and notes the use.
     pub(crate) fn read(&mut self, key: &Bytes) -> Option<&Entry> {
         let (db, now) = (self.db(), self.now_ms());
-        if self.peek(key).is_some() {
-            self.engine.store.mark_used(db, key, now);
-            self.engine.store.db(db).get(key)
-        } else {
-            None
-        }
+        let Some(index) = self.engine.store.find(db, key, now) else {
+            self.missed(key);
+            return None;
+        };
+        self.engine.stats.hits += 1;
+        self.engine.store.db(db).at(index)
     }
 
     /// Looks a key up to say something of it: counts a hit or a miss, but no use.
     pub(crate) fn peek(&mut self, key: &Bytes) -> Option<&Entry> {
         let (db, now) = (self.db(), self.now_ms());
-        let found = self.engine.store.get(db, key, now).is_some();
-        self.engine.tell_expired();
-        if found {
-            self.engine.stats.hits += 1;
-        } else {
-            self.engine.stats.misses += 1;
-            self.notify(KEY_MISS, "keymiss", key);
+        let Some(index) = self.engine.store.locate(db, key, now) else {
+            self.missed(key);
             return None;
-        }
-        self.engine.store.db(db).get(key)
+        };
+        self.engine.stats.hits += 1;
+        self.engine.store.db(db).at(index)
+    }
+
+    fn missed(&mut self, key: &Bytes) {
+        self.engine.tell_expired();
+        self.engine.stats.misses += 1;
+        self.notify(KEY_MISS, "keymiss", key);
     }
 
     /// Looks a key up to be written, or only to be looked at: counts nothing.
     pub(crate) fn look(&mut self, key: &Bytes) -> Option<&Entry> {
         let (db, now) = (self.db(), self.now_ms());
-        let found = self.engine.store.get(db, key, now).is_some();
-        self.engine.tell_expired();
-        if found { self.engine.store.db(db).get(key) } else { None }
+        let Some(index) = self.engine.store.locate(db, key, now) else {
+            self.engine.tell_expired();
+            return None;
+        };
+        self.engine.store.db(db).at(index)
     }
 
     /// A string to be read.
@@ -109,7 +113,8 @@ impl<'a> Call<'a> {
     /// Sets a key, replacing value and deadline.
     pub(crate) fn put(&mut self, key: &Bytes, value: Value, deadline_ms: Option<i64>) {
         let (db, now) = (self.db(), self.now_ms());
-        let is_new = self.engine.store.db(db).get(key).is_none();
+        let is_told = self.engine.config.events & NEW_KEY != 0;
+        let is_new = is_told && self.engine.store.db(db).get(key).is_none();
         self.engine.store.put(db, key, value, deadline_ms, now);
         if is_new {
             self.notify(NEW_KEY, "new", key);
@@ -132,6 +137,11 @@ impl<'a> Call<'a> {
         self.engine.rewritten.push(args);
     }
 
+    /// Says that a replica is to run only what [`Call::replicate`] says, be it nothing: an empty line runs nothing.
+    pub(crate) fn replicates_by_itself(&mut self) {
+        self.engine.rewritten.push(Vec::new());
+    }
+
     /// Removes a key; whether it existed and had not expired.
     pub(crate) fn delete(&mut self, key: &Bytes) -> bool {
         let (db, now) = (self.db(), self.now_ms());
@@ -144,7 +154,7 @@ impl<'a> Call<'a> {
 
 fn str_of(value: &Value) -> Result<Bytes, CmdError> {
     match value {
-        Value::Str(text) => Ok(text.data().clone()),
+        Value::Str(text) => Ok(text.to_bytes()),
         _ => Err(CmdError::WRONG_TYPE),
     }
 }

@@ -1,6 +1,7 @@
 //! What the server knows of a connection: its database, name, protocol version, transaction and watches.
 
 use bytes::Bytes;
+use indexmap::IndexMap;
 
 use super::Moment;
 use super::pubsub::{Subscriptions, Topic};
@@ -8,10 +9,48 @@ use super::table::Spec;
 use super::tracking::Tracking;
 use super::wait::Waiting;
 use crate::redis::resp::Reply;
-use crate::redis::store::Place;
+use crate::redis::store::{FixedState, Place};
 
 /// Numbers connections, from 1.
 pub type ClientId = u64;
+
+/// All connections, in the order in which they came.
+#[derive(Debug, Default)]
+pub(crate) struct Clients(IndexMap<ClientId, Box<Client>, FixedState>);
+
+impl Clients {
+    pub(crate) fn get(&self, id: &ClientId) -> Option<&Client> {
+        self.0.get(id).map(|client| &**client)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: &ClientId) -> Option<&mut Client> {
+        self.0.get_mut(id).map(|client| &mut **client)
+    }
+
+    pub(crate) fn insert(&mut self, client: Client) {
+        self.0.insert(client.id, Box::new(client));
+    }
+
+    pub(crate) fn remove(&mut self, id: &ClientId) {
+        self.0.shift_remove(id);
+    }
+
+    pub(crate) fn contains_key(&self, id: &ClientId) -> bool {
+        self.0.contains_key(id)
+    }
+
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Client> {
+        self.0.values().map(|client| &**client)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
 
 /// One connection.
 #[derive(Debug)]
@@ -34,6 +73,8 @@ pub(crate) struct Client {
     pub(crate) never_evict: bool,
     /// The command that waits for a key.
     pub(crate) waiting: Option<Box<Waiting>>,
+    /// Where the stream of all writes ended when its last command was over.
+    pub(crate) written_to: u64,
     /// Its command waits for the end of a pause.
     pub(crate) is_postponed: bool,
     pub(crate) subscriptions: Subscriptions,
@@ -122,6 +163,7 @@ impl Client {
             subscriptions: Subscriptions::default(),
             tracking: None,
             monitors: false,
+            written_to: 0,
         }
     }
 

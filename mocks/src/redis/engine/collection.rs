@@ -1,6 +1,6 @@
 //! Collections as commands see them: looked up by type, changed in place, gone when they are empty.
 //!
-//! A change goes through the store, so that the journal has the image before it. Commands call
+//! A change goes through the store, so that it is counted. Commands call
 //! [`Call::change`] only for what does change something: it breaks watches whatever the closure does.
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use crate::redis::glob;
 const EVENTS: &str = "notify-keyspace-events";
 
 /// The values of all parameters.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     values: BTreeMap<&'static str, (String, Kind)>,
     /// Copies of what is read on every command.

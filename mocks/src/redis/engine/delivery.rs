@@ -24,7 +24,9 @@ pub struct Delivery {
 impl Engine {
     /// What is to be sent beside the answers, in order, since the last call.
     pub fn take_deliveries(&mut self) -> Vec<Delivery> {
-        std::mem::take(&mut self.deliveries)
+        let mut deliveries = std::mem::take(&mut self.deliveries);
+        deliveries.append(&mut self.take_replica_deliveries());
+        deliveries
     }
 
     /// Whether there is something to be sent beside the answers.

@@ -18,6 +18,7 @@ impl Bench {
             expiry: Expiry::Exact,
             password: None,
             horizon: Horizon::default(),
+            replica_lag: Duration::ZERO,
             databases: 16,
             script_instructions: 1_000_000,
         };
@@ -173,7 +174,7 @@ proptest! {
                 _ => format!("CLIENT TRACKING ON BCAST PREFIX p{name}"),
             };
             bench.reply(ids[who], &line);
-            let told: usize = ids.iter().map(|id| bench.engine.clients[id].subscriptions.of(Topic::Channel).len()).sum();
+            let told: usize = ids.iter().map(|id| bench.engine.clients.get(id).expect("connected").subscriptions.of(Topic::Channel).len()).sum();
             let known: usize = (0..3).map(|name| bench.engine.pubsub.subscribers(Topic::Channel, &Bytes::from(format!("c{name}")))).sum();
             prop_assert_eq!(told, known);
         }

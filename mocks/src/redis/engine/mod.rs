@@ -16,15 +16,19 @@ mod collection;
 mod config;
 mod delivery;
 mod error;
+mod log;
 mod long_double;
 mod lua;
 mod monitor;
 pub(crate) mod notify;
 pub(crate) mod number;
+mod outage;
 mod output_limit;
 mod parameters;
 pub(crate) mod pause;
+mod propagate;
 pub(crate) mod pubsub;
+pub(crate) mod replica;
 pub(crate) mod stats;
 pub(crate) mod table;
 pub(crate) mod tracking;
@@ -38,15 +42,16 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::redis::resp::{Limits, Reply};
-use crate::redis::store::{Horizon, Lose, Place, Store};
+use crate::redis::store::{Place, Store};
 
 use call::Call;
-use client::Client;
+use client::{Client, Clients};
 use config::Config;
 use lua::Scripts;
 use monitor::Monitors;
 use pause::Pause;
 use pubsub::PubSub;
+use replica::{Link, Replica};
 use stats::Stats;
 use tracking::Copies;
 use wait::Waiters;
@@ -54,6 +59,7 @@ use wait::Waiters;
 pub use client::ClientId;
 pub use delivery::Delivery;
 pub use error::CmdError;
+pub use log::{Horizon, Lose};
 pub use output_limit::OutputLimit;
 pub use table::{Spec, all as commands};
 
@@ -102,6 +108,8 @@ pub struct Setup {
     pub password: Option<String>,
     /// How far back a failover can lose writes.
     pub horizon: Horizon,
+    /// How much later than the server its replica has what was written.
+    pub replica_lag: Duration,
     /// Databases that `SELECT` reaches.
     pub databases: usize,
     /// VM instructions after which a script is stopped.
@@ -128,7 +136,7 @@ pub struct Effects {
 /// A Redis server without sockets.
 pub struct Engine {
     pub(crate) store: Store,
-    pub(crate) clients: BTreeMap<ClientId, Client>,
+    pub(crate) clients: Clients,
     pub(crate) config: Config,
     pub(crate) stats: Stats,
     pub(crate) scripts: Scripts,
@@ -162,6 +170,9 @@ pub struct Engine {
     pub(crate) in_transaction: bool,
     /// What replicas are to run instead of the command under way.
     pub(crate) rewritten: Vec<Vec<Bytes>>,
+    pub(crate) replica: Option<Box<Replica>>,
+    /// The primary whose replica this is.
+    pub(crate) link: Option<Link>,
     deliveries: Vec<Delivery>,
     expired: Vec<Place>,
     expiry: Expiry,
@@ -174,14 +185,15 @@ impl Engine {
     pub fn new(setup: Setup, at: Moment) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(setup.seed);
         let mut config = Config::new();
+        let replica = Replica::new(&setup, at);
         config.force("databases", setup.databases.to_string());
         config.force("requirepass", setup.password.unwrap_or_default());
         if let Expiry::Redis { hz } = setup.expiry {
             config.force("hz", hz.to_string());
         }
         Self {
-            store: Store::new(setup.databases.max(1), setup.horizon),
-            clients: BTreeMap::new(),
+            store: Store::new(setup.databases.max(1)),
+            clients: Clients::default(),
             config,
             stats: Stats::default(),
             scripts: Scripts::new(setup.script_instructions),
@@ -207,6 +219,8 @@ impl Engine {
             is_answered: false,
             in_transaction: false,
             rewritten: Vec::new(),
+            replica,
+            link: None,
             deliveries: Vec::new(),
             expired: Vec::new(),
             expiry: setup.expiry,
@@ -220,12 +234,15 @@ impl Engine {
         self.next_client += 1;
         self.stats.connections += 1;
         let authenticated = self.password().is_empty();
-        self.clients.insert(id, Client::new(id, address, authenticated, at));
+        self.clients.insert(Client::new(id, address, authenticated, at));
         id
     }
 
     /// A client's connection is gone.
     pub fn disconnect(&mut self, id: ClientId) {
+        if let Some(reader) = self.reader_for(id, None) {
+            return reader.disconnect(id);
+        }
         self.unwatch(id);
         self.forget_wait(id);
         self.forget_subscriptions(id);
@@ -238,26 +255,34 @@ impl Engine {
     /// Whether a client is connected.
     #[must_use]
     pub fn is_connected(&self, id: ClientId) -> bool {
-        self.clients.contains_key(&id)
+        self.reader_of(id).unwrap_or(self).clients.contains_key(&id)
     }
 
-    /// What a client may send.
+    /// What a client may send; `None` while it waits, when nothing else of what it sent may run.
     #[must_use]
-    pub fn limits(&self, id: ClientId) -> Limits {
-        let authenticated = self.clients.get(&id).is_some_and(|client| client.authenticated);
-        Limits {
-            bulk_bytes: self.config.bulk_bytes,
-            authenticated: authenticated || self.password().is_empty(),
+    pub fn may_send(&self, id: ClientId) -> Option<Limits> {
+        let engine = self.reader_of(id).unwrap_or(self);
+        let client = engine.clients.get(&id);
+        if client.is_some_and(|client| client.waiting.is_some() || client.is_postponed) {
+            return None;
         }
+        let authenticated = client.is_some_and(|client| client.authenticated);
+        let authenticated = authenticated || engine.password().is_empty();
+        Some(Limits { bulk_bytes: engine.config.bulk_bytes, authenticated })
     }
 
     /// Runs one command of a client at the time `at`.
     pub fn exec(&mut self, id: ClientId, args: Vec<Bytes>, at: Moment) -> Effects {
+        if let Some(reader) = self.reader_for(id, Some(at)) {
+            return reader.exec(id, args, at);
+        }
         self.at = at;
         self.current = Some(id);
         self.end_pause_if_over();
         self.is_answered = false;
         let reply = self.dispatch(id, args);
+        self.close_write();
+        let written_to = self.replica.as_ref().map_or(0, |replica| replica.end());
         self.is_answered = true;
         self.serve_ready();
         self.is_answered = false;
@@ -265,6 +290,7 @@ impl Engine {
         let (reply, protocol) = match self.clients.get_mut(&id) {
             Some(client) => {
                 client.used = at;
+                client.written_to = written_to;
                 (client.filter_reply(reply), client.protocol)
             }
             None => (None, 2),
@@ -281,6 +307,9 @@ impl Engine {
 
     /// Answers an error line for a command that is not run, as if the server had refused it.
     pub fn inject(&mut self, id: ClientId, args: &[Bytes], line: String) -> Effects {
+        if let Some(reader) = self.reader_for(id, None) {
+            return reader.inject(id, args, line);
+        }
         let reply = self.refuse(id, args, CmdError::new(line));
         let client = self.clients.get_mut(&id);
         let (reply, protocol) =
@@ -296,7 +325,9 @@ impl Engine {
             self.store.expire_all_due(at.unix_ms());
         }
         self.settle();
+        self.close_write();
         self.serve_ready();
+        self.run_replica();
         self.end_overdue_waits();
     }
 
@@ -305,11 +336,11 @@ impl Engine {
     pub fn next_due_ms(&self) -> Option<i64> {
         let waits = self.waiters.next_deadline_ms();
         let pause = self.pause.map(|pause| pause.until_ms.saturating_add(1));
-        self.next_expiry_ms().into_iter().chain(waits).chain(pause).min()
+        self.next_expiry_ms().into_iter().chain(waits).chain(self.replica_due_ms()).chain(pause).min()
     }
 
     fn next_expiry_ms(&self) -> Option<i64> {
-        if !self.active_expiry || self.pause.is_some() {
+        if !self.active_expiry || !self.store.deletes_overdue() {
             return None;
         }
         // The deadline itself still belongs to the key.
@@ -334,60 +365,6 @@ impl Engine {
     /// Keys that expired since the last call, in order.
     pub fn take_expired(&mut self) -> Vec<Place> {
         std::mem::take(&mut self.expired)
-    }
-
-    /// A replica that lags takes over: its writes end where `lose` says, every connection is closed, scripts
-    /// and their cache are the replica's own. Answers how many writes were lost.
-    pub fn failover(&mut self, lose: Lose, at: Moment) -> usize {
-        let lost = self.store.lose(lose, at.elapsed_us);
-        self.begin_another_process(at);
-        lost
-    }
-
-    /// The process stops and starts again. `lose` says what its files had not kept; `None` if they kept
-    /// nothing at all. Answers how many writes were lost, of those that the journal still knew.
-    pub fn restart(&mut self, lose: Option<Lose>, at: Moment) -> usize {
-        let lost = match lose {
-            Some(lose) => self.store.lose(lose, at.elapsed_us),
-            None => {
-                let known = self.store.lose(Lose::LastWrites(usize::MAX), at.elapsed_us);
-                self.store.forget_everything();
-                known
-            }
-        };
-        self.begin_another_process(at);
-        self.stats = Stats::default();
-        lost
-    }
-
-    /// Deletes keys in every database that match a pattern, as eviction does. Answers how many.
-    pub fn evict(&mut self, pattern: &[u8], at: Moment) -> usize {
-        self.at = at;
-        self.store.begin_write(at.elapsed_us);
-        let mut count = 0;
-        for db in 0..self.store.databases() {
-            let matching = self.store.db(db).keys().filter(|key| crate::redis::glob::matches(pattern, key));
-            let matching: Vec<Bytes> = matching.cloned().collect();
-            for key in matching {
-                if self.store.remove(db, &key).is_some() {
-                    self.notify(notify::EVICTED, "evicted", db, &key);
-                    count += 1;
-                }
-            }
-        }
-        self.stats.evicted += u64::try_from(count).unwrap_or(u64::MAX);
-        self.settle();
-        count
-    }
-
-    /// Empties every database. Answers how many keys there were.
-    pub fn flush_all(&mut self, at: Moment) -> usize {
-        self.at = at;
-        self.store.begin_write(at.elapsed_us);
-        let count = (0..self.store.databases()).map(|db| self.store.flush(db)).sum();
-        self.invalidate_everything();
-        self.settle();
-        count
     }
 
     /// Whether writes are refused, as a replica refuses them.
@@ -420,16 +397,22 @@ impl Engine {
     /// The name and number of a client, for matching rules.
     #[must_use]
     pub fn client_name(&self, id: ClientId) -> Bytes {
-        self.clients.get(&id).map(|client| client.name.clone()).unwrap_or_default()
+        let engine = self.reader_of(id).unwrap_or(self);
+        engine.clients.get(&id).map(|client| client.name.clone()).unwrap_or_default()
     }
 
     /// Runs a command for a client that may have it run: no checks but those of the command itself.
     pub(crate) fn call(&mut self, id: ClientId, spec: &'static Spec, args: &[Bytes]) -> Reply {
         self.rewritten.clear();
+        let before = self.before_command();
         self.show_script(id, spec, args);
         self.note_declared_keys(id, spec, args);
         let outcome = (spec.run)(&mut Call { engine: self, client: id, spec, args });
-        self.settle();
+        if self.store.has_news() {
+            self.settle();
+        }
+        self.settle_copies();
+        self.log_command(before, id, args);
         self.show_call(id, spec, args);
         self.remember_reads(id, spec, args);
         self.stats.count_call(spec.name, outcome.is_err());
@@ -452,11 +435,14 @@ impl Engine {
     /// Runs the command of a client that waited once more; it was counted when it came.
     pub(crate) fn rerun(&mut self, id: ClientId, spec: &'static Spec, args: &[Bytes]) -> Reply {
         self.rewritten.clear();
-        self.store.begin_write(self.at.elapsed_us);
+        let before = self.before_command();
         let outcome = (spec.run)(&mut Call { engine: self, client: id, spec, args });
         self.settle();
+        self.log_command(before, id, args);
+        self.close_write();
         outcome.unwrap_or_else(|error| {
             self.stats.count_error(error.code());
+            self.stats.count_failed(spec.name);
             Reply::Error(error.to_string())
         })
     }
@@ -475,6 +461,7 @@ impl Engine {
                 }
             }
         }
+        self.waiters.settled();
         self.settle_copies();
     }
 
@@ -487,6 +474,7 @@ impl Engine {
         self.stats.expired += u64::try_from(expired.len()).unwrap_or(u64::MAX);
         for (db, key) in &expired {
             self.notify(notify::EXPIRED, "expired", *db, key);
+            self.log_own(*db, vec![Bytes::from_static(b"del"), key.clone()], false);
         }
         if self.expired.len() < REMEMBERED_EXPIRIES {
             self.expired.extend(expired);
@@ -517,25 +505,6 @@ impl Engine {
     pub(crate) fn password(&self) -> &str {
         &self.config.password
     }
-
-    fn begin_another_process(&mut self, at: Moment) {
-        self.at = at;
-        self.started = at;
-        self.clients.clear();
-        self.watched.clear();
-        self.waiters = Waiters::default();
-        self.pubsub = PubSub::default();
-        self.monitors.clear();
-        self.copies = Copies::default();
-        self.pause = None;
-        self.store.keep_expired(false);
-        self.postponed.clear();
-        self.deliveries.clear();
-        self.scripts.flush();
-        self.store.note_touched(false);
-        self.store.forget_history();
-        self.run_id = cmd::server::random_hex(&mut self.rng);
-    }
 }
 
 /// Expired keys remembered until the shell asks, so that an engine nobody asks does not grow.
@@ -551,9 +520,9 @@ impl std::fmt::Debug for Engine {
 }
 
 #[cfg(test)]
-mod journal_tests;
-#[cfg(test)]
 mod listen_tests;
+#[cfg(test)]
+mod stream_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

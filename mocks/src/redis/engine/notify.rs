@@ -106,7 +106,7 @@ impl Engine {
     /// Tells that something happened to a key.
     pub(crate) fn notify(&mut self, class: Class, event: &'static str, db: usize, key: &Bytes) {
         let wanted = self.config.events;
-        if wanted & class == 0 {
+        if wanted & class == 0 || !self.pubsub.has_listeners() {
             return;
         }
         if wanted & KEYSPACE != 0 {

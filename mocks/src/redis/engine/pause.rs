@@ -13,6 +13,7 @@ use super::client::ClientId;
 use super::table::Spec;
 use super::table::flags::WRITE;
 use crate::redis::resp::Reply;
+use crate::redis::store::Overdue;
 
 /// A pause under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,14 +35,15 @@ impl Engine {
             until_ms: before.until_ms.max(wanted.until_ms),
             everything: before.everything || wanted.everything,
         });
-        self.store.keep_expired(true);
+        self.store.treat_overdue(Overdue::Hidden);
         self.end_pause_if_over();
     }
 
     /// Ends the pause, if there is one, and wakes those whose commands were kept back.
     pub(crate) fn unpause(&mut self) {
-        self.pause = None;
-        self.store.keep_expired(false);
+        if self.pause.take().is_some() && self.link.is_none() {
+            self.store.treat_overdue(Overdue::Deleted);
+        }
         for id in std::mem::take(&mut self.postponed) {
             if let Some(client) = self.clients.get_mut(&id) {
                 client.is_postponed = false;

@@ -97,6 +97,11 @@ pub(crate) struct PubSub {
 }
 
 impl PubSub {
+    /// Whether anyone listens to a channel, by its name or by a pattern.
+    pub(crate) fn has_listeners(&self) -> bool {
+        !self.channels.is_empty() || !self.patterns.is_empty()
+    }
+
     /// The names of one kind that someone listens to.
     pub(crate) fn names(&self, topic: Topic) -> impl Iterator<Item = &Bytes> {
         self.of(topic).keys()
@@ -213,7 +218,7 @@ impl Engine {
 
     /// Sends a message to whoever subscribed; how many received it.
     pub(crate) fn publish(&mut self, channel: &Bytes, message: &Bytes) -> usize {
-        if self.pubsub.channels.is_empty() && self.pubsub.patterns.is_empty() {
+        if !self.pubsub.has_listeners() {
             return 0;
         }
         let mut out: Vec<(ClientId, Reply)> = Vec::new();

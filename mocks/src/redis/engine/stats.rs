@@ -1,5 +1,7 @@
 //! The counters of `INFO`.
 
+use std::hash::{Hash, Hasher};
+
 use indexmap::IndexMap;
 
 use crate::redis::store::FixedState;
@@ -24,8 +26,27 @@ pub struct Stats {
     pub hits: u64,
     /// Reads that did not.
     pub misses: u64,
-    per_command: IndexMap<&'static str, CommandStats, FixedState>,
+    per_command: IndexMap<Name, CommandStats, FixedState>,
     per_error: IndexMap<String, u64, FixedState>,
+}
+
+/// A command's name, told from others by its address: there is one row per command, and this is counted on
+/// every call.
+#[derive(Clone, Copy, Debug)]
+struct Name(&'static str);
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+}
+
+impl Eq for Name {}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_ptr().hash(state);
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,13 +62,18 @@ const ERROR_KINDS: usize = 128;
 impl Stats {
     pub(crate) fn count_call(&mut self, name: &'static str, failed: bool) {
         self.commands += 1;
-        let stats = self.per_command.entry(name).or_default();
+        let stats = self.per_command.entry(Name(name)).or_default();
         stats.calls += 1;
         stats.failed += u64::from(failed);
     }
 
+    /// A command that had been counted when it began to wait ended in an error.
+    pub(crate) fn count_failed(&mut self, name: &'static str) {
+        self.per_command.entry(Name(name)).or_default().failed += 1;
+    }
+
     pub(crate) fn count_rejected(&mut self, name: &'static str) {
-        self.per_command.entry(name).or_default().rejected += 1;
+        self.per_command.entry(Name(name)).or_default().rejected += 1;
     }
 
     pub(crate) fn count_error(&mut self, line: &str) {
@@ -62,7 +88,7 @@ impl Stats {
 
     /// The lines of `INFO commandstats`. Commands take no time here.
     pub(crate) fn command_lines(&self) -> String {
-        let line = |(name, stats): (&&str, &CommandStats)| {
+        let line = |(Name(name), stats): (&Name, &CommandStats)| {
             format!(
                 "cmdstat_{name}:calls={},usec=0,usec_per_call=0.00,rejected_calls={},failed_calls={}\r\n",
                 stats.calls, stats.rejected, stats.failed

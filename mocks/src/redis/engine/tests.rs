@@ -19,6 +19,7 @@ impl Bench {
             expiry,
             password: None,
             horizon: Horizon::default(),
+            replica_lag: Duration::ZERO,
             databases: 16,
             script_instructions: 1_000_000,
         };

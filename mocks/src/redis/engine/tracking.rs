@@ -124,6 +124,9 @@ impl Engine {
     /// Remembers the keys that a client read with a command.
     pub(super) fn remember_reads(&mut self, id: ClientId, spec: &Spec, args: &[Bytes]) {
         const RUNS_OTHERS: [&str; 3] = ["eval_ro", "evalsha_ro", "fcall_ro"];
+        if self.copies.clients == 0 {
+            return;
+        }
         let Some(tracking) = self.clients.get(&id).and_then(|client| client.tracking.as_deref()) else {
             return;
         };
@@ -144,7 +147,9 @@ impl Engine {
 
     /// Notes the keys that a script declares, before it runs.
     pub(super) fn note_declared_keys(&mut self, id: ClientId, spec: &Spec, args: &[Bytes]) {
-        if spec.group == "scripting" && self.clients.get(&id).is_some_and(|client| client.tracking.is_some())
+        if self.copies.clients > 0
+            && spec.group == "scripting"
+            && self.clients.get(&id).is_some_and(|client| client.tracking.is_some())
         {
             self.copies.declared = keys_of(spec, args);
         }
@@ -152,6 +157,9 @@ impl Engine {
 
     /// Forgets `CLIENT CACHING` once the command it was given for has run.
     pub(super) fn forget_caching(&mut self, id: ClientId, spec: &Spec) {
+        if self.copies.clients == 0 {
+            return;
+        }
         let Some(client) = self.clients.get_mut(&id) else { return };
         if client.transaction.is_none()
             && !spec.name.starts_with("client|")

@@ -7,7 +7,8 @@
 //!
 //! Deadlines are times of the wall clock, as in Redis, so a clock that jumps ends waits early or late.
 //!
-//! What is not here: waiting for replicas and for the end of a pause, which no key ends.
+//! What is not here: waiting for the end of a pause. Waiting for replicas, which no key ends, is in part: who
+//! waits, and until when; `replica.rs` says when they have got there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,14 +28,22 @@ use crate::redis::store::{Place, Value};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     List,
+    Stream,
+    /// A stream with a group: whoever waits for it must also hear that it is gone.
+    StreamGroup,
     Zset,
+    /// None: the client waits for replicas to be at this place in the stream of all writes.
+    Replicas(u64),
 }
 
 impl Kind {
-    fn is_of(self, value: &Value) -> bool {
+    fn is_of(self, value: Option<&Value>) -> bool {
         match self {
-            Self::List => matches!(value, Value::List(_)),
-            Self::Zset => matches!(value, Value::Zset(_)),
+            Self::List => matches!(value, Some(Value::List(_))),
+            Self::Stream => matches!(value, Some(Value::Stream(_))),
+            Self::StreamGroup => true,
+            Self::Zset => matches!(value, Some(Value::Zset(_))),
+            Self::Replicas(_) => false,
         }
     }
 }
@@ -46,6 +55,13 @@ pub(crate) struct Waiting {
     places: Vec<Place>,
     kind: Kind,
     deadline_ms: Option<i64>,
+}
+
+impl Waiting {
+    /// What ends it.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
 }
 
 impl std::fmt::Debug for Waiting {
@@ -61,6 +77,8 @@ pub(crate) struct Waiters {
     deadlines: BTreeSet<(i64, ClientId)>,
     /// Keys written since waiting clients were last served.
     ready: Vec<Place>,
+    /// What the command under way writes makes no key ready.
+    hushed: bool,
     /// The key a command that waited runs again for.
     serving: Option<Bytes>,
     /// That command still finds nothing.
@@ -86,9 +104,14 @@ impl Waiters {
 
     /// Notes that a key was written, if someone waits for it.
     pub(super) fn written(&mut self, place: &Place) {
-        if self.by_place.contains_key(place) {
+        if !self.hushed && self.by_place.contains_key(place) {
             self.ready.push(place.clone());
         }
+    }
+
+    /// The keys that a command wrote were all looked at.
+    pub(super) fn settled(&mut self) {
+        self.hushed = false;
     }
 }
 
@@ -96,6 +119,17 @@ impl Call<'_> {
     /// Whether the command may wait: not in a transaction or a script.
     pub(crate) fn can_wait(&self) -> bool {
         !self.engine.in_transaction && self.engine.script.is_none()
+    }
+
+    /// Says that a key is ready though nothing was written to it that would break a watch.
+    pub(crate) fn makes_ready(&mut self, key: &Bytes) {
+        let place = (self.db(), key.clone());
+        self.engine.waiters.written(&place);
+    }
+
+    /// Says that what this command writes takes away only, so nobody who waits need look.
+    pub(crate) fn makes_nothing_ready(&mut self) {
+        self.engine.waiters.hushed = true;
     }
 
     /// The key that became ready, if this command waited for it and runs again: the only one to look at.
@@ -152,7 +186,8 @@ impl Engine {
     /// Whether a client waits: nothing else of what it sent may run.
     #[must_use]
     pub fn is_waiting(&self, id: ClientId) -> bool {
-        self.clients.get(&id).is_some_and(|client| client.waiting.is_some() || client.is_postponed)
+        let engine = self.reader_of(id).unwrap_or(self);
+        engine.clients.get(&id).is_some_and(|client| client.waiting.is_some() || client.is_postponed)
     }
 
     /// How many clients wait, for a key or for the end of a pause.
@@ -214,7 +249,17 @@ impl Engine {
             if deadline >= now {
                 break;
             }
-            self.unblock(id, Reply::NullArray);
+            let reply = self.timeout_reply(id);
+            self.unblock(id, reply);
+        }
+    }
+
+    /// What a client is answered whose wait ends without what it waited for.
+    pub(crate) fn timeout_reply(&self, id: ClientId) -> Reply {
+        let waiting = self.clients.get(&id).and_then(|client| client.waiting.as_deref());
+        match waiting.map(|waiting| waiting.kind) {
+            Some(Kind::Replicas(end)) => Reply::Int(self.replicas_at(end)),
+            _ => Reply::NullArray,
         }
     }
 
@@ -235,7 +280,7 @@ impl Engine {
             return;
         };
         let entry = self.store.db(place.0).get(&place.1);
-        if !entry.is_some_and(|entry| waiting.kind.is_of(&entry.value)) {
+        if !waiting.kind.is_of(entry.map(|entry| &entry.value)) {
             return;
         }
         let (spec, args) = (waiting.spec, waiting.args.clone());

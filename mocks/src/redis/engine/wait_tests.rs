@@ -2,38 +2,41 @@
 
 use super::*;
 
-struct Bench {
-    engine: Engine,
-    at: Moment,
+/// A server whose clients run commands by hand.
+pub(super) struct Bench {
+    pub(super) engine: Engine,
+    pub(super) at: Moment,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let at = Moment { unix_us: 1_000_000_000, elapsed_us: 0 };
         let setup = Setup {
             seed: 7,
             expiry: Expiry::Exact,
             password: None,
-            horizon: Horizon::default(),
+            // A replica would take away what is to be replicated, which tests look at.
+            horizon: Horizon::NONE,
+            replica_lag: Duration::ZERO,
             databases: 16,
             script_instructions: 1_000_000,
         };
         Self { engine: Engine::new(setup, at), at }
     }
 
-    fn client(&mut self) -> ClientId {
+    pub(super) fn client(&mut self) -> ClientId {
         self.engine.connect("test:1".to_owned(), self.at)
     }
 
     /// Runs a command and answers what everyone got for it.
-    fn run(&mut self, id: ClientId, line: &str) -> Vec<(ClientId, Reply)> {
+    pub(super) fn run(&mut self, id: ClientId, line: &str) -> Vec<(ClientId, Reply)> {
         let args = line.split(' ').map(|word| Bytes::copy_from_slice(word.as_bytes())).collect();
         let reply = self.engine.exec(id, args, self.at).reply;
         let own = reply.filter(|reply| *reply != Reply::None).map(|reply| (id, reply));
         own.into_iter().chain(self.delivered()).collect()
     }
 
-    fn delivered(&mut self) -> Vec<(ClientId, Reply)> {
+    pub(super) fn delivered(&mut self) -> Vec<(ClientId, Reply)> {
         self.engine.take_deliveries().into_iter().map(|delivery| (delivery.to, delivery.reply)).collect()
     }
 }

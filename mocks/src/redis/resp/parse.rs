@@ -92,13 +92,15 @@ impl Parser {
     }
 
     fn read_count(&mut self, input: &mut BytesMut, limits: Limits) -> Result<bool, ProtocolError> {
-        let Some(line) = take_line(input, "too big mbulk count string")? else { return Ok(false) };
-        let count = strict_i64(&line[1..]).filter(|count| *count <= ARGUMENTS);
+        let Some(count) = take_number(input, "too big mbulk count string")? else { return Ok(false) };
+        let count = count.filter(|count| *count <= ARGUMENTS);
         let count = count.ok_or_else(|| error("invalid multibulk length"))?;
         if count > UNAUTHENTICATED.0 && !limits.authenticated {
             return Err(error("unauthenticated multibulk length"));
         }
         self.missing = count.max(0);
+        // Most commands are short; a count a client only announces earns no room.
+        self.args.reserve(usize::try_from(self.missing.min(16)).unwrap_or(0));
         Ok(true)
     }
 
@@ -132,11 +134,13 @@ impl Parser {
 }
 
 fn read_bulk_length(input: &mut BytesMut, limits: Limits) -> Result<Option<usize>, ProtocolError> {
-    if !input.is_empty() && input[0] != b'$' && find_line(input).is_some() {
-        return Err(error(&format!("expected '$', got '{}'", char::from(input[0]))));
+    if let Some(&mark) = input.first().filter(|mark| **mark != b'$')
+        && find_line(input).is_some()
+    {
+        return Err(error(&format!("expected '$', got '{}'", char::from(mark))));
     }
-    let Some(line) = take_line(input, "too big bulk count string")? else { return Ok(None) };
-    let length = strict_i64(&line[1..]).filter(|length| *length >= 0);
+    let Some(length) = take_number(input, "too big bulk count string")? else { return Ok(None) };
+    let length = length.filter(|length| *length >= 0);
     let length = length.ok_or_else(|| error("invalid bulk length"))?;
     let fits = usize::try_from(length).ok().filter(|length| *length <= limits.bulk_bytes);
     let fits = fits.ok_or_else(|| error("invalid bulk length"))?;
@@ -152,13 +156,14 @@ fn find_line(input: &[u8]) -> Option<usize> {
     (input.len() > end + 1).then_some(end)
 }
 
-fn take_line(input: &mut BytesMut, too_long: &str) -> Result<Option<Bytes>, ProtocolError> {
+/// Takes a line off the front of the input, and what number follows its first byte; `None` inside if none does.
+fn take_number(input: &mut BytesMut, too_long: &str) -> Result<Option<Option<i64>>, ProtocolError> {
     let Some(end) = find_line(input) else {
         return if input.len() > LINE_BYTES { Err(error(too_long)) } else { Ok(None) };
     };
-    let line = Bytes::copy_from_slice(&input[..end]);
+    let number = strict_i64(input.get(1..end).unwrap_or_default());
     input.advance(end + 2);
-    Ok(Some(line))
+    Ok(Some(number))
 }
 
 fn read_inline(input: &mut BytesMut) -> Result<Option<Vec<Bytes>>, ProtocolError> {

@@ -43,11 +43,11 @@ fn a_client_that_has_not_authenticated_may_send_little() {
 }
 
 #[test]
-fn an_announced_length_reserves_no_memory() {
+fn an_announced_length_reserves_next_to_no_memory() {
     let mut parser = Parser::new();
     let mut input = BytesMut::from(&b"*2147483647\r\n$536870912\r\n"[..]);
     assert_eq!(parser.next(&mut input, LIMITS), Ok(None));
-    assert_eq!((parser.args.capacity(), parser.held_bytes()), (0, 0));
+    assert!(parser.args.capacity() <= 16 && parser.held_bytes() == 0);
 }
 
 #[test]

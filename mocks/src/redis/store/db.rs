@@ -11,7 +11,7 @@ use std::hash::{BuildHasherDefault, Hash as _, Hasher};
 use bytes::Bytes;
 use indexmap::IndexMap;
 
-use super::Entry;
+use super::{Blob, Entry};
 
 /// Hashes the same in every run.
 pub type FixedState = BuildHasherDefault<FixedHasher>;
@@ -47,16 +47,16 @@ impl Hasher for FixedHasher {
 }
 
 /// One database.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Db {
-    keys: IndexMap<Bytes, Entry, FixedState>,
-    deadlines: BTreeSet<(i64, Bytes)>,
-    by_cursor: Option<BTreeSet<(u64, Bytes)>>,
+    keys: IndexMap<Blob, Entry, FixedState>,
+    deadlines: BTreeSet<(i64, Blob)>,
+    by_cursor: Option<BTreeSet<(u64, Blob)>>,
 }
 
 /// Cursors are 48 bits, so that clients that read them as a double or a signed integer are right too. Zero is
 /// kept for the end of a scan.
-pub(crate) fn cursor_of(key: &Bytes) -> u64 {
+pub(crate) fn cursor_of(key: &[u8]) -> u64 {
     let mut hasher = FixedHasher::default();
     key.hash(&mut hasher);
     (hasher.finish() >> 16).max(1)
@@ -91,23 +91,23 @@ impl Db {
 
     /// A key, expired or not.
     #[must_use]
-    pub fn get(&self, key: &Bytes) -> Option<&Entry> {
+    pub fn get(&self, key: &[u8]) -> Option<&Entry> {
         self.keys.get(key)
     }
 
     /// All keys, in an order that is the same in every run.
-    pub fn keys(&self) -> impl Iterator<Item = &Bytes> {
+    pub fn keys(&self) -> impl Iterator<Item = &Blob> {
         self.keys.keys()
     }
 
     /// All keys and what they hold.
-    pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &Entry)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&Blob, &Entry)> {
         self.keys.iter()
     }
 
     /// The key at a position, for random draws.
     #[must_use]
-    pub fn key_at(&self, index: usize) -> Option<&Bytes> {
+    pub fn key_at(&self, index: usize) -> Option<&Blob> {
         self.keys.get_index(index).map(|(key, _)| key)
     }
 
@@ -119,55 +119,73 @@ impl Db {
             .get_or_insert_with(|| keys.keys().map(|key| (cursor_of(key), key.clone())).collect());
         let mut found: Vec<Bytes> = Vec::new();
         let mut last = 0;
-        for (at, key) in index.range((cursor, Bytes::new())..) {
+        for (at, key) in index.range((cursor, Blob::default())..) {
             // Keys that share a cursor are visited together.
             if found.len() >= count && *at != last {
                 return (*at, found);
             }
             last = *at;
-            found.push(key.clone());
+            found.push(key.to_bytes());
         }
         (0, found)
     }
 
-    pub(super) fn get_mut(&mut self, key: &Bytes) -> Option<&mut Entry> {
+    /// The entry at a position.
+    #[must_use]
+    pub fn at(&self, index: usize) -> Option<&Entry> {
+        self.keys.get_index(index).map(|(_, entry)| entry)
+    }
+
+    pub(super) fn find_mut(&mut self, key: &[u8]) -> Option<(usize, &mut Entry)> {
+        self.keys.get_full_mut(key).map(|(index, _, entry)| (index, entry))
+    }
+
+    pub(super) fn get_mut(&mut self, key: &[u8]) -> Option<&mut Entry> {
         self.keys.get_mut(key)
     }
 
-    pub(super) fn insert(&mut self, key: Bytes, entry: Entry) -> Option<Entry> {
+    pub(super) fn insert(&mut self, key: &[u8], entry: Entry) -> Option<Entry> {
         let deadline = entry.deadline_ms;
-        if let Some(deadline) = deadline {
-            self.deadlines.insert((deadline, key.clone()));
-        }
-        if let Some(index) = &mut self.by_cursor {
-            index.insert((cursor_of(&key), key.clone()));
-        }
-        let before = self.keys.insert(key.clone(), entry);
-        let gone = before.as_ref().and_then(|entry| entry.deadline_ms).filter(|gone| Some(*gone) != deadline);
-        if let Some(gone) = gone {
-            self.deadlines.remove(&(gone, key));
-        }
+        let before = if let Some(place) = self.keys.get_mut(key) {
+            Some(std::mem::replace(place, entry))
+        } else {
+            let key = Blob::copied(key);
+            if let Some(index) = &mut self.by_cursor {
+                index.insert((cursor_of(&key), key.clone()));
+            }
+            self.keys.insert(key, entry);
+            None
+        };
+        let gone = before.as_ref().and_then(|entry| entry.deadline_ms);
+        self.move_deadline(key, gone, deadline);
         before
     }
 
-    pub(super) fn remove(&mut self, key: &Bytes) -> Option<Entry> {
+    pub(super) fn remove(&mut self, key: &[u8]) -> Option<Entry> {
         let entry = self.keys.swap_remove(key)?;
-        if let Some(deadline) = entry.deadline_ms {
-            self.deadlines.remove(&(deadline, key.clone()));
-        }
+        self.move_deadline(key, entry.deadline_ms, None);
         if let Some(index) = &mut self.by_cursor {
-            index.remove(&(cursor_of(key), key.clone()));
+            index.remove(&(cursor_of(key), Blob::copied(key)));
         }
         Some(entry)
     }
 
-    pub(super) fn set_deadline(&mut self, key: &Bytes, deadline_ms: Option<i64>) {
+    pub(super) fn set_deadline(&mut self, key: &[u8], deadline_ms: Option<i64>) {
         let Some(entry) = self.keys.get_mut(key) else { return };
-        if let Some(before) = std::mem::replace(&mut entry.deadline_ms, deadline_ms) {
-            self.deadlines.remove(&(before, key.clone()));
+        let before = std::mem::replace(&mut entry.deadline_ms, deadline_ms);
+        self.move_deadline(key, before, deadline_ms);
+    }
+
+    fn move_deadline(&mut self, key: &[u8], from: Option<i64>, to: Option<i64>) {
+        if from == to {
+            return;
         }
-        if let Some(deadline) = deadline_ms {
-            self.deadlines.insert((deadline, key.clone()));
+        let key = Blob::copied(key);
+        if let Some(from) = from {
+            self.deadlines.remove(&(from, key.clone()));
+        }
+        if let Some(to) = to {
+            self.deadlines.insert((to, key));
         }
     }
 
@@ -176,6 +194,6 @@ impl Db {
     }
 
     pub(super) fn first_due(&self, now_ms: i64) -> Option<Bytes> {
-        self.deadlines.first().filter(|(deadline, _)| now_ms > *deadline).map(|(_, key)| key.clone())
+        self.deadlines.first().filter(|(deadline, _)| now_ms > *deadline).map(|(_, key)| key.to_bytes())
     }
 }

@@ -1,65 +1,76 @@
-//! The data: numbered databases of keys, their deadlines, and a journal of what every write replaced.
+//! The data: numbered databases of keys and their deadlines.
 //!
 //! Invariants:
 //! - Every change goes through [`Store::edit`], [`Store::put`], [`Store::remove`], [`Store::set_deadline`] or
-//!   one of the whole-database operations, so that the journal, the counter of changes and the list of touched
-//!   keys (for `WATCH`) cannot miss one.
+//!   one of the whole-database operations, so that the counter of changes, by which a replica is told, and the
+//!   list of touched keys (for `WATCH`) cannot miss one.
 //! - A key has an entry in the index of deadlines exactly if it has a deadline.
 //! - A key is expired if the time is strictly *after* its deadline (`keyIsExpired` of Redis 7.0).
 //!
 //! The store reads no clock; whoever calls says what time it is.
 
+mod blob;
 mod db;
-mod journal;
 mod list;
 mod rank_tree;
 mod set;
+mod stream;
 mod value;
 mod zset;
 
 use bytes::Bytes;
 
+pub use blob::Blob;
 pub use db::Db;
-pub use journal::{Horizon, Lose};
 pub use list::{End, List};
 pub use rank_tree::Scored;
 pub use set::Set;
+pub use stream::{
+    Consumer, Counters, Group, NodeLimits, Pending, Stream, StreamEntry, StreamId, Trim, TrimTo,
+};
 pub use value::{Entry, Hash, Str, Value};
 pub use zset::Zset;
 
 pub(crate) use db::{FixedState, cursor_of};
-use journal::{Journal, Undo};
 
 /// Where a key lies: the number of its database, and its name.
 pub type Place = (usize, Bytes);
+
+/// What becomes of a key that is looked up after its deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overdue {
+    /// It is deleted.
+    Deleted,
+    /// It is not there for whoever looks, but stays: a replica waits for its primary to delete it.
+    Hidden,
+    /// It is as good as any: what a replica's primary tells it about, the primary had not deleted.
+    Kept,
+}
 
 /// All databases of a server.
 #[derive(Debug)]
 pub struct Store {
     dbs: Vec<Db>,
-    journal: Journal,
+    overdue: Overdue,
     /// Keys written or removed since the engine last asked; noted only while somebody watches keys.
     touched: Vec<Place>,
     notes_touched: bool,
     /// Keys that expired since the engine last asked.
     expired: Vec<Place>,
-    /// Expired keys are not seen, but stay.
-    keeps_expired: bool,
     dirty: u64,
 }
 
 impl Store {
     /// Empty databases.
     #[must_use]
-    pub fn new(databases: usize, horizon: Horizon) -> Self {
+    pub fn new(databases: usize) -> Self {
         let dbs = std::iter::repeat_with(Db::default).take(databases).collect();
         Self {
             dbs,
-            journal: Journal::new(horizon),
+            overdue: Overdue::Deleted,
             touched: Vec::new(),
             notes_touched: false,
             expired: Vec::new(),
-            keeps_expired: false,
             dirty: 0,
         }
     }
@@ -76,17 +87,31 @@ impl Store {
         &self.dbs[db]
     }
 
-    /// Looks a key up and deletes it if it is expired.
-    pub fn get(&mut self, db: usize, key: &Bytes, now_ms: i64) -> Option<&Entry> {
-        if self.expire_if_due(db, key, now_ms) {
-            return None;
-        }
-        self.dbs[db].get(key)
+    /// Says what becomes of keys that are looked up after their deadlines; at first they are deleted.
+    pub fn treat_overdue(&mut self, overdue: Overdue) {
+        self.overdue = overdue;
     }
 
-    /// Says whether keys that expire stay where they are, unseen: while the server is paused.
-    pub fn keep_expired(&mut self, on: bool) {
-        self.keeps_expired = on;
+    /// Whether keys are deleted after their deadlines.
+    #[must_use]
+    pub fn deletes_overdue(&self) -> bool {
+        self.overdue == Overdue::Deleted
+    }
+
+    /// Looks a key up. If it is expired, [`Store::treat_overdue`] says what is done.
+    pub fn get(&mut self, db: usize, key: &Bytes, now_ms: i64) -> Option<&Entry> {
+        let (index, entry) = self.dbs[db].find_mut(key)?;
+        if entry.is_expired(now_ms) && self.expire_if_due(db, key, now_ms) {
+            return None;
+        }
+        self.dbs[db].at(index)
+    }
+
+    /// Looks a key up and deletes it if it is expired; where it lies in its database.
+    pub fn locate(&mut self, db: usize, key: &Bytes, now_ms: i64) -> Option<usize> {
+        let (index, entry) = self.dbs[db].find_mut(key)?;
+        let is_seen = !entry.is_expired(now_ms) || !self.expire_if_due(db, key, now_ms);
+        is_seen.then_some(index)
     }
 
     /// The next keys of a scan, and the cursor to go on with; 0 when it is over.
@@ -94,39 +119,56 @@ impl Store {
         self.dbs[db].scan(cursor, count)
     }
 
-    /// Notes that a key was used, for `OBJECT IDLETIME`.
-    pub fn mark_used(&mut self, db: usize, key: &Bytes, now_ms: i64) {
-        if let Some(entry) = self.dbs[db].get_mut(key) {
+    /// Looks a key up, deletes it if it is expired, and otherwise notes that it was used; where it lies in
+    /// the database until the next change.
+    pub fn find(&mut self, db: usize, key: &Bytes, now_ms: i64) -> Option<usize> {
+        let (index, entry) = self.dbs[db].find_mut(key)?;
+        if !entry.is_expired(now_ms) {
             entry.used_ms = now_ms;
+            return Some(index);
         }
+        (!self.expire_if_due(db, key, now_ms)).then_some(index)
     }
 
     /// A value to be changed in place. The deadline stays.
     pub fn edit(&mut self, db: usize, key: &Bytes) -> Option<&mut Value> {
-        let before = self.dbs[db].get(key)?.clone();
-        self.note(db, key, Some(before));
+        self.dbs[db].get(key)?;
+        self.note(db, key);
         self.dbs[db].get_mut(key).map(|entry| &mut entry.value)
+    }
+
+    /// A value to be changed in place by a command that says itself what came of it, with
+    /// [`Store::count_changes`] and [`Store::touch`]: not every change counts or breaks a watch.
+    pub fn edit_unnoted(&mut self, db: usize, key: &Bytes) -> Option<&mut Value> {
+        self.dbs[db].get_mut(key).map(|entry| &mut entry.value)
+    }
+
+    /// Counts changes that were made through [`Store::edit_unnoted`].
+    pub fn count_changes(&mut self, count: usize) {
+        self.dirty += count as u64;
     }
 
     /// Sets a key, replacing value and deadline.
     pub fn put(&mut self, db: usize, key: &Bytes, value: Value, deadline_ms: Option<i64>, now_ms: i64) {
         let entry = Entry { value, deadline_ms, used_ms: now_ms };
-        let before = self.dbs[db].insert(key.clone(), entry);
-        self.note(db, key, before);
+        self.dbs[db].insert(key, entry);
+        self.note(db, key);
     }
 
     /// Removes a key.
     pub fn remove(&mut self, db: usize, key: &Bytes) -> Option<Entry> {
         let before = self.dbs[db].remove(key)?;
-        self.note(db, key, Some(before.clone()));
+        self.note(db, key);
         Some(before)
     }
 
     /// Sets or clears a key's deadline; false if there is no such key.
     pub fn set_deadline(&mut self, db: usize, key: &Bytes, deadline_ms: Option<i64>) -> bool {
-        let Some(before) = self.dbs[db].get(key).cloned() else { return false };
+        if self.dbs[db].get(key).is_none() {
+            return false;
+        }
         self.dbs[db].set_deadline(key, deadline_ms);
-        self.note(db, key, Some(before));
+        self.note(db, key);
         true
     }
 
@@ -135,12 +177,9 @@ impl Store {
         let before = std::mem::take(&mut self.dbs[db]);
         let count = before.len();
         if self.notes_touched {
-            self.touched.extend(before.keys().map(|key| (db, key.clone())));
+            self.touched.extend(before.keys().map(|key| (db, key.to_bytes())));
         }
         self.dirty += u64::try_from(count).unwrap_or(u64::MAX);
-        if count > 0 {
-            self.journal.push(Undo::Database { db, before: Box::new(before) });
-        }
         count
     }
 
@@ -149,16 +188,18 @@ impl Store {
         self.dbs.swap(left, right);
         for db in [left, right].into_iter().filter(|_| self.notes_touched) {
             let keys = self.dbs[left].keys().chain(self.dbs[right].keys());
-            self.touched.extend(keys.map(|key| (db, key.clone())));
+            self.touched.extend(keys.map(|key| (db, key.to_bytes())));
         }
         self.dirty += 1;
-        self.journal.push(Undo::Swap { left, right });
     }
 
-    /// Deletes a key if the time is after its deadline; whether it is.
+    /// Deletes a key if the time is after its deadline; whether it is gone, or hidden.
     pub fn expire_if_due(&mut self, db: usize, key: &Bytes, now_ms: i64) -> bool {
         let due = self.dbs[db].get(key).is_some_and(|entry| entry.is_expired(now_ms));
-        if due && !self.keeps_expired {
+        if due && self.overdue == Overdue::Kept {
+            return false;
+        }
+        if due && self.overdue == Overdue::Deleted {
             self.dbs[db].remove(key);
             self.touch(db, key);
             self.expired.push((db, key.clone()));
@@ -168,7 +209,7 @@ impl Store {
 
     /// Deletes every key whose deadline has passed.
     pub fn expire_all_due(&mut self, now_ms: i64) {
-        if self.keeps_expired {
+        if !self.deletes_overdue() {
             return;
         }
         for db in 0..self.dbs.len() {
@@ -190,38 +231,19 @@ impl Store {
         self.dirty
     }
 
-    /// Opens a group of writes that a failover loses as one: a command, a transaction or a script.
-    pub fn begin_write(&mut self, elapsed_us: i64) {
-        self.journal.begin(elapsed_us);
-    }
-
-    /// Undoes the youngest writes and answers how many there were. Forgets what cannot be undone any more.
-    pub fn lose(&mut self, lose: Lose, elapsed_us: i64) -> usize {
-        let (writes, undone) = self.journal.take(lose, elapsed_us);
-        for undo in undone {
-            match undo {
-                Undo::Key { db, key, before: Some(before) } => {
-                    self.dbs[db].insert(key, *before);
-                }
-                Undo::Key { db, key, before: None } => {
-                    self.dbs[db].remove(&key);
-                }
-                Undo::Database { db, before } => self.dbs[db] = *before,
-                Undo::Swap { left, right } => self.dbs.swap(left, right),
-            }
-        }
-        writes
-    }
-
-    /// Empties everything, journal included, as a restart without persistence does.
+    /// Empties every database, uncounted and untold: the process that held them is gone.
     pub fn forget_everything(&mut self) {
         self.dbs.fill_with(Db::default);
-        self.journal.clear();
     }
 
-    /// Makes the state as it is the one that cannot be undone: a promoted replica has no earlier one.
-    pub fn forget_history(&mut self) {
-        self.journal.clear();
+    /// Exchanges all data with another store of as many databases; nothing else.
+    pub fn swap_data(&mut self, other: &mut Self) {
+        std::mem::swap(&mut self.dbs, &mut other.dbs);
+    }
+
+    /// Takes over the data of another store; collections are shared until either changes them.
+    pub fn copy_data(&mut self, other: &Self) {
+        self.dbs.clone_from(&other.dbs);
     }
 
     /// Takes the list of keys that changed since the last call.
@@ -243,105 +265,58 @@ impl Store {
         !self.expired.is_empty()
     }
 
+    /// Whether keys changed or expired that nobody asked about yet.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        !self.touched.is_empty() || !self.expired.is_empty()
+    }
+
     /// Takes the list of keys that expired since the last call.
     pub fn take_expired(&mut self) -> Vec<Place> {
         std::mem::take(&mut self.expired)
     }
 
-    fn touch(&mut self, db: usize, key: &Bytes) {
+    /// Breaks the watches of a key, and lets those who wait for it look.
+    pub fn touch(&mut self, db: usize, key: &Bytes) {
         if self.notes_touched {
             self.touched.push((db, key.clone()));
         }
     }
 
-    fn note(&mut self, db: usize, key: &Bytes, before: Option<Entry>) {
+    fn note(&mut self, db: usize, key: &Bytes) {
         self.dirty += 1;
         self.touch(db, key);
-        self.journal.push(Undo::Key { db, key: key.clone(), before: before.map(Box::new) });
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use proptest::prelude::*;
-
     use super::*;
 
     fn text(value: u8) -> Value {
         Value::Str(Str::encoded(Bytes::from(vec![value])))
     }
 
-    fn image(store: &Store) -> Vec<Vec<(Bytes, Entry)>> {
-        let mut all: Vec<Vec<_>> =
-            store.dbs.iter().map(|db| db.iter().map(|(k, e)| (k.clone(), e.clone())).collect()).collect();
-        all.iter_mut().for_each(|db| db.sort_by(|left, right| left.0.cmp(&right.0)));
-        all
-    }
-
-    fn apply(store: &mut Store, step: (u8, u8, u8)) {
-        let (what, key, value) = step;
-        let key = Bytes::from(vec![key]);
-        match what {
-            0 => store.put(0, &key, text(value), Some(i64::from(value) + 1000), 0),
-            1 => store.put(1, &key, text(value), None, 0),
-            2 => drop(store.remove(0, &key)),
-            3 => drop(store.set_deadline(0, &key, None)),
-            4 => drop(store.flush(0)),
-            5 => store.swap(0, 1),
-            _ => {
-                if let Some(found) = store.edit(0, &key) {
-                    *found = text(value);
-                }
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn losing_the_last_writes_brings_back_exactly_the_state_before_them(
-            steps in prop::collection::vec((0_u8..7, 0_u8..4, any::<u8>()), 1..60),
-            lost in 0_usize..60,
-        ) {
-            let mut store = Store::new(2, Horizon::default());
-            let mut images = vec![image(&store)];
-            for (at, step) in steps.into_iter().enumerate() {
-                let dirty = store.dirty();
-                store.begin_write(i64::try_from(at).unwrap_or(0));
-                apply(&mut store, step);
-                if store.dirty() > dirty {
-                    images.push(image(&store));
-                }
-            }
-            let lost = lost.min(images.len() - 1);
-            prop_assert_eq!(store.lose(Lose::LastWrites(lost), 100), lost);
-            prop_assert_eq!(&image(&store), &images[images.len() - 1 - lost]);
-            let indexed: usize = store.dbs.iter().map(Db::deadlines).sum();
-            let carried = store.dbs.iter().flat_map(Db::iter).filter(|(_, e)| e.deadline_ms.is_some()).count();
-            prop_assert_eq!(indexed, carried);
-        }
-    }
-
-    #[test]
-    fn writes_younger_than_the_lag_are_lost_and_the_older_stay() {
-        let mut store = Store::new(1, Horizon::default());
-        let key = Bytes::from_static(b"k");
-        for at in 0..5_i64 {
-            store.begin_write(at * 1000);
-            store.put(0, &key, text(u8::try_from(at).unwrap_or(0)), None, 0);
-        }
-        assert_eq!(store.lose(Lose::Last(Duration::from_millis(2)), 4000), 2);
-        assert_eq!(store.db(0).get(&key).map(|entry| entry.value.clone()), Some(text(2)));
-    }
-
     #[test]
     fn a_key_lives_through_its_deadline_and_dies_after_it() {
-        let mut store = Store::new(1, Horizon::default());
+        let mut store = Store::new(1);
         let key = Bytes::from_static(b"k");
         store.put(0, &key, text(1), Some(1000), 0);
         assert!(store.get(0, &key, 1000).is_some());
         assert!(store.get(0, &key, 1001).is_none());
         assert_eq!(store.next_deadline_ms(), None);
+    }
+
+    #[test]
+    fn an_overdue_key_can_be_hidden_or_kept_and_is_there_all_the_same() {
+        let mut store = Store::new(1);
+        let key = Bytes::from_static(b"k");
+        store.put(0, &key, text(1), Some(1000), 0);
+        store.treat_overdue(Overdue::Hidden);
+        store.expire_all_due(2000);
+        assert!(store.get(0, &key, 2000).is_none());
+        store.treat_overdue(Overdue::Kept);
+        assert!(store.get(0, &key, 2000).is_some());
+        assert_eq!((store.db(0).len(), store.take_expired()), (1, vec![]));
     }
 }

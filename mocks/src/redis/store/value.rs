@@ -1,7 +1,7 @@
 //! What a key holds, and how Redis would have encoded it (`OBJECT ENCODING`).
 //!
-//! Collections are shared until they are written, so that the journal's image of a value costs nothing to
-//! take; the next write to that key then copies the collection once.
+//! Collections are shared until they are written: by whoever reads one while keys change, and by a replica that
+//! was just copied. The next write to such a key copies the collection, once.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use indexmap::IndexMap;
 
 use super::db::FixedState;
-use super::{List, Set, Zset};
+use super::{Blob, List, Set, Stream, Zset};
 use crate::redis::engine::number::strict_i64;
 
 /// A key's value and lifetime.
@@ -42,6 +42,8 @@ pub enum Value {
     List(Arc<List>),
     /// A set.
     Set(Arc<Set>),
+    /// A stream.
+    Stream(Arc<Stream>),
     /// A sorted set.
     Zset(Arc<Zset>),
 }
@@ -55,6 +57,7 @@ impl Value {
             Self::Hash(_) => "hash",
             Self::List(_) => "list",
             Self::Set(_) => "set",
+            Self::Stream(_) => "stream",
             Self::Zset(_) => "zset",
         }
     }
@@ -69,6 +72,7 @@ impl Value {
             Self::List(_) => "quicklist",
             Self::Set(set) if set.is_table() => "hashtable",
             Self::Set(_) => "intset",
+            Self::Stream(_) => "stream",
             Self::Zset(zset) if zset.is_table() => "skiplist",
             Self::Zset(_) => "listpack",
         }
@@ -88,6 +92,7 @@ impl Value {
             Self::Hash(hash) => hash.bytes,
             Self::List(list) => list.weight(),
             Self::Set(set) => set.weight(),
+            Self::Stream(stream) => stream.weight(),
             Self::Zset(zset) => zset.weight(),
         }
     }
@@ -96,7 +101,7 @@ impl Value {
 /// A string and its encoding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Str {
-    data: Bytes,
+    data: Blob,
     encoding: Encoding,
 }
 
@@ -115,7 +120,7 @@ impl Str {
     #[must_use]
     pub fn encoded(data: Bytes) -> Self {
         if data.len() <= 20 && strict_i64(&data).is_some() {
-            return Self { data, encoding: Encoding::Int };
+            return Self { data: Blob::from(data), encoding: Encoding::Int };
         }
         Self::plain(data)
     }
@@ -124,25 +129,31 @@ impl Str {
     #[must_use]
     pub fn plain(data: Bytes) -> Self {
         let encoding = if data.len() <= EMBEDDED_BYTES { Encoding::Embedded } else { Encoding::Raw };
-        Self { data, encoding }
+        Self { data: Blob::from(data), encoding }
     }
 
     /// A string that was changed in place.
     #[must_use]
     pub fn raw(data: Bytes) -> Self {
-        Self { data, encoding: Encoding::Raw }
+        Self { data: Blob::from(data), encoding: Encoding::Raw }
     }
 
     /// The bytes.
     #[must_use]
-    pub fn data(&self) -> &Bytes {
+    pub fn data(&self) -> &[u8] {
         &self.data
+    }
+
+    /// The bytes, to be sent or kept.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        self.data.to_bytes()
     }
 
     /// Changes the bytes in place, copying them only if someone else holds them.
     pub fn modify(&mut self, change: impl FnOnce(&mut BytesMut)) {
-        let mut data =
-            std::mem::take(&mut self.data).try_into_mut().unwrap_or_else(|data| BytesMut::from(&data[..]));
+        let data = std::mem::take(&mut self.data).into_bytes();
+        let mut data = data.try_into_mut().unwrap_or_else(|data| BytesMut::from(&data[..]));
         change(&mut data);
         *self = Self::raw(data.freeze());
     }

@@ -106,6 +106,14 @@ fn describe_keys(spec: &KeySpec) -> Reply {
                 (word("limit"), Reply::Int(0)),
             ],
         ),
+        Find::AfterWord(_) => step(
+            "range",
+            vec![
+                (word("lastkey"), Reply::Int(-1)),
+                (word("keystep"), Reply::Int(1)),
+                (word("limit"), Reply::Int(2)),
+            ],
+        ),
         Find::Counted => step(
             "keynum",
             vec![
@@ -121,7 +129,14 @@ fn describe_keys(spec: &KeySpec) -> Reply {
         fields.push((word("notes"), word(note)));
     }
     fields.push((word("flags"), Reply::Set(flags)));
-    fields.push((word("begin_search"), step("index", vec![(word("index"), Reply::count(spec.first))])));
+    let search = match spec.find {
+        Find::AfterWord(keyword) => step(
+            "keyword",
+            vec![(word("keyword"), word(keyword)), (word("startfrom"), Reply::count(spec.first))],
+        ),
+        _ => step("index", vec![(word("index"), Reply::count(spec.first))]),
+    };
+    fields.push((word("begin_search"), search));
     fields.push((word("find_keys"), find));
     Reply::Map(fields)
 }

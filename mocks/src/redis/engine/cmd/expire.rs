@@ -111,6 +111,7 @@ fn set_deadline(call: &mut Call<'_>, unit: Unit, base_ms: i64) -> Outcome {
     } else {
         let db = call.db();
         call.engine.store.set_deadline(db, key, Some(deadline));
+        call.makes_nothing_ready();
         call.answers_first();
         call.notify(GENERIC, "expire", key);
     }
@@ -123,6 +124,7 @@ pub(crate) fn persist(call: &mut Call<'_>) -> Outcome {
     if has_deadline {
         let db = call.db();
         call.engine.store.set_deadline(db, key, None);
+        call.makes_nothing_ready();
         call.notify(GENERIC, "persist", key);
     }
     Ok(Reply::flag(has_deadline))

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::replication;
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::pubsub::Topic;
 use crate::redis::engine::{Engine, VERSION};
@@ -20,7 +21,7 @@ const SECTIONS: [(&str, Fields); 12] = [
     ("Memory", memory),
     ("Persistence", persistence),
     ("Stats", stats),
-    ("Replication", replication),
+    ("Replication", replication::fields),
     ("CPU", cpu),
     ("Modules", |_| String::new()),
     ("Errorstats", |engine| engine.stats.error_lines()),
@@ -43,11 +44,11 @@ pub(crate) fn info(call: &mut Call<'_>) -> Outcome {
     Ok(Reply::Verbatim(Bytes::from_static(b"txt"), Bytes::from(text)))
 }
 
-fn lines<const N: usize>(fields: [(&str, String); N]) -> String {
+pub(super) fn lines<const N: usize>(fields: [(&str, String); N]) -> String {
     fields.into_iter().map(|(name, value)| format!("{name}:{value}\r\n")).collect()
 }
 
-fn number(value: impl std::fmt::Display) -> String {
+pub(super) fn number(value: impl std::fmt::Display) -> String {
     value.to_string()
 }
 
@@ -148,24 +149,6 @@ fn stats(engine: &Engine) -> String {
         ("tracking_total_prefixes", number(tracked.2)),
         ("unexpected_error_replies", number(0)),
         ("total_error_replies", number(stats.errors)),
-    ])
-}
-
-fn replication(engine: &Engine) -> String {
-    // A server that refuses writes plays a replica whose primary is out of reach.
-    let role = if engine.read_only { "slave" } else { "master" };
-    lines([
-        ("role", role.to_owned()),
-        ("connected_slaves", number(0)),
-        ("master_failover_state", "no-failover".to_owned()),
-        ("master_replid", engine.run_id.clone()),
-        ("master_replid2", "0".repeat(40)),
-        ("master_repl_offset", number(0)),
-        ("second_repl_offset", number(-1)),
-        ("repl_backlog_active", number(0)),
-        ("repl_backlog_size", engine.config.get("repl-backlog-size").unwrap_or_default().to_owned()),
-        ("repl_backlog_first_byte_offset", number(0)),
-        ("repl_backlog_histlen", number(0)),
     ])
 }
 

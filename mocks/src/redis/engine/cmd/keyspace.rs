@@ -8,6 +8,7 @@ use crate::redis::engine::error::CmdError;
 use crate::redis::engine::notify::{GENERIC, NEW_KEY};
 use crate::redis::glob;
 use crate::redis::resp::Reply;
+use crate::redis::store::Blob;
 
 pub(crate) fn del(call: &mut Call<'_>) -> Outcome {
     let mut deleted = 0;
@@ -44,7 +45,7 @@ pub(crate) fn keys(call: &mut Call<'_>) -> Outcome {
     let (db, now) = (call.db(), call.now_ms());
     let live = call.engine.store.db(db).iter().filter(|(_, entry)| !entry.is_expired(now));
     let matching = live.filter(|(key, _)| glob::matches(&call.args[1], key));
-    Ok(Reply::Array(matching.map(|(key, _)| Reply::Bulk(key.clone())).collect()))
+    Ok(Reply::Array(matching.map(|(key, _)| Reply::Bulk(key.to_bytes())).collect()))
 }
 
 pub(crate) fn scan(call: &mut Call<'_>) -> Outcome {
@@ -61,19 +62,25 @@ pub(crate) fn scan(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn randomkey(call: &mut Call<'_>) -> Outcome {
+    const MOST_TRIES: usize = 100;
     let db = call.db();
-    // Each round that finds an expired key deletes it, so this ends.
-    loop {
+    // Each round that finds an expired key deletes it, so this ends. A replica deletes none, and names one that
+    // is gone if it finds no other.
+    for tries in 1.. {
         let count = call.engine.store.db(db).len();
         if count == 0 {
             return Ok(Reply::Null);
         }
         let at = call.engine.rng.random_range(0..count);
-        let Some(key) = call.engine.store.db(db).key_at(at).cloned() else { return Ok(Reply::Null) };
-        if call.look(&key).is_some() {
+        let Some(key) = call.engine.store.db(db).key_at(at).map(Blob::to_bytes) else {
+            return Ok(Reply::Null);
+        };
+        let gives_up = tries == MOST_TRIES && !call.engine.store.deletes_overdue();
+        if call.look(&key).is_some() || gives_up {
             return Ok(Reply::Bulk(key));
         }
     }
+    Ok(Reply::Null)
 }
 
 pub(crate) fn rename(call: &mut Call<'_>) -> Outcome {

@@ -51,6 +51,11 @@ pub(crate) fn spop(call: &mut Call<'_>) -> Outcome {
         random::several(&mut rng, length, wanted)?.into_iter().filter_map(|at| set.at(at)).collect();
     call.engine.rng = rng;
     if !chosen.is_empty() {
+        // A replica would draw others.
+        let all = count.is_some() && chosen.len() == length;
+        let members = chosen.iter().filter(|_| !all).cloned();
+        let name = Bytes::from_static(if all { b"del" } else { b"srem" });
+        call.replicate([name, key.clone()].into_iter().chain(members).collect());
         take(call, key, &chosen, length, count.is_some())?;
         call.notify_change(SET, "spop", key);
     }

@@ -11,9 +11,11 @@ mod hash;
 mod keyspace;
 mod list;
 mod pubsub;
+mod replication;
 mod script;
 mod server;
 mod set;
+mod stream;
 mod string;
 mod transaction;
 mod zset;
@@ -65,6 +67,8 @@ pub(crate) enum Find {
     Range { last: i32, step: usize },
     /// The argument there says how many follow.
     Counted,
+    /// After a word that stands at the position or later, the first half of the arguments.
+    AfterWord(&'static str),
 }
 
 const fn range(first: usize, last: i32, step: usize, flags: &'static str) -> KeySpec {
@@ -73,6 +77,10 @@ const fn range(first: usize, last: i32, step: usize, flags: &'static str) -> Key
 
 const fn keynum(first: usize, flags: &'static str) -> KeySpec {
     KeySpec { first, find: Find::Counted, flags, note: None }
+}
+
+const fn keyword(word: &'static str, first: usize, flags: &'static str) -> KeySpec {
+    KeySpec { first, find: Find::AfterWord(word), flags, note: None }
 }
 
 impl KeySpec {
@@ -89,6 +97,13 @@ impl KeySpec {
                     self.first.checked_add_signed(last as isize)
                 };
                 (self.first, end, step)
+            }
+            Find::AfterWord(word) => {
+                let is_word = |arg: &Bytes| arg.eq_ignore_ascii_case(word.as_bytes());
+                let found = args.iter().skip(self.first).position(is_word);
+                let Some(first) = found.map(|at| self.first + at + 1) else { return Vec::new() };
+                let half = args.len().saturating_sub(first) / 2;
+                return (first..first + half).collect();
             }
             Find::Counted => {
                 let count =
@@ -147,6 +162,12 @@ impl Spec {
         self.subcommands
     }
 
+    /// Whether the command may change data.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.has(flags::WRITE)
+    }
+
     /// Whether the command has all of `flags`.
     pub(crate) fn has(&self, flags: u32) -> bool {
         self.flags & flags == flags
@@ -195,9 +216,11 @@ pub fn all() -> &'static [&'static Spec] {
             keyspace::TABLE,
             list::TABLE,
             pubsub::TABLE,
+            replication::TABLE,
             script::TABLE,
             server::TABLE,
             set::TABLE,
+            stream::TABLE,
             string::TABLE,
             transaction::TABLE,
             zset::TABLE,
