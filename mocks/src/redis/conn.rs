@@ -18,7 +18,7 @@ use tokio::time::{Duration, Instant, Sleep, sleep_until};
 
 use super::conn_busy::{Begun, Late, Meanwhile, POLL};
 use super::engine::admit::describe;
-use super::engine::{ClientId, Delivery, Effects, Engine, Moment};
+use super::engine::{ClientId, Delivery, Effects, Engine, Moment, OutputLimit};
 use super::resp::{Parser, Reply};
 use super::rules::{RedisRequest, error_line};
 use super::server::{Link, RedisServer};
@@ -45,6 +45,12 @@ struct Conn<'a> {
     told: Vec<What>,
     /// A rule's delay; nothing else runs before it is over.
     held: Option<Held>,
+    /// A command to be tried again when the server is not paused any more.
+    postponed: Option<Vec<Bytes>>,
+    /// When the connection is closed, if as much as now is still unread then.
+    over_until: Option<Instant>,
+    /// What may stay unread, as the engine said last.
+    limit: OutputLimit,
     /// Close when the output is written.
     closing: bool,
     /// Close now.
@@ -83,6 +89,9 @@ pub(super) async fn run(
         output: BytesMut::new(),
         told: Vec::new(),
         held: None,
+        postponed: None,
+        over_until: None,
+        limit: OutputLimit::default(),
         closing: false,
         broken: false,
         more: false,
@@ -101,7 +110,8 @@ pub(super) async fn run(
         let has_enough = (wake.is_some() || conn.waiting) && conn.input.len() >= READ_AHEAD;
         let reads = !conn.closing && !has_enough;
         let writes_before = !conn.output.is_empty();
-        let mut timer = wake.map(|wake| Box::pin(sleep_until(wake)));
+        let timer = wake.into_iter().chain(conn.over_until).min();
+        let mut timer = timer.map(|at| Box::pin(sleep_until(at)));
         let next = poll_fn(|cx| {
             if let Poll::Ready(alive) = link.poll(cx) {
                 return Poll::Ready(alive);
@@ -157,6 +167,7 @@ impl Conn<'_> {
         let Some(mut engine) = server.engine_soon() else { return self.advance_without_engine() };
         self.catch_up(&mut engine, now);
         let wake = self.run_commands(&mut engine, now);
+        self.limit = engine.output_limit(self.id);
         server.after_change(engine);
         for what in std::mem::take(&mut self.told) {
             server.tell(what);
@@ -176,6 +187,11 @@ impl Conn<'_> {
                 Then::Run(args) => self.execute(engine, args, now),
                 Then::Send(bytes) => self.output.extend_from_slice(&bytes),
             }
+        }
+        if engine.may_send(self.id).is_some()
+            && let Some(args) = self.postponed.take()
+        {
+            self.execute(engine, args, now);
         }
         for ran in 0.. {
             if let Some(left) = self.server.stalled_for(self.id) {
@@ -305,10 +321,11 @@ impl Conn<'_> {
     /// Runs a command and writes its reply; how long it stalls the server.
     fn apply(&mut self, engine: &mut Engine, args: Vec<Bytes>, now: Moment) -> Option<Duration> {
         let shown = self.server.is_observed().then(|| args.clone());
-        let effects = engine.exec(self.id, args, now);
+        let mut effects = engine.exec(self.id, args, now);
         self.meanwhile.in_transaction = effects.in_transaction;
         self.meanwhile.protocol = effects.protocol;
         self.finish(engine, shown.as_deref(), &effects);
+        self.postponed = effects.postponed.take();
         effects.stall
     }
 
@@ -355,7 +372,9 @@ impl Conn<'_> {
         self.held = Some(Held { until: Instant::now() + by, then: Then::Send(reply) });
     }
 
+    /// Breaks the connection if too much came in or stays unread.
     fn check_sizes(&mut self) {
+        let limit = self.limit;
         if self.input.is_empty() && self.input.capacity() > KEPT_BYTES {
             self.input = BytesMut::new();
         }
@@ -364,6 +383,15 @@ impl Conn<'_> {
         let query = self.input.len() + self.parser.held_bytes();
         self.broken |=
             waits_for_more && query > limits.query_bytes || self.output.len() > limits.output_bytes;
+        let is_over = |bytes: usize| bytes > 0 && self.output.len() > bytes;
+        self.broken |= is_over(limit.hard_bytes);
+        if !is_over(limit.soft_bytes) {
+            self.over_until = None;
+            return;
+        }
+        let now = Instant::now();
+        let until = *self.over_until.get_or_insert(now + limit.soft_time);
+        self.broken |= now >= until;
     }
 }
 

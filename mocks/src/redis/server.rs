@@ -329,6 +329,7 @@ impl RedisServer {
     /// what is due next that it moved.
     /// Takes the engine and gives it free: the observer may ask the server something.
     pub(super) fn after_change(&self, mut engine: MutexGuard<'_, Engine>) {
+        engine.end_round();
         let (expired, next) = (engine.take_expired(), engine.next_due_ms());
         let shutdown = engine.take_shutdown();
         for delivery in engine.take_deliveries() {

@@ -51,6 +51,12 @@ impl Engine {
         };
         client.last_command = spec.name;
         client.asking &= spec.name == "asking" || client.transaction.is_some();
+        if self.is_paused_for(id, spec, &args) {
+            self.postpone(id, args);
+            return Reply::None;
+        }
+        self.limit_copies();
+        let Some(client) = self.clients.get_mut(&id) else { return Reply::None };
         let runs_in_transaction =
             matches!(spec.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset");
         if let Some(transaction) = client.transaction.as_mut().filter(|_| !runs_in_transaction) {
@@ -63,7 +69,9 @@ impl Engine {
             }
             return Reply::Status("QUEUED".into());
         }
-        self.call(id, spec, &args)
+        let reply = self.call(id, spec, &args);
+        self.forget_caching(id, spec);
+        reply
     }
 
     fn admit(&mut self, id: ClientId, args: &[Bytes]) -> Result<&'static Spec, CmdError> {
@@ -105,6 +113,9 @@ impl Engine {
         }
         if writes && self.read_only {
             return Err(CmdError::READ_ONLY);
+        }
+        if let Some(client) = self.clients.get(&id) {
+            client.check_mode(spec)?;
         }
         Ok(spec)
     }
@@ -187,6 +198,10 @@ impl Engine {
                 self.discard(id);
             } else if is_exec {
                 self.discard(id);
+                // Those who watch saw the transaction begin, and should see that it is over.
+                if let Some(spec) = known {
+                    self.show(id, spec, args);
+                }
                 let error = error.to_string();
                 let why = error.strip_prefix("ERR ").unwrap_or(&error);
                 return Reply::Error(format!("EXECABORT Transaction discarded because of: {why}"));

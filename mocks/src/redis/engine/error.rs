@@ -74,10 +74,10 @@ impl CmdError {
         Self::new(format!("ERR unknown subcommand '{}'. Try {command} HELP.", clip(sub, 128)))
     }
 
-    /// A subcommand got arguments it does not take.
-    pub(crate) fn subcommand_syntax(command: &str, sub: &[u8]) -> Self {
-        let command = command.to_ascii_uppercase();
-        let sub = clip(sub, 128);
+    /// The error of a command that takes subcommands, when one of them got too many arguments or odd ones.
+    pub(crate) fn wrong_subcommand(args: &[Bytes]) -> Self {
+        let command = args.first().map_or(Cow::Borrowed(""), |name| clip(name, 128)).to_ascii_uppercase();
+        let sub = args.get(1).map_or(Cow::Borrowed(""), |name| clip(name, 128));
         Self::new(format!(
             "ERR unknown subcommand or wrong number of arguments for '{sub}'. Try {command} HELP."
         ))

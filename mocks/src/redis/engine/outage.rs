@@ -7,8 +7,9 @@ use super::eviction::Memory;
 use super::log::Lose;
 use super::pubsub::PubSub;
 use super::stats::Stats;
+use super::tracking::Copies;
 use super::wait::Waiters;
-use super::{Engine, Moment};
+use super::{Engine, Moment, notify};
 use crate::redis::glob;
 use crate::redis::store::Blob;
 
@@ -45,6 +46,7 @@ impl Engine {
             let matching: Vec<Bytes> = matching.map(Blob::to_bytes).collect();
             for key in &matching {
                 self.store.remove(db, key);
+                self.notify(notify::EVICTED, "evicted", db, key);
             }
             count += matching.len();
             if !matching.is_empty() {
@@ -65,6 +67,7 @@ impl Engine {
         if count > 0 {
             self.log_own(0, vec![Bytes::from_static(b"flushall")], true);
         }
+        self.invalidate_everything();
         self.settle();
         self.close_write();
         count
@@ -78,6 +81,10 @@ impl Engine {
         self.watched.clear();
         self.waiters = Waiters::default();
         self.pubsub = PubSub::default();
+        self.monitors.clear();
+        self.copies = Copies::default();
+        self.unpause();
+        self.postponed.clear();
         self.deliveries.clear();
         self.scripts.flush();
         self.memory = Memory::default();

@@ -11,17 +11,17 @@ mod rule_error;
 mod selector;
 mod user;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
 use super::Engine;
-use super::client::ClientId;
+use super::client::{Client, ClientId};
 use super::error::CmdError;
 use super::table::Spec;
 use crate::redis::resp::Reply;
 
-use super::pubsub::Subscribers;
+use super::pubsub::Topic;
 pub(in crate::redis::engine) use commands::{CATEGORIES, category, names_in};
 pub(in crate::redis::engine) use log::{Context, LogEntry};
 use selector::{READ, Selector, WRITE, Wish, is_allowed_channel};
@@ -281,7 +281,7 @@ impl Engine {
         object: Bytes,
         user: Bytes,
     ) {
-        let client = self.clients.get(&id).map(|client| client.describe(self.at, SERVER));
+        let client = self.clients.get(&id).map(|client| client.describe(self.at, SERVER, (0, 0)));
         let client = client.map(|line| line.trim_end().to_owned()).unwrap_or_default();
         let most = self.config.get("acllog-max-len").and_then(|most| most.parse().ok()).unwrap_or(128);
         let at_ms = self.at.unix_ms();
@@ -290,14 +290,16 @@ impl Engine {
 
     /// Ends the connections of a user that listen to what it may not hear any more.
     fn end_forbidden_subscriptions(&mut self, user: &Bytes, left: &[Bytes], asked_by: ClientId) {
-        let heard = |names: &Subscribers, is_pattern| -> Vec<ClientId> {
-            let lost = names.iter().filter(|(name, _)| !is_allowed_channel(left, name, is_pattern));
-            lost.flat_map(|(_, ids)| ids.iter().copied()).collect()
+        let topics = [Topic::Channel, Topic::Pattern, Topic::Shard];
+        let hears_too_much = |client: &&Client| {
+            topics.into_iter().any(|topic| {
+                let is_pattern = topic == Topic::Pattern;
+                client.subscriptions.of(topic).iter().any(|name| !is_allowed_channel(left, name, is_pattern))
+            })
         };
-        let mut ids = heard(&self.pubsub.channels, false);
-        ids.extend(heard(&self.pubsub.patterns, true));
-        ids.retain(|id| self.clients.get(id).is_some_and(|client| client.user == *user));
-        for id in BTreeSet::from_iter(ids) {
+        let of_user = self.clients.values().filter(|client| client.user == *user);
+        let ids: Vec<ClientId> = of_user.filter(hears_too_much).map(|client| client.id).collect();
+        for id in ids {
             self.end_connection(id, asked_by);
         }
     }

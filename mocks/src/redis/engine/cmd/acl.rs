@@ -64,7 +64,7 @@ pub(crate) fn acl_cat(call: &mut Call<'_>) -> Outcome {
             };
             Ok(Reply::bulks(acl::names_in(category)))
         }
-        _ => Err(CmdError::subcommand_syntax("acl", &call.args[1])),
+        _ => Err(CmdError::wrong_subcommand(call.args)),
     }
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn acl_genpass(call: &mut Call<'_>) -> Outcome {
     let bits = match call.rest(2) {
         [] => 256,
         [_] => call.integer(2)?,
-        _ => return Err(CmdError::subcommand_syntax("acl", &call.args[1])),
+        _ => return Err(CmdError::wrong_subcommand(call.args)),
     };
     if !(1..=4096).contains(&bits) {
         return Err(BITS);
@@ -94,7 +94,7 @@ pub(crate) fn acl_log(call: &mut Call<'_>) -> Outcome {
             return Ok(Reply::OK);
         }
         [_] => usize::try_from(call.integer(2)?.max(0)).unwrap_or(usize::MAX),
-        _ => return Err(CmdError::subcommand_syntax("acl", &call.args[1])),
+        _ => return Err(CmdError::wrong_subcommand(call.args)),
     };
     let now = call.now_ms();
     Ok(Reply::Array(call.engine.acl.log.iter().take(count).map(|entry| log_entry(entry, now)).collect()))

@@ -13,7 +13,13 @@ use crate::redis::engine::number::strict_i64;
 use crate::redis::resp::Reply;
 
 pub(crate) fn ping(call: &mut Call<'_>) -> Outcome {
+    let only_listens = call.client()?.only_listens();
     match call.rest(1) {
+        [] | [_] if only_listens => {
+            // A subscriber of version 2 reads nothing but messages.
+            let text = call.args.get(1).cloned().unwrap_or_default();
+            Ok(Reply::Array(vec![Reply::bulk("pong"), Reply::Bulk(text)]))
+        }
         [] => Ok(Reply::Status("PONG".into())),
         [text] => Ok(Reply::Bulk(text.clone())),
         _ => Err(CmdError::wrong_arity("ping")),
@@ -41,13 +47,16 @@ pub(crate) fn select(call: &mut Call<'_>) -> Outcome {
 
 pub(crate) fn reset(call: &mut Call<'_>) -> Outcome {
     call.engine.discard(call.client);
+    call.engine.forget_subscriptions(call.client);
+    call.engine.untrack(call.client);
+    call.engine.monitors.shift_remove(&call.client);
     let authenticated = call.engine.acl.is_open();
     let client = call.client()?;
     client.db = 0;
     client.name = Bytes::new();
     client.protocol = 2;
     client.replies = Replies::On;
-    client.never_evict = false;
+    client.monitors = false;
     client.authenticated = authenticated;
     client.user = acl::DEFAULT;
     Ok(Reply::Status("RESET".into()))

@@ -51,7 +51,7 @@ pub(crate) fn function_flush(call: &mut Call<'_>) -> Outcome {
         [] => {}
         [mode] if is(mode, "sync") || is(mode, "async") => {}
         [_] => return Err(CmdError::fixed("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")),
-        _ => return Err(wrong_subcommand(call)),
+        _ => return Err(CmdError::wrong_subcommand(call.args)),
     }
     call.engine.functions.flush();
     Ok(Reply::OK)
@@ -132,7 +132,7 @@ pub(crate) fn function_restore(call: &mut Call<'_>) -> Outcome {
                 "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.",
             ));
         }
-        _ => return Err(wrong_subcommand(call)),
+        _ => return Err(CmdError::wrong_subcommand(call.args)),
     };
     let codes = dump::read(&call.args[2]).map_err(|error| CmdError::new(error.to_string()))?;
     call.engine.functions.restore(&codes, policy)?;
@@ -146,11 +146,4 @@ pub(crate) fn function_kill(_: &mut Call<'_>) -> Outcome {
 
 pub(crate) fn function_help(_: &mut Call<'_>) -> Outcome {
     super::help_reply(help::FUNCTION)
-}
-
-fn wrong_subcommand(call: &Call<'_>) -> CmdError {
-    let sub = String::from_utf8_lossy(&call.args[1]);
-    CmdError::new(format!(
-        "ERR unknown subcommand or wrong number of arguments for '{sub}'. Try FUNCTION HELP."
-    ))
 }

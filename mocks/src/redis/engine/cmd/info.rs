@@ -10,6 +10,7 @@ use super::replication;
 use crate::redis::engine::Engine;
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::eviction::EMPTY_BYTES;
+use crate::redis::engine::pubsub::Topic;
 use crate::redis::resp::Reply;
 
 /// Writes the fields of a section.
@@ -88,8 +89,8 @@ fn clients(engine: &Engine) -> String {
         ("connected_clients", number(engine.clients.len())),
         ("cluster_connections", number(0)),
         ("maxclients", engine.config.get("maxclients").unwrap_or_default().to_owned()),
-        ("blocked_clients", number(engine.waiters.len())),
-        ("tracking_clients", number(0)),
+        ("blocked_clients", number(engine.blocked_clients())),
+        ("tracking_clients", number(engine.copies.clients())),
         ("clients_in_timeout_table", number(0)),
     ])
 }
@@ -130,6 +131,7 @@ fn persistence(engine: &Engine) -> String {
 
 fn stats(engine: &Engine) -> String {
     let stats = &engine.stats;
+    let tracked = engine.copies.sizes();
     lines([
         ("total_connections_received", number(stats.connections)),
         ("total_commands_processed", number(stats.commands)),
@@ -143,11 +145,14 @@ fn stats(engine: &Engine) -> String {
         ("evicted_clients", number(0)),
         ("keyspace_hits", number(stats.hits)),
         ("keyspace_misses", number(stats.misses)),
-        ("pubsub_channels", number(0)),
-        ("pubsub_patterns", number(0)),
-        ("pubsubshard_channels", number(0)),
+        ("pubsub_channels", number(engine.pubsub.len(Topic::Channel))),
+        ("pubsub_patterns", number(engine.pubsub.len(Topic::Pattern))),
+        ("pubsubshard_channels", number(engine.pubsub.len(Topic::Shard))),
         ("latest_fork_usec", number(0)),
         ("total_forks", number(0)),
+        ("tracking_total_keys", number(tracked.0)),
+        ("tracking_total_items", number(tracked.1)),
+        ("tracking_total_prefixes", number(tracked.2)),
         ("unexpected_error_replies", number(0)),
         ("total_error_replies", number(stats.errors)),
     ])

@@ -11,6 +11,7 @@ use crate::redis::resp::Reply;
 
 pub(crate) use super::debug::debug;
 pub(crate) use super::info::info;
+pub(crate) use super::monitor::monitor;
 
 pub(crate) fn dbsize(call: &mut Call<'_>) -> Outcome {
     // Keys that expired but were not deleted count.
@@ -21,6 +22,7 @@ pub(crate) fn flushdb(call: &mut Call<'_>) -> Outcome {
     check_mode(call)?;
     let db = call.db();
     call.engine.store.flush(db);
+    call.engine.invalidate_everything();
     Ok(Reply::OK)
 }
 
@@ -29,6 +31,7 @@ pub(crate) fn flushall(call: &mut Call<'_>) -> Outcome {
     for db in 0..call.engine.store.databases() {
         call.engine.store.flush(db);
     }
+    call.engine.invalidate_everything();
     Ok(Reply::OK)
 }
 
@@ -50,6 +53,8 @@ pub(crate) fn swapdb(call: &mut Call<'_>) -> Outcome {
     let (Some(first), Some(second)) = (first, second) else { return Err(CmdError::INDEX) };
     if first != second {
         call.engine.store.swap(first, second);
+        // Redis tells nobody that keys changed places.
+        call.engine.writes_wholesale();
     }
     Ok(Reply::OK)
 }

@@ -14,7 +14,7 @@ pub(crate) fn slowlog_get(call: &mut Call<'_>) -> Outcome {
             -1 => usize::MAX,
             count => usize::try_from(count).map_err(|_| RANGE)?,
         },
-        _ => return Err(CmdError::subcommand_syntax("slowlog", &call.args[1])),
+        _ => return Err(CmdError::wrong_subcommand(call.args)),
     };
     Ok(Reply::Array(call.engine.slow_log.iter().take(count).map(entry).collect()))
 }

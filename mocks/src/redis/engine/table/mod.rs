@@ -19,6 +19,7 @@ mod hyperloglog;
 mod keyspace;
 mod later;
 mod list;
+mod pubsub;
 mod replication;
 mod script;
 mod server;
@@ -311,6 +312,7 @@ pub fn all() -> &'static [&'static Spec] {
             hyperloglog::TABLE,
             keyspace::TABLE,
             list::TABLE,
+            pubsub::TABLE,
             replication::TABLE,
             script::TABLE,
             server::TABLE,

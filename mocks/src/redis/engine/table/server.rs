@@ -49,6 +49,8 @@ pub(super) const TABLE: &[Spec] = &[
     Spec::new("info", -1, LOADING | STALE, "slow dangerous", server::info)
         .docs("1.0.0", "server", "O(1)", "Get information and statistics about the server")
         .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"]),
+    Spec::new("monitor", 1, ADMIN | NOSCRIPT | LOADING | STALE, "admin slow dangerous", server::monitor)
+        .docs("1.0.0", "server", "", "Listen for all requests received by the server in real time"),
     Spec::new(
         "shutdown",
         -1,
