@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 use super::conn;
 use super::engine::{ClientId, Delivery, Engine, Moment, Setup};
 use super::options::{RedisLimits, RedisOptions};
+use super::requests::{Recorded, Requests};
 use super::rules::RedisMatch;
 use crate::Clock;
 use crate::net::{BoxStream, Listener};
@@ -44,6 +45,7 @@ pub(super) struct Shared {
     name: String,
     observer: Mutex<Option<Observer>>,
     observed: AtomicBool,
+    log: OnceLock<Requests>,
     connections: Mutex<BTreeMap<ClientId, Arc<Link>>>,
     pub(super) down: AtomicBool,
     /// The server stands still until this much of the clock's time has passed, in microseconds.
@@ -96,6 +98,8 @@ impl Link {
 
 /// Bytes a pipe in memory holds before its writer waits.
 const PIPE_BYTES: usize = 64 * 1024;
+/// Most records of a log of requests.
+const MOST_RECORDS: usize = 1_000_000;
 
 impl RedisServer {
     /// An empty server. Nothing listens yet.
@@ -119,6 +123,7 @@ impl RedisServer {
             name: options.name,
             observer: Mutex::default(),
             observed: AtomicBool::new(false),
+            log: OnceLock::new(),
             connections: Mutex::default(),
             down: AtomicBool::new(false),
             stalled_until_us: AtomicI64::new(0),
@@ -266,6 +271,21 @@ impl RedisServer {
         self.shared.observed.store(true, Ordering::Release);
     }
 
+    /// Keeps the last `capacity` requests and events from now on, 1,000,000 at most. Called again, it changes the
+    /// capacity of the log there is.
+    pub fn log_requests(&self, capacity: usize) -> Requests {
+        let log = self.shared.log.get_or_init(Requests::new).clone();
+        log.set_capacity(capacity.min(MOST_RECORDS));
+        self.shared.observed.store(true, Ordering::Release);
+        log
+    }
+
+    /// The log of requests, if [`RedisServer::log_requests`] was called.
+    #[must_use]
+    pub fn requests(&self) -> Option<&Requests> {
+        self.shared.log.get()
+    }
+
     pub(super) fn engine(&self) -> MutexGuard<'_, Engine> {
         lock(&self.shared.engine)
     }
@@ -280,6 +300,9 @@ impl RedisServer {
 
     /// Tells the observer. Call it without holding the engine: the observer may ask the server something.
     pub(super) fn tell(&self, what: What) {
+        if let (Some(log), What::Event(event)) = (self.requests(), &what) {
+            log.push(self.now(), Recorded::Event(event.clone()));
+        }
         let observer = lock(&self.shared.observer).clone();
         if let Some(observer) = observer {
             observer(Sighting::new(&self.shared.name, what));
