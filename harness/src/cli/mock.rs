@@ -9,7 +9,7 @@ use squall_mocks::redis::{RedisOptions, RedisServer};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::{Context, Failure};
+use super::{Context, Failure, control};
 
 #[derive(Args)]
 pub(super) struct MockArgs {
@@ -27,6 +27,10 @@ enum Server {
         /// Ask clients for this password.
         #[arg(long, value_name = "TEXT")]
         password: Option<String>,
+        /// Take faults, jumps of the clock and questions over HTTP here; docs/mock-control.md lists them. Port 0
+        /// takes a free one.
+        #[arg(long, value_name = "HOST:PORT")]
+        control: Option<String>,
     },
     /// A Kafka cluster; mocks/SUPPORT.md lists its APIs.
     Kafka {
@@ -60,7 +64,9 @@ pub(super) fn mock(arguments: MockArgs, context: &mut Context<'_>) -> Result<u8,
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match arguments.server {
-            Server::Redis { listen, password } => redis(&listen, password, context).await,
+            Server::Redis { listen, password, control } => {
+                redis(&listen, password, control.as_deref(), context).await
+            }
             Server::Kafka { host, port, brokers, topic, auto_create_topics } => {
                 kafka(&host, port, brokers, &topic, auto_create_topics, context).await
             }
@@ -68,12 +74,26 @@ pub(super) fn mock(arguments: MockArgs, context: &mut Context<'_>) -> Result<u8,
     })
 }
 
-async fn redis(listen: &str, password: Option<String>, context: &mut Context<'_>) -> Result<u8, Failure> {
+async fn redis(
+    listen: &str,
+    password: Option<String>,
+    control: Option<&str>,
+    context: &mut Context<'_>,
+) -> Result<u8, Failure> {
     let server =
         RedisServer::new(RedisOptions { clock: Clock::system(), password, ..RedisOptions::default() });
     let listener = bind(listen).await?;
+    // Bound before the first line is written: whoever reads that may take both for granted.
+    let control = control::listen(control).await?;
     announce(context, &format!("redis://{}", listener.local_addr()?))?;
-    server.serve(listener).await?;
+    if let Some(control) = &control {
+        announce(context, &control.url()?)?;
+    }
+    tokio::select! {
+        biased;
+        served = control::serve_redis(control, server.clone()) => served?,
+        served = server.serve(listener) => served?,
+    }
     Ok(0)
 }
 
