@@ -154,8 +154,7 @@ impl Requests {
     pub(super) fn push(&self, at: Moment, what: Recorded) {
         let mut state = self.lock();
         state.last += 1;
-        let record =
-            Record { number: state.last, unix_us: at.unix_us, elapsed_us: at.elapsed_us, what };
+        let record = Record { number: state.last, unix_us: at.unix_us, elapsed_us: at.elapsed_us, what };
         if state.records.len() >= state.capacity {
             state.records.pop_front();
         }
