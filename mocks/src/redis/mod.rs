@@ -13,6 +13,7 @@ mod requests;
 pub mod resp;
 mod rules;
 mod server;
+mod startup;
 pub mod store;
 
 pub use control::Keep;
@@ -22,3 +23,4 @@ pub use options::{RedisLimits, RedisOptions};
 pub use requests::{Record, Recorded, Request, Requests, readable};
 pub use rules::{RedisMatch, RedisRequest, command_names};
 pub use server::RedisServer;
+pub use startup::{Files, Startup, StartupError};

@@ -48,6 +48,9 @@ pub(super) struct Shared {
     log: OnceLock<Requests>,
     connections: Mutex<BTreeMap<ClientId, Arc<Link>>>,
     pub(super) down: AtomicBool,
+    /// A client ended the process.
+    pub(super) ended: AtomicBool,
+    pub(super) end: Notify,
     /// The server stands still until this much of the clock's time has passed, in microseconds.
     stalled_until_us: AtomicI64,
     /// Deadlines or the clock changed in a way that something is due earlier.
@@ -126,6 +129,8 @@ impl RedisServer {
             log: OnceLock::new(),
             connections: Mutex::default(),
             down: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            end: Notify::new(),
             stalled_until_us: AtomicI64::new(0),
             due_moved: Notify::new(),
             armed_ms: AtomicI64::new(i64::MAX),
@@ -314,10 +319,14 @@ impl RedisServer {
     /// Takes the engine and gives it free: the observer may ask the server something.
     pub(super) fn after_change(&self, mut engine: MutexGuard<'_, Engine>) {
         let (expired, next) = (engine.take_expired(), engine.next_due_ms());
+        let shutdown = engine.take_shutdown();
         for delivery in engine.take_deliveries() {
             self.deliver(&delivery);
         }
         drop(engine);
+        if shutdown {
+            self.end();
+        }
         if next.is_some_and(|next| next < self.shared.armed_ms.load(Ordering::Acquire)) {
             self.shared.due_moved.notify_waiters();
         }

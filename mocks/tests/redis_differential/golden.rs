@@ -1,6 +1,6 @@
 //! Sequences of commands whose replies must agree, one by one. Each is a text file of one command a line.
 
-use crate::wire::{Servers, same, words};
+use crate::wire::{Servers, words};
 
 /// Runs a sequence on both servers.
 pub fn run(servers: &Servers, version: u8, text: &str) -> Result<(), String> {
@@ -9,7 +9,7 @@ pub fn run(servers: &Servers, version: u8, text: &str) -> Result<(), String> {
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let command = words(line);
         let (real, mock) = pair.ask(&command)?;
-        if !same(&command, &real, &mock) {
+        if !pair.same(&command, &real, &mock) {
             differences.push(format!("{line}\n    real {real:?}\n    mock {mock:?}"));
         }
     }
@@ -34,4 +34,9 @@ pub const SEQUENCES: &[(&str, &str)] = &[
     ("replication", include_str!("golden/replication.txt")),
     ("sets", include_str!("golden/sets.txt")),
     ("keys", include_str!("golden/keys.txt")),
+    ("bitmaps", include_str!("golden/bitmaps.txt")),
+    ("payloads", include_str!("golden/payloads.txt")),
+    ("positions", include_str!("golden/positions.txt")),
+    ("sketches", include_str!("golden/sketches.txt")),
+    ("sorting", include_str!("golden/sorting.txt")),
 ];

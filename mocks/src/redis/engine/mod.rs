@@ -14,7 +14,10 @@ mod client;
 pub(crate) mod cmd;
 mod collection;
 mod config;
+mod config_value;
 mod error;
+pub(crate) mod geohash;
+pub(crate) mod hll;
 mod log;
 mod long_double;
 mod lua;
@@ -41,7 +44,6 @@ use crate::redis::store::{Place, Store};
 
 use call::Call;
 use client::{Client, Clients, Replies};
-use config::Config;
 use lua::Scripts;
 use pubsub::PubSub;
 use replica::{Link, Replica};
@@ -49,6 +51,7 @@ use stats::Stats;
 use wait::Waiters;
 
 pub use client::ClientId;
+pub(crate) use config::Config;
 pub use error::CmdError;
 pub use log::{Horizon, Lose};
 pub use table::{Spec, all as commands};
@@ -154,6 +157,8 @@ pub struct Engine {
     pub(crate) script: Option<lua::Mode>,
     pub(crate) kill: Vec<ClientId>,
     pub(crate) close: bool,
+    /// The process is to end.
+    pub(crate) shutdown: bool,
     pub(crate) stall: Option<Duration>,
     pub(crate) pubsub: PubSub,
     pub(crate) waiters: Waiters,
@@ -198,6 +203,7 @@ impl Engine {
             script: None,
             kill: Vec::new(),
             close: false,
+            shutdown: false,
             stall: None,
             pubsub: PubSub::default(),
             waiters: Waiters::default(),
@@ -210,6 +216,11 @@ impl Engine {
             expiry: setup.expiry,
             next_client: 1,
         }
+    }
+
+    /// Takes over the parameters of a command line.
+    pub(crate) fn configure(&mut self, config: Config) {
+        self.config = config;
     }
 
     /// A client connected from `address`.
@@ -332,6 +343,11 @@ impl Engine {
         let mut deliveries = std::mem::take(&mut self.deliveries);
         deliveries.append(&mut self.take_replica_deliveries());
         deliveries
+    }
+
+    /// Whether a client ended the process since the last call.
+    pub fn take_shutdown(&mut self) -> bool {
+        std::mem::take(&mut self.shutdown)
     }
 
     /// Whether there is something to be sent beside the answers.

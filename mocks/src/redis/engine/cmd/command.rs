@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::help;
 use crate::redis::engine::call::{Call, Outcome};
 use crate::redis::engine::error::CmdError;
-use crate::redis::engine::table::{self, Find, KeySpec, Spec, flags};
+use crate::redis::engine::table::{self, Begin, Find, KeySpec, Spec, flags};
 use crate::redis::resp::Reply;
 
 pub(crate) fn command(_: &mut Call<'_>) -> Outcome {
@@ -28,7 +28,7 @@ pub(crate) fn command_info(call: &mut Call<'_>) -> Outcome {
     if names.is_empty() {
         return command(call);
     }
-    let one = |name: &Bytes| named(name).map_or(Reply::NullArray, describe);
+    let one = |name: &Bytes| named(name).map_or(Reply::Null, describe);
     Ok(Reply::Array(names.iter().map(one).collect()))
 }
 
@@ -89,7 +89,11 @@ fn describe(spec: &Spec) -> Reply {
         set(categories.collect()),
         set(spec.tips.iter().map(|tip| word(tip)).collect()),
         set(spec.keys.iter().map(describe_keys).collect()),
-        Reply::Array(spec.subcommands.iter().map(describe).collect()),
+        // The real server answers an empty set or an array of some.
+        match spec.subcommands {
+            [] => set(Vec::new()),
+            subcommands => Reply::Array(subcommands.iter().map(describe).collect()),
+        },
     ])
 }
 
@@ -106,7 +110,7 @@ fn describe_keys(spec: &KeySpec) -> Reply {
                 (word("limit"), Reply::Int(0)),
             ],
         ),
-        Find::AfterWord(_) => step(
+        Find::FirstHalf => step(
             "range",
             vec![
                 (word("lastkey"), Reply::Int(-1)),
@@ -122,6 +126,15 @@ fn describe_keys(spec: &KeySpec) -> Reply {
                 (word("keystep"), Reply::Int(1)),
             ],
         ),
+        Find::Unknown => step("unknown", Vec::new()),
+    };
+    let begin = match spec.begin {
+        Begin::Index(first) => step("index", vec![(word("index"), Reply::count(first))]),
+        Begin::Keyword { word: keyword, from } => step(
+            "keyword",
+            vec![(word("keyword"), word(keyword)), (word("startfrom"), Reply::Int(i64::from(from)))],
+        ),
+        Begin::Unknown => step("unknown", Vec::new()),
     };
     let flags = spec.flags.split(' ').map(|flag| Reply::Status(flag.into())).collect();
     let mut fields = Vec::new();
@@ -129,14 +142,7 @@ fn describe_keys(spec: &KeySpec) -> Reply {
         fields.push((word("notes"), word(note)));
     }
     fields.push((word("flags"), Reply::Set(flags)));
-    let search = match spec.find {
-        Find::AfterWord(keyword) => step(
-            "keyword",
-            vec![(word("keyword"), word(keyword)), (word("startfrom"), Reply::count(spec.first))],
-        ),
-        _ => step("index", vec![(word("index"), Reply::count(spec.first))]),
-    };
-    fields.push((word("begin_search"), search));
+    fields.push((word("begin_search"), begin));
     fields.push((word("find_keys"), find));
     Reply::Map(fields)
 }

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::info_order::complete;
 use super::replication;
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::{Engine, VERSION};
@@ -13,8 +14,8 @@ use crate::redis::resp::Reply;
 /// Writes the fields of a section.
 type Fields = fn(&Engine) -> String;
 
-/// Sections in the order in which they are printed; the first eleven without being asked for.
-const SECTIONS: [(&str, Fields); 12] = [
+/// Sections in the order in which they are printed.
+const SECTIONS: [(&str, Fields); 13] = [
     ("Server", server),
     ("Clients", clients),
     ("Memory", memory),
@@ -23,22 +24,26 @@ const SECTIONS: [(&str, Fields); 12] = [
     ("Replication", replication::fields),
     ("CPU", cpu),
     ("Modules", |_| String::new()),
+    ("Commandstats", |engine| engine.stats.command_lines()),
     ("Errorstats", |engine| engine.stats.error_lines()),
+    // Commands take no time here.
+    ("Latencystats", |_| String::new()),
     ("Cluster", |_| "cluster_enabled:0\r\n".to_owned()),
     ("Keyspace", keyspace),
-    ("Commandstats", |engine| engine.stats.command_lines()),
 ];
 
-const NOT_DEFAULT: &str = "Commandstats";
+/// Printed only when they are asked for.
+const NOT_DEFAULT: [&str; 2] = ["Commandstats", "Latencystats"];
 
 pub(crate) fn info(call: &mut Call<'_>) -> Outcome {
     let wanted = call.rest(1);
     let asked = |word: &str| wanted.iter().any(|section| is(section, word));
     let default = wanted.is_empty() || asked("default");
     let everything = asked("all") || asked("everything");
-    let parts =
-        SECTIONS.iter().filter(|(name, _)| everything || asked(name) || default && *name != NOT_DEFAULT);
-    let parts = parts.map(|(name, fields)| format!("# {name}\r\n{}", fields(call.engine)));
+    let parts = SECTIONS
+        .iter()
+        .filter(|(name, _)| everything || asked(name) || default && !NOT_DEFAULT.contains(name));
+    let parts = parts.map(|(name, fields)| format!("# {name}\r\n{}", complete(name, &fields(call.engine))));
     let text = parts.collect::<Vec<_>>().join("\r\n");
     Ok(Reply::Verbatim(Bytes::from_static(b"txt"), Bytes::from(text)))
 }

@@ -56,6 +56,11 @@ pub(super) fn to_lua(lua: &Lua, reply: &Reply, protocol: u8) -> mlua::Result<Val
         }
         Reply::Double(value) if v3 => field("double", Value::Number(*value)),
         Reply::Double(value) => text(general(*value).as_bytes()),
+        Reply::Decimal(digits) if v3 => {
+            let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+            field("double", Value::Number(number.unwrap_or(0.0)))
+        }
+        Reply::Decimal(digits) => text(digits),
         Reply::Bool(value) if v3 => Ok(Value::Boolean(*value)),
         Reply::Bool(value) => Ok(Value::Number(f64::from(u8::from(*value)))),
         Reply::BigNumber(digits) if v3 => field("big_number", text(digits)?),

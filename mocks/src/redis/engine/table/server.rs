@@ -3,9 +3,9 @@
 //! Data only; the differential suite compares every row with a real server. Arguments of `COMMAND DOCS` are
 //! left out.
 
-use super::flags::{ADMIN, FAST, LOADING, NONE, NOSCRIPT, READONLY, STALE, WRITE};
+use super::flags::{ADMIN, ALLOW_BUSY, FAST, LOADING, NO_MULTI, NONE, NOSCRIPT, READONLY, STALE, WRITE};
 use super::{Spec, container};
-use crate::redis::engine::cmd::{command, config, server};
+use crate::redis::engine::cmd::{command, config, server, shutdown};
 
 /// The rows, sorted by name.
 pub(super) const TABLE: &[Spec] = &[
@@ -49,6 +49,19 @@ pub(super) const TABLE: &[Spec] = &[
     Spec::new("info", -1, LOADING | STALE, "slow dangerous", server::info)
         .docs("1.0.0", "server", "O(1)", "Get information and statistics about the server")
         .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"]),
+    Spec::new(
+        "shutdown",
+        -1,
+        ADMIN | NOSCRIPT | LOADING | STALE | NO_MULTI | ALLOW_BUSY,
+        "admin slow dangerous",
+        shutdown::shutdown,
+    )
+    .docs(
+        "1.0.0",
+        "server",
+        "O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise O(1)",
+        "Synchronously save the dataset to disk and then shut down the server",
+    ),
     Spec::new("swapdb", 3, WRITE | FAST, "keyspace write fast dangerous", server::swapdb).docs(
         "4.0.0",
         "server",
@@ -135,6 +148,14 @@ const CONFIG: &[Spec] = &[
         config::config_resetstat,
     )
     .docs("2.0.0", "server", "O(1)", "Reset the stats returned by INFO"),
+    Spec::new(
+        "config|rewrite",
+        2,
+        ADMIN | NOSCRIPT | LOADING | STALE,
+        "admin slow dangerous",
+        config::config_rewrite,
+    )
+    .docs("2.8.0", "server", "O(1)", "Rewrite the configuration file with the in memory configuration"),
     Spec::new(
         "config|set",
         -4,
