@@ -1,8 +1,8 @@
 //! `squall mock redis`: takes the command line of `redis-server`, so that whatever starts that can start this.
 //!
 //! Standard output gets one line per address, `redis://…`, `unix://…` or `http://…` (the control port), then
-//! `Ready to accept connections`; `--logfile` gets them too. What the mock has no use for (snapshots, append-only files) is
-//! accepted; what would make it another server (TLS, modules) is refused.
+//! `Ready to accept connections`; `--logfile` gets them too. What the mock has no use for (snapshots,
+//! append-only files) is accepted; what would make it another server (TLS, modules) is refused.
 
 mod daemon;
 
