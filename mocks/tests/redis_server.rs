@@ -310,3 +310,37 @@ fn one_server_works_for_runtimes_that_take_turns_on_one_thread() -> Tested {
     assert_eq!(server.stats().expired, 1, "the host's runtime noticed the jump made from another");
     Ok(())
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_came_in_a_pause_runs_when_the_pause_is_over() -> Tested {
+    let server = RedisServer::new(RedisOptions::default());
+    let began = server.clock().elapsed();
+    let pause = "CLIENT PAUSE 5000 WRITE\r\n";
+    assert_eq!(raw(&server, pause, "\r\n").await?, "+OK\r\n");
+    // What is sent behind it waits too, so the order of a connection's commands is kept.
+    let answer = raw(&server, "GET k\r\nINCR k\r\nGET k\r\nQUIT\r\n", "+OK").await?;
+    assert_eq!(answer, "$-1\r\n:1\r\n$1\r\n1\r\n+OK\r\n");
+    let took = (server.clock().elapsed() - began).as_millis();
+    assert!((5001..=5002).contains(&took), "{took} ms");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_that_does_not_read_is_closed_at_the_limit_of_its_class() -> Tested {
+    let server = RedisServer::new(RedisOptions::default());
+    let limits = "CONFIG SET client-output-buffer-limit \"normal 0 0 0 slave 0 0 0 pubsub 100000 0 0\"\r\n";
+    assert_eq!(raw(&server, limits, "\r\n").await?, "+OK\r\n");
+    let mut subscriber = server.connect();
+    subscriber.write_all(b"SUBSCRIBE c\r\n").await?;
+    let message = format!("PUBLISH c {}\r\n", "x".repeat(50_000));
+    // The first ones fill the pipe.
+    let mut heard = 1;
+    for _ in 0..10 {
+        heard = raw(&server, &message, "\r\n").await?.trim_matches([':', '\r', '\n']).parse()?;
+    }
+    assert_eq!(heard, 0, "it is gone");
+    let mut rest = Vec::new();
+    subscriber.read_to_end(&mut rest).await?;
+    assert!(rest.len() < 200_000, "{}", rest.len());
+    Ok(())
+}

@@ -16,8 +16,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Duration, Instant, Sleep, sleep_until};
 
+use super::conn_busy::{Begun, Late, Meanwhile, POLL};
 use super::engine::admit::describe;
-use super::engine::{ClientId, Delivery, Effects, Engine, Moment};
+use super::engine::{ClientId, Delivery, Effects, Engine, Moment, OutputLimit};
 use super::requests::{Recorded, Request, clipped, readable};
 use super::resp::{Parser, Reply};
 use super::rules::{RedisRequest, error_line};
@@ -49,6 +50,12 @@ struct Conn<'a> {
     rule: Option<String>,
     /// A rule's delay; nothing else runs before it is over.
     held: Option<Held>,
+    /// A command to be tried again when the server is not paused any more.
+    postponed: Option<Vec<Bytes>>,
+    /// When the connection is closed, if as much as now is still unread then.
+    over_until: Option<Instant>,
+    /// What may stay unread, as the engine said last.
+    limit: OutputLimit,
     /// Close when the output is written.
     closing: bool,
     /// Close now.
@@ -57,6 +64,8 @@ struct Conn<'a> {
     more: bool,
     /// A command waits for its answer, and nothing else may run.
     waiting: bool,
+    /// What happened while a program had the engine.
+    meanwhile: Meanwhile,
 }
 
 struct Held {
@@ -71,20 +80,30 @@ enum Then {
 }
 
 /// Runs a connection until either side ends it.
-pub(super) async fn run(server: &RedisServer, id: ClientId, link: &Link, mut stream: BoxStream) {
+pub(super) async fn run(
+    server: &RedisServer,
+    id: ClientId,
+    link: &Link,
+    mut stream: BoxStream,
+    begun: Begun,
+) {
     let mut conn = Conn {
         server,
         id,
-        parser: Parser::new(),
-        input: BytesMut::new(),
+        parser: begun.parser,
+        input: begun.input,
         output: BytesMut::new(),
         told: Vec::new(),
         rule: None,
         held: None,
+        postponed: None,
+        over_until: None,
+        limit: OutputLimit::default(),
         closing: false,
         broken: false,
         more: false,
         waiting: false,
+        meanwhile: begun.meanwhile,
     };
     loop {
         link.collect(&mut conn.output);
@@ -98,7 +117,8 @@ pub(super) async fn run(server: &RedisServer, id: ClientId, link: &Link, mut str
         let has_enough = (wake.is_some() || conn.waiting) && conn.input.len() >= READ_AHEAD;
         let reads = !conn.closing && !has_enough;
         let writes_before = !conn.output.is_empty();
-        let mut timer = wake.map(|wake| Box::pin(sleep_until(wake)));
+        let timer = wake.into_iter().chain(conn.over_until).min();
+        let mut timer = timer.map(|at| Box::pin(sleep_until(at)));
         let next = poll_fn(|cx| {
             if let Poll::Ready(alive) = link.poll(cx) {
                 return Poll::Ready(alive);
@@ -151,8 +171,10 @@ impl Conn<'_> {
         }
         let server = self.server;
         let now = server.now();
-        let mut engine = server.engine();
+        let Some(mut engine) = server.engine_soon() else { return self.advance_without_engine() };
+        self.catch_up(&mut engine, now);
         let wake = self.run_commands(&mut engine, now);
+        self.limit = engine.output_limit(self.id);
         server.after_change(engine);
         for what in std::mem::take(&mut self.told) {
             server.tell(what);
@@ -177,6 +199,11 @@ impl Conn<'_> {
                 Then::Send(bytes) => self.output.extend_from_slice(&bytes),
             }
         }
+        if engine.may_send(self.id).is_some()
+            && let Some(args) = self.postponed.take()
+        {
+            self.execute(engine, args, now);
+        }
         for ran in 0.. {
             if let Some(left) = self.server.stalled_for(self.id) {
                 // At least a millisecond, so that a clock other than tokio's cannot make this spin.
@@ -200,6 +227,7 @@ impl Conn<'_> {
             return false;
         };
         self.waiting = false;
+        self.meanwhile.limits = Some(limits);
         match self.parser.next(&mut self.input, limits) {
             Ok(Some(args)) => {
                 self.decide(engine, args, now);
@@ -210,6 +238,36 @@ impl Conn<'_> {
                 Reply::Error(error.to_string()).write(2, &mut self.output);
                 self.closing = true;
                 false
+            }
+        }
+    }
+
+    /// Answers what can be answered while a program has the engine; when to look again.
+    fn advance_without_engine(&mut self) -> Option<Instant> {
+        if !self.server.shared.busy.is_busy() {
+            // Taken, but not by a program that is known to run for long.
+            return Some(Instant::now() + Duration::from_millis(1));
+        }
+        while self.meanwhile.step(self.server, &mut self.parser, &mut self.input, &mut self.output) {}
+        self.check_sizes();
+        let waits = self.held.is_some() || !self.meanwhile.is_empty() || !self.input.is_empty();
+        waits.then(|| Instant::now() + POLL)
+    }
+
+    /// Carries out what was answered while a program had the engine.
+    fn catch_up(&mut self, engine: &mut Engine, now: Moment) {
+        for id in self.server.shared.busy.take_gone() {
+            engine.disconnect(id);
+        }
+        for command in self.meanwhile.take() {
+            match command {
+                Late::Run(args) => {
+                    engine.exec(self.id, args, now);
+                }
+                Late::Refuse(args, line) => {
+                    engine.inject(self.id, &args, line);
+                }
+                Late::Answer(args) => self.decide(engine, args, now),
             }
         }
     }
@@ -295,8 +353,11 @@ impl Conn<'_> {
     /// Runs a command and writes its reply; how long it stalls the server.
     fn apply(&mut self, engine: &mut Engine, args: Vec<Bytes>, now: Moment) -> Option<Duration> {
         let shown = self.server.is_observed().then(|| args.clone());
-        let effects = engine.exec(self.id, args, now);
+        let mut effects = engine.exec(self.id, args, now);
+        self.meanwhile.in_transaction = effects.in_transaction;
+        self.meanwhile.protocol = effects.protocol;
         self.finish(engine, shown.as_deref(), &effects);
+        self.postponed = effects.postponed.take();
         effects.stall
     }
 
@@ -344,7 +405,9 @@ impl Conn<'_> {
         self.held = Some(Held { until: Instant::now() + by, then: Then::Send(reply) });
     }
 
+    /// Breaks the connection if too much came in or stays unread.
     fn check_sizes(&mut self) {
+        let limit = self.limit;
         if self.input.is_empty() && self.input.capacity() > KEPT_BYTES {
             self.input = BytesMut::new();
         }
@@ -353,6 +416,15 @@ impl Conn<'_> {
         let query = self.input.len() + self.parser.held_bytes();
         self.broken |=
             waits_for_more && query > limits.query_bytes || self.output.len() > limits.output_bytes;
+        let is_over = |bytes: usize| bytes > 0 && self.output.len() > bytes;
+        self.broken |= is_over(limit.hard_bytes);
+        if !is_over(limit.soft_bytes) {
+            self.over_until = None;
+            return;
+        }
+        let now = Instant::now();
+        let until = *self.over_until.get_or_insert(now + limit.soft_time);
+        self.broken |= now >= until;
     }
 }
 

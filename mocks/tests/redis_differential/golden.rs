@@ -1,12 +1,23 @@
-//! Sequences of commands whose replies must agree, one by one. Each is a text file of one command a line.
+//! Sequences of commands whose replies must agree, one by one. Each is a text file of one command a line; lines
+//! that start with `@` are spoken on connections of their own (see [`Conversation`]).
 
+use crate::conversation::Conversation;
 use crate::wire::{Servers, words};
 
 /// Runs a sequence on both servers.
 pub fn run(servers: &Servers, version: u8, text: &str) -> Result<(), String> {
     let mut pair = servers.pair(version)?;
     let mut differences = Vec::new();
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
+    let mut others = Conversation::new(servers, version);
+    for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        if line.starts_with('@') {
+            let (real, mock) =
+                others.speak(line).map_err(|why| format!("{line}: {why}\n{}", differences.join("\n")))?;
+            if real != mock {
+                differences.push(format!("{line}\n    real {real:?}\n    mock {mock:?}"));
+            }
+            continue;
+        }
         let command = words(line);
         let (real, mock) = pair.ask(&command)?;
         if !pair.same(&command, &real, &mock) {
@@ -18,7 +29,20 @@ pub fn run(servers: &Servers, version: u8, text: &str) -> Result<(), String> {
 
 /// Names and sequences.
 pub const SEQUENCES: &[(&str, &str)] = &[
+    ("acl", include_str!("golden/acl.txt")),
+    ("admin", include_str!("golden/admin.txt")),
+    ("blocking_lists", include_str!("golden/blocking_lists.txt")),
+    ("blocking_sorted_sets", include_str!("golden/blocking_sorted_sets.txt")),
+    ("client_pause", include_str!("golden/client_pause.txt")),
+    ("clients", include_str!("golden/clients.txt")),
+    ("monitor", include_str!("golden/monitor.txt")),
+    ("pubsub", include_str!("golden/pubsub.txt")),
+    ("pubsub3", include_str!("golden/pubsub3.txt")),
+    ("tracking", include_str!("golden/tracking.txt")),
+    ("tracking3", include_str!("golden/tracking3.txt")),
     ("connection_and_server_errors", include_str!("golden/connection_and_server_errors.txt")),
+    ("functions", include_str!("golden/functions.txt")),
+    ("script_libraries", include_str!("golden/script_libraries.txt")),
     ("scripts", include_str!("golden/scripts.txt")),
     ("errors_and_options", include_str!("golden/errors_and_options.txt")),
     ("strings", include_str!("golden/strings.txt")),

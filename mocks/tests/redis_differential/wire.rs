@@ -61,6 +61,11 @@ impl Servers {
         answers.then_some(()).ok_or_else(|| "the real server does not listen".to_owned())
     }
 
+    /// Where the real server and the mock listen.
+    pub fn addresses(&self) -> [SocketAddr; 2] {
+        [self.real, self.mock]
+    }
+
     /// Fresh connections to both servers, which are emptied, until the value is dropped.
     pub fn pair(&self, version: u8) -> Result<Pair<'_>, String> {
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,10 +86,13 @@ impl Servers {
 }
 
 /// What brings a server back to how it started.
-const RESET: [&str; 8] = [
+const RESET: [&str; 11] = [
+    "acl deluser alice bob carol dave",
+    "client unpause",
     "flushall",
     "script flush",
     "config resetstat",
+    "config set notify-keyspace-events ''",
     "debug set-active-expire 0",
     "config set hll-sparse-max-bytes 3000",
     "config set set-max-intset-entries 512",
@@ -121,8 +129,8 @@ impl Pair<'_> {
     pub fn ask_all(&mut self, commands: &[Vec<Vec<u8>>]) -> Result<Vec<(Resp, Resp)>, String> {
         #[expect(clippy::disallowed_methods, reason = "deadlines are compared in real time")]
         let began = std::time::Instant::now();
-        self.real.send(commands).map_err(|error| format!("real: {error}"))?;
-        self.mock.send(commands).map_err(|error| format!("mock: {error}"))?;
+        self.real.send_all(commands).map_err(|error| format!("real: {error}"))?;
+        self.mock.send_all(commands).map_err(|error| format!("mock: {error}"))?;
         let mut replies = Vec::with_capacity(commands.len());
         for command in commands {
             let text = |bytes: &[u8]| latin1(bytes);
@@ -161,19 +169,20 @@ pub enum Resp {
     Other(String),
 }
 
-struct Connection {
+/// One connection.
+pub struct Connection {
     reader: BufReader<TcpStream>,
 }
 
 impl Connection {
-    fn open(address: SocketAddr) -> io::Result<Self> {
+    pub fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
         Ok(Self { reader: BufReader::new(stream) })
     }
 
-    fn send(&mut self, commands: &[Vec<Vec<u8>>]) -> io::Result<()> {
+    pub fn send_all(&mut self, commands: &[Vec<Vec<u8>>]) -> io::Result<()> {
         let mut request = Vec::new();
         for command in commands {
             request.extend(format!("*{}\r\n", command.len()).bytes());
@@ -186,12 +195,29 @@ impl Connection {
         self.reader.get_mut().write_all(&request)
     }
 
-    fn ask(&mut self, command: &[Vec<u8>]) -> io::Result<Resp> {
-        self.send(&[command.to_vec()])?;
+    pub fn ask(&mut self, command: &[Vec<u8>]) -> io::Result<Resp> {
+        self.send(command)?;
         self.read()
     }
 
-    fn read(&mut self) -> io::Result<Resp> {
+    pub fn send(&mut self, command: &[Vec<u8>]) -> io::Result<()> {
+        self.send_all(&[command.to_vec()])
+    }
+
+    /// Whether something to be read arrives within `patience`.
+    pub fn has_mail(&mut self, patience: Duration) -> io::Result<bool> {
+        self.reader.get_ref().set_read_timeout(Some(patience))?;
+        let found = self.reader.fill_buf().map(|bytes| !bytes.is_empty());
+        self.reader.get_ref().set_read_timeout(Some(Duration::from_secs(10)))?;
+        match found {
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                Ok(false)
+            }
+            other => other,
+        }
+    }
+
+    pub fn read(&mut self) -> io::Result<Resp> {
         let mut line = Vec::new();
         self.reader.read_until(b'\n', &mut line)?;
         let line = latin1(line.strip_suffix(b"\r\n").ok_or(io::ErrorKind::UnexpectedEof)?);
@@ -208,7 +234,7 @@ impl Connection {
                 self.reader.read_exact(&mut body)?;
                 Resp::Bulk(latin1(&body[..body.len() - 2]))
             }
-            '*' | '~' => Resp::List(mark, self.read_items(length()?)?),
+            '*' | '~' | '>' => Resp::List(mark, self.read_items(length()?)?),
             '%' => Resp::List(mark, self.read_items(length()? * 2)?),
             _ => Resp::Other(line),
         })
@@ -219,7 +245,7 @@ impl Connection {
     }
 }
 
-fn latin1(bytes: &[u8]) -> String {
+pub fn latin1(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
 }
 
@@ -261,6 +287,8 @@ fn same(command: &[Vec<u8>], real: &Resp, mock: &Resp, spread_ms: i64) -> bool {
         "client" if matches!(word(1).as_str(), "id" | "list" | "info") => {
             std::mem::discriminant(real) == std::mem::discriminant(mock)
         }
+        "acl" if word(1) == "cat" && matches!((real, mock), (Resp::List(..), Resp::List(..))) => true,
+        "function" if word(1) == "list" => sorted(real) == sorted(mock),
         "keys" | "hkeys" | "hvals" | "hgetall" | "scan" | "hscan" | "config" | "smembers" | "sinter"
         | "sunion" | "sdiff" | "sscan" | "zscan" => sorted(real) == sorted(mock),
         "xinfo" | "xpending" => without_times(real) == without_times(mock),

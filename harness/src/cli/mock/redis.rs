@@ -79,7 +79,8 @@ pub(super) fn run(arguments: &RedisArgs, context: &mut Context<'_>) -> Result<u8
     if startup.get("daemonize") == "yes" {
         return daemon::start(&arguments.arguments, context);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // One thread for connections; a script that runs for long keeps it, and another takes over.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(serve(startup, listen, control, context))
 }
 

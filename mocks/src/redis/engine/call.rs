@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::Engine;
 use super::client::{Client, ClientId};
 use super::error::CmdError;
+use super::notify::{KEY_MISS, NEW_KEY};
 use super::number;
 use super::table::Spec;
 use crate::redis::resp::Reply;
@@ -64,18 +65,44 @@ impl<'a> Call<'a> {
     /// Looks a key up to be read: counts a hit or a miss, and notes the use.
     pub(crate) fn read(&mut self, key: &Bytes) -> Option<&Entry> {
         let (db, now) = (self.db(), self.now_ms());
+        let touches = !self.engine.clients.get(&self.client).is_some_and(|client| client.no_touch);
+        if !touches {
+            return self.peek(key);
+        }
         let Some(index) = self.engine.store.find(db, key, now) else {
-            self.engine.stats.misses += 1;
+            self.missed(key);
+            return None;
+        };
+        self.engine.stats.hits += 1;
+        self.engine.note_use(db, key);
+        self.engine.store.db(db).at(index)
+    }
+
+    /// Looks a key up to say something of it: counts a hit or a miss, but no use.
+    pub(crate) fn peek(&mut self, key: &Bytes) -> Option<&Entry> {
+        let (db, now) = (self.db(), self.now_ms());
+        let Some(index) = self.engine.store.locate(db, key, now) else {
+            self.missed(key);
             return None;
         };
         self.engine.stats.hits += 1;
         self.engine.store.db(db).at(index)
     }
 
+    fn missed(&mut self, key: &Bytes) {
+        self.engine.tell_expired();
+        self.engine.stats.misses += 1;
+        self.notify(KEY_MISS, "keymiss", key);
+    }
+
     /// Looks a key up to be written, or only to be looked at: counts nothing.
     pub(crate) fn look(&mut self, key: &Bytes) -> Option<&Entry> {
         let (db, now) = (self.db(), self.now_ms());
-        self.engine.store.get(db, key, now)
+        let Some(index) = self.engine.store.locate(db, key, now) else {
+            self.engine.tell_expired();
+            return None;
+        };
+        self.engine.store.db(db).at(index)
     }
 
     /// A string to be read.
@@ -91,13 +118,23 @@ impl<'a> Call<'a> {
     /// Sets a key, replacing value and deadline.
     pub(crate) fn put(&mut self, key: &Bytes, value: Value, deadline_ms: Option<i64>) {
         let (db, now) = (self.db(), self.now_ms());
+        let is_told = self.engine.config.events & NEW_KEY != 0;
+        let is_new = is_told && self.engine.store.db(db).get(key).is_none();
         self.engine.store.put(db, key, value, deadline_ms, now);
+        if is_new {
+            self.notify(NEW_KEY, "new", key);
+        }
     }
 
     /// A value to be changed in place.
     pub(crate) fn edit(&mut self, key: &Bytes) -> Option<&mut Value> {
         let db = self.db();
         self.engine.store.edit(db, key)
+    }
+
+    /// Says that the answer is there before what the client hears of the command, as Redis has it with this one.
+    pub(crate) fn answers_first(&mut self) {
+        self.engine.is_answered = self.can_wait();
     }
 
     /// Says what a replica is to run instead of this command, which would not do the same there.
@@ -113,7 +150,10 @@ impl<'a> Call<'a> {
     /// Removes a key; whether it existed and had not expired.
     pub(crate) fn delete(&mut self, key: &Bytes) -> bool {
         let (db, now) = (self.db(), self.now_ms());
-        !self.engine.store.expire_if_due(db, key, now) && self.engine.store.remove(db, key).is_some()
+        let expired = self.engine.store.expire_if_due(db, key, now);
+        self.engine.tell_expired();
+        // An expired key that a pause keeps is removed all the same, as Redis does.
+        self.engine.store.remove(db, key).is_some() && !expired
     }
 }
 

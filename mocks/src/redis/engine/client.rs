@@ -4,8 +4,11 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 
 use super::Moment;
+use super::pubsub::{Subscriptions, Topic};
 use super::table::Spec;
+use super::tracking::Tracking;
 use super::wait::Waiting;
+use crate::redis::resp::Reply;
 use crate::redis::store::{FixedState, Place};
 
 /// Numbers connections, from 1.
@@ -59,6 +62,8 @@ pub(crate) struct Client {
     /// 2 or 3.
     pub(crate) protocol: u8,
     pub(crate) authenticated: bool,
+    /// Whom it is logged in as.
+    pub(crate) user: Bytes,
     pub(crate) created: Moment,
     pub(crate) used: Moment,
     pub(crate) last_command: &'static str,
@@ -68,10 +73,46 @@ pub(crate) struct Client {
     /// A watched key changed, so `EXEC` will do nothing.
     pub(crate) watch_broken: bool,
     pub(crate) never_evict: bool,
+    /// Reading does not make keys used.
+    pub(crate) no_touch: bool,
+    /// Name and version of its library, where the server's version knows of that.
+    pub(crate) library: Option<[Bytes; 2]>,
+    /// The next command may use slots that are being imported.
+    pub(crate) asking: bool,
     /// The command that waits for a key.
     pub(crate) waiting: Option<Box<Waiting>>,
     /// Where the stream of all writes ended when its last command was over.
     pub(crate) written_to: u64,
+    /// Its command waits for the end of a pause.
+    pub(crate) is_postponed: bool,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) tracking: Option<Box<Tracking>>,
+    /// It is shown what others run.
+    pub(crate) monitors: bool,
+}
+
+/// The kinds of clients that `CLIENT LIST`, `CLIENT KILL` and limits know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    Normal,
+    /// Of a replica; there are none here.
+    Replica,
+    PubSub,
+    /// Of a primary; there are none here.
+    Primary,
+}
+
+impl Class {
+    /// The class of this name.
+    pub(crate) fn named(name: &[u8]) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().as_slice() {
+            b"normal" => Self::Normal,
+            b"slave" | b"replica" => Self::Replica,
+            b"pubsub" => Self::PubSub,
+            b"master" => Self::Primary,
+            _ => return None,
+        })
+    }
 }
 
 /// What `CLIENT REPLY` chose.
@@ -117,6 +158,7 @@ impl Client {
             db: 0,
             protocol: 2,
             authenticated,
+            user: super::acl::DEFAULT,
             created: at,
             used: at,
             last_command: "NULL",
@@ -125,18 +167,36 @@ impl Client {
             watches: Vec::new(),
             watch_broken: false,
             never_evict: false,
+            no_touch: false,
+            library: None,
+            asking: false,
             waiting: None,
+            is_postponed: false,
+            subscriptions: Subscriptions::default(),
+            tracking: None,
+            monitors: false,
             written_to: 0,
         }
     }
 
-    /// The line of `CLIENT LIST`. Sizes of buffers, which belong to the shell, are reported as 0.
-    pub(crate) fn describe(&self, now: Moment, server: &str) -> String {
+    pub(crate) fn class(&self) -> Class {
+        if self.subscriptions.is_empty() { Class::Normal } else { Class::PubSub }
+    }
+
+    /// The line of `CLIENT LIST`. Sizes of buffers, which belong to the shell, are reported as 0, but for the
+    /// command under way: `command` is its size on the wire and the size of its arguments.
+    pub(crate) fn describe(&self, now: Moment, server: &str, command: (usize, usize)) -> String {
         let seconds = |since: Moment| (now.elapsed_us - since.elapsed_us) / 1_000_000;
+        let tracking = self.tracking.as_deref();
         let mut flags = String::new();
         for (on, flag) in [
-            (self.waiting.is_some(), 'b'),
+            (self.monitors, 'O'),
+            (!self.subscriptions.is_empty(), 'P'),
             (self.transaction.is_some(), 'x'),
+            (self.waiting.is_some() || self.is_postponed, 'b'),
+            (tracking.is_some(), 't'),
+            (tracking.is_some_and(|tracking| tracking.broken), 'R'),
+            (tracking.is_some_and(|tracking| tracking.broadcast), 'B'),
             (self.watch_broken, 'd'),
             (self.never_evict, 'e'),
         ] {
@@ -147,13 +207,18 @@ impl Client {
         if flags.is_empty() {
             flags.push('N');
         }
+        let redirect = tracking.map_or(-1, |tracking| i64::try_from(tracking.redirect).unwrap_or(i64::MAX));
         let queued =
             self.transaction.as_ref().map_or(-1, |tx| i64::try_from(tx.queue.len()).unwrap_or(i64::MAX));
         let queued_bytes = self.transaction.as_ref().map_or(0, |tx| tx.bytes);
+        let library = self.library.as_ref().map_or_else(String::new, |[name, version]| {
+            let text = String::from_utf8_lossy;
+            format!(" lib-name={} lib-ver={}", text(name), text(version))
+        });
         format!(
-            "id={} addr={} laddr={server} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 \
-             multi={queued} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 oll=0 omem=0 \
-             tot-mem=0 events=r cmd={} user=default redir=-1 resp={}\n",
+            "id={} addr={} laddr={server} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} \
+             multi={queued} qbuf={} qbuf-free=0 argv-mem={} multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 oll=0 omem=0 \
+             tot-mem=0 events=r cmd={} user={} redir={redirect} resp={}{library}\n",
             self.id,
             self.address,
             self.id + 7,
@@ -161,8 +226,62 @@ impl Client {
             seconds(self.created),
             seconds(self.used),
             self.db,
+            self.subscriptions.of(Topic::Channel).len(),
+            self.subscriptions.of(Topic::Pattern).len(),
+            self.subscriptions.of(Topic::Shard).len(),
+            command.0,
+            command.1,
             self.last_command,
+            String::from_utf8_lossy(&self.user),
             self.protocol,
         )
+    }
+}
+
+impl Client {
+    /// Drops the reply if `CLIENT REPLY` said so.
+    pub(super) fn filter_reply(&mut self, reply: Reply) -> Option<Reply> {
+        let is_told = is_told(&reply);
+        match self.replies {
+            Replies::Off if is_told => Some(reply),
+            Replies::SkipThis if is_told => {
+                self.replies = Replies::On;
+                Some(reply)
+            }
+            Replies::On => Some(reply),
+            Replies::Off => None,
+            Replies::SkipThis => {
+                self.replies = Replies::On;
+                None
+            }
+            Replies::SkipNext => {
+                self.replies = Replies::SkipThis;
+                None
+            }
+        }
+    }
+
+    /// Whether something beside the answer to its own command reaches the client.
+    pub(super) fn hears(&self, reply: &Reply) -> bool {
+        self.replies != Replies::Off || matches!(reply, Reply::None) || is_told(reply)
+    }
+
+    pub(super) fn watched_key_changed(&mut self, place: &Place, gone: bool) {
+        let Some(watch) = self.watches.iter_mut().find(|watch| watch.place == *place) else { return };
+        if watch.was_expired && gone {
+            // It was gone already when it was watched; from now on it counts.
+            watch.was_expired = false;
+        } else {
+            self.watch_broken = true;
+        }
+    }
+}
+
+/// Whether a reply is a message, which `CLIENT REPLY` does not keep back.
+fn is_told(reply: &Reply) -> bool {
+    match reply {
+        Reply::Push(_) => true,
+        Reply::Several(replies) => replies.iter().all(is_told),
+        _ => false,
     }
 }

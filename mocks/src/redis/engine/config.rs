@@ -6,8 +6,13 @@ use bytes::Bytes;
 
 use super::config_value::check;
 use super::notify::{self, Class};
+use super::output_limit::{self, OutputLimits};
 use super::parameters::{FIXED, HIDDEN, Kind, MULTI, PARAMETERS, PROTECTED};
+use super::tuning::Tuning;
 use crate::redis::glob;
+
+/// The parameter that says which events are told.
+const EVENTS: &str = "notify-keyspace-events";
 
 /// A parameter's value, and what it may be.
 #[derive(Clone, Debug)]
@@ -26,9 +31,12 @@ pub(crate) struct Config {
     pub(crate) zset_listpack: (usize, usize),
     pub(crate) set_integers: usize,
     pub(crate) bulk_bytes: usize,
-    pub(crate) password: String,
+    pub(super) tuning: Tuning,
     /// Classes of keyspace events that are told.
     pub(crate) events: Class,
+    /// Keys remembered for clients that cache; 0 for any number.
+    pub(crate) tracked_keys: usize,
+    pub(super) output_limits: OutputLimits,
 }
 
 impl Config {
@@ -43,8 +51,10 @@ impl Config {
             zset_listpack: (0, 0),
             set_integers: 0,
             bulk_bytes: 0,
-            password: String::new(),
+            tuning: Tuning::default(),
             events: 0,
+            tracked_keys: 0,
+            output_limits: OutputLimits::default(),
         };
         config.refresh();
         config
@@ -128,6 +138,10 @@ impl Config {
         for (name, value) in accepted {
             self.force(name, value);
         }
+        // What is reported leaves out classes that are on, so they are read from what was given.
+        for (_, value) in pairs.iter().filter(|(name, _)| name.eq_ignore_ascii_case(EVENTS)) {
+            self.events = notify::parse(value).unwrap_or(0);
+        }
         Ok(())
     }
 
@@ -174,6 +188,9 @@ impl Config {
 
     /// Sets a parameter without a check, as options at the start of a server do.
     pub(crate) fn force(&mut self, name: &str, value: String) {
+        if name == EVENTS {
+            self.events = notify::parse(&value).unwrap_or(0);
+        }
         if let Some(entry) = self.values.get_mut(name) {
             entry.text = value;
         }
@@ -186,8 +203,11 @@ impl Config {
         let zset_listpack = (size("zset-max-listpack-entries"), size("zset-max-listpack-value"));
         let set_integers = size("set-max-intset-entries");
         let bulk_bytes = size("proto-max-bulk-len");
-        self.password = self.get("requirepass").unwrap_or_default().to_owned();
-        self.events = self.get("notify-keyspace-events").and_then(notify::parse).unwrap_or(0);
+        let output_limits = output_limit::parse(self.get("client-output-buffer-limit").unwrap_or_default());
+        let tracked_keys = size("tracking-table-max-keys");
+        self.tracked_keys = tracked_keys;
+        self.output_limits = output_limits;
+        self.tuning = Tuning::read(self);
         self.hash_listpack = hash_listpack;
         self.zset_listpack = zset_listpack;
         self.set_integers = set_integers;

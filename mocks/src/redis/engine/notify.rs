@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::Engine;
 use super::call::Call;
+use super::collection::Collection;
 
 /// A class of events, as a bit.
 pub(crate) type Class = u32;
@@ -70,11 +71,42 @@ impl Call<'_> {
     }
 }
 
+impl Call<'_> {
+    /// Tells that a collection was changed, and that it is gone if the change emptied it.
+    pub(crate) fn notify_change(&mut self, class: Class, event: &'static str, key: &Bytes) {
+        if self.engine.config.events == 0 {
+            return;
+        }
+        self.notify(class, event, key);
+        if self.engine.store.db(self.db()).get(key).is_none() {
+            self.notify(GENERIC, "del", key);
+        }
+    }
+
+    /// Sets a key to a collection and tells so, or removes it if the collection is empty, and tells if there was
+    /// one.
+    pub(crate) fn store_and_notify<C: Collection>(
+        &mut self,
+        key: &Bytes,
+        collection: C,
+        class: Class,
+        event: &'static str,
+    ) {
+        if !collection.is_empty() {
+            self.store_as(key, collection);
+            self.answers_first();
+            self.notify(class, event, key);
+        } else if self.delete(key) {
+            self.notify(GENERIC, "del", key);
+        }
+    }
+}
+
 impl Engine {
     /// Tells that something happened to a key.
     pub(crate) fn notify(&mut self, class: Class, event: &'static str, db: usize, key: &Bytes) {
         let wanted = self.config.events;
-        if wanted & class == 0 {
+        if wanted & class == 0 || !self.pubsub.has_listeners() {
             return;
         }
         if wanted & KEYSPACE != 0 {

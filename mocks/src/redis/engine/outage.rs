@@ -3,11 +3,13 @@
 use bytes::Bytes;
 
 use super::cmd;
+use super::eviction::Memory;
 use super::log::Lose;
 use super::pubsub::PubSub;
 use super::stats::Stats;
+use super::tracking::Copies;
 use super::wait::Waiters;
-use super::{Engine, Moment};
+use super::{Engine, Moment, notify};
 use crate::redis::glob;
 use crate::redis::store::Blob;
 
@@ -25,7 +27,10 @@ impl Engine {
     pub fn restart(&mut self, lose: Option<Lose>, at: Moment) -> usize {
         let lost = match lose {
             Some(lose) => self.lose(lose, at),
-            None => self.lose_everything(at),
+            None => {
+                self.functions.flush();
+                self.lose_everything(at)
+            }
         };
         self.begin_another_process(at);
         self.stats = Stats::default();
@@ -41,6 +46,7 @@ impl Engine {
             let matching: Vec<Bytes> = matching.map(Blob::to_bytes).collect();
             for key in &matching {
                 self.store.remove(db, key);
+                self.notify(notify::EVICTED, "evicted", db, key);
             }
             count += matching.len();
             if !matching.is_empty() {
@@ -61,6 +67,7 @@ impl Engine {
         if count > 0 {
             self.log_own(0, vec![Bytes::from_static(b"flushall")], true);
         }
+        self.invalidate_everything();
         self.settle();
         self.close_write();
         count
@@ -74,9 +81,18 @@ impl Engine {
         self.watched.clear();
         self.waiters = Waiters::default();
         self.pubsub = PubSub::default();
+        self.monitors.clear();
+        self.copies = Copies::default();
+        self.unpause();
+        self.postponed.clear();
         self.deliveries.clear();
         self.scripts.flush();
-        self.store.note_touched(false);
+        self.memory = Memory::default();
+        if self.fields.is_on() {
+            self.note_all_fields();
+        }
+        self.watch_memory();
+        self.choose_notes();
         self.run_id = cmd::server::random_hex(&mut self.rng);
     }
 }

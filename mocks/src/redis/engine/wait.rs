@@ -187,7 +187,12 @@ impl Engine {
     #[must_use]
     pub fn is_waiting(&self, id: ClientId) -> bool {
         let engine = self.reader_of(id).unwrap_or(self);
-        engine.clients.get(&id).is_some_and(|client| client.waiting.is_some())
+        engine.clients.get(&id).is_some_and(|client| client.waiting.is_some() || client.is_postponed)
+    }
+
+    /// How many clients wait, for a key or for the end of a pause.
+    pub(crate) fn blocked_clients(&self) -> usize {
+        self.waiters.len() + self.postponed.len()
     }
 
     fn wait(&mut self, id: ClientId, waiting: Waiting) {
@@ -203,11 +208,20 @@ impl Engine {
 
     /// Ends a client's wait, answering `reply`; whether it waited.
     pub(crate) fn unblock(&mut self, id: ClientId, reply: Reply) -> bool {
+        let client = self.clients.get(&id);
+        let over = client.and_then(|client| client.waiting.as_ref()).map(|it| (it.spec, it.args.clone()));
         let ended = self.forget_wait(id);
-        if ended {
+        if let Some((spec, args)) = over {
+            self.note_time(id, spec, &args, 0);
             self.push(id, reply);
         }
         ended
+    }
+
+    /// Ends a client's wait as if its time were over, or with an error; whether it waited.
+    pub(crate) fn end_wait_early(&mut self, id: ClientId, with_error: bool) -> bool {
+        const ENDED: &str = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
+        self.unblock(id, if with_error { Reply::Error(ENDED.to_owned()) } else { Reply::NullArray })
     }
 
     /// Ends a client's wait without an answer; whether it waited.
@@ -275,10 +289,15 @@ impl Engine {
         let (spec, args) = (waiting.spec, waiting.args.clone());
         self.waiters.serving = Some(place.1.clone());
         self.waiters.goes_on = false;
+        let (sent, current) = (self.deliveries(), self.current.replace(id));
         let reply = self.rerun(id, spec, &args);
+        self.current = current;
         self.waiters.serving = None;
         if !self.waiters.goes_on {
+            // Its answer comes before what it hears of what it did.
+            let heard = self.recall_all(sent, id);
             self.unblock(id, reply);
+            heard.into_iter().for_each(|told| self.push_after(id, told));
         }
     }
 }

@@ -108,6 +108,13 @@ impl Store {
         self.dbs[db].at(index)
     }
 
+    /// Looks a key up and deletes it if it is expired; where it lies in its database.
+    pub fn locate(&mut self, db: usize, key: &Bytes, now_ms: i64) -> Option<usize> {
+        let (index, entry) = self.dbs[db].find_mut(key)?;
+        let is_seen = !entry.is_expired(now_ms) || !self.expire_if_due(db, key, now_ms);
+        is_seen.then_some(index)
+    }
+
     /// The next keys of a scan, and the cursor to go on with; 0 when it is over.
     pub fn scan(&mut self, db: usize, cursor: u64, count: usize) -> (u64, Vec<Bytes>) {
         self.dbs[db].scan(cursor, count)
@@ -263,6 +270,12 @@ impl Store {
         if !on {
             self.touched.clear();
         }
+    }
+
+    /// Whether keys expired since the last call of [`Store::take_expired`].
+    #[must_use]
+    pub fn has_expired(&self) -> bool {
+        !self.expired.is_empty()
     }
 
     /// Whether keys changed or expired that nobody asked about yet.

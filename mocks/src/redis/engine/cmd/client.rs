@@ -1,16 +1,19 @@
-//! `CLIENT`: names, lists and ends of connections.
+//! `CLIENT`: names and lists of connections, and what is said to them.
 
 use bytes::Bytes;
 
 use super::help;
+use crate::redis::engine::Engine;
 use crate::redis::engine::call::{Call, Outcome, is};
-use crate::redis::engine::client::{Client, ClientId, Replies};
+use crate::redis::engine::client::{Class, Client, ClientId, Replies};
 use crate::redis::engine::error::CmdError;
 use crate::redis::engine::number::strict_i64;
 use crate::redis::resp::Reply;
 
-/// The address clients are told the server has: the engine does not know where it listens.
-const SERVER: &str = "127.0.0.1:6379";
+/// The address clients are told the server has: the engine knows no more of where it listens than the port.
+pub(super) fn server_address(engine: &Engine) -> String {
+    format!("127.0.0.1:{}", engine.config.get("port").unwrap_or_default())
+}
 
 pub(crate) fn client_id(call: &mut Call<'_>) -> Outcome {
     Ok(Reply::Int(i64::try_from(call.client).unwrap_or(i64::MAX)))
@@ -36,32 +39,46 @@ pub(super) fn check_name(name: &[u8]) -> Result<(), CmdError> {
 }
 
 pub(crate) fn client_info(call: &mut Call<'_>) -> Outcome {
-    let now = call.engine.at;
-    Ok(verbatim(call.client()?.describe(now, SERVER)))
+    let (now, server) = (call.engine.at, server_address(call.engine));
+    let size = size(call.args);
+    Ok(verbatim(call.client()?.describe(now, &server, size)))
 }
 
 pub(crate) fn client_list(call: &mut Call<'_>) -> Outcome {
-    let chosen: Option<Vec<ClientId>> = match call.rest(2) {
-        [] => None,
+    let (clients, now, server) = (&call.engine.clients, call.engine.at, server_address(call.engine));
+    let (me, size) = (call.client, size(call.args));
+    let describe =
+        |client: &Client| client.describe(now, &server, if client.id == me { size } else { (0, 0) });
+    let text: String = match call.rest(2) {
+        [] => clients.values().map(describe).collect(),
         [word, kind] if is(word, "type") => {
-            is_normal(kind)?.then_some(()).map_or(Some(Vec::new()), |()| None)
+            let class = class(kind)?;
+            clients.values().filter(|client| client.class() == class).map(describe).collect()
         }
         [word, ids @ ..] if is(word, "id") && !ids.is_empty() => {
             const INVALID: CmdError = CmdError::fixed("ERR Invalid client ID");
-            let id =
-                |text: &Bytes| strict_i64(text).and_then(|id| ClientId::try_from(id).ok()).ok_or(INVALID);
-            Some(ids.iter().map(id).collect::<Result<_, _>>()?)
+            let ids = ids.iter().map(|id| strict_i64(id).ok_or(INVALID)).collect::<Result<Vec<_>, _>>()?;
+            let found = ids.into_iter().filter_map(|id| clients.get(&ClientId::try_from(id).ok()?));
+            found.map(describe).collect()
         }
         _ => return Err(CmdError::SYNTAX),
     };
-    let (clients, now) = (&call.engine.clients, call.engine.at);
-    let text: String = match chosen {
-        None => clients.values().map(|client| client.describe(now, SERVER)).collect(),
-        Some(ids) => {
-            ids.iter().filter_map(|id| clients.get(id)).map(|client| client.describe(now, SERVER)).collect()
-        }
-    };
     Ok(verbatim(text))
+}
+
+/// How long a command is on the wire, and its arguments alone.
+fn size(args: &[Bytes]) -> (usize, usize) {
+    let digits = |number: usize| number.to_string().len();
+    // `*`, `$` and line ends are three bytes with each number, and two with each argument.
+    let framed = |argument: &Bytes| 5 + digits(argument.len()) + argument.len();
+    let wire = 3 + digits(args.len()) + args.iter().map(framed).sum::<usize>();
+    (wire, args.iter().map(Bytes::len).sum())
+}
+
+/// The class of clients of this name.
+pub(super) fn class(name: &[u8]) -> Result<Class, CmdError> {
+    let unknown = || CmdError::new(format!("ERR Unknown client type '{}'", String::from_utf8_lossy(name)));
+    Class::named(name).ok_or_else(unknown)
 }
 
 pub(crate) fn client_reply(call: &mut Call<'_>) -> Outcome {
@@ -93,97 +110,6 @@ pub(crate) fn client_no_evict(call: &mut Call<'_>) -> Outcome {
 
 pub(crate) fn client_help(_: &mut Call<'_>) -> Outcome {
     super::help_reply(help::CLIENT)
-}
-
-/// Which connections `CLIENT KILL` closes.
-#[derive(Default)]
-struct Filter {
-    id: Option<ClientId>,
-    address: Option<Bytes>,
-    server: Option<Bytes>,
-    others_only: bool,
-    nobody: bool,
-}
-
-impl Filter {
-    fn parse(words: &[Bytes]) -> Result<Self, CmdError> {
-        const NOT_AN_ID: CmdError = CmdError::fixed("ERR client-id should be greater than 0");
-        let mut filter = Self { others_only: true, ..Self::default() };
-        if !words.len().is_multiple_of(2) {
-            return Err(CmdError::SYNTAX);
-        }
-        for pair in words.chunks_exact(2) {
-            let (word, value) = (&pair[0], &pair[1]);
-            if is(word, "id") {
-                let id = strict_i64(value).and_then(|id| ClientId::try_from(id).ok());
-                filter.id = Some(id.filter(|id| *id > 0).ok_or(NOT_AN_ID)?);
-            } else if is(word, "addr") {
-                filter.address = Some(value.clone());
-            } else if is(word, "laddr") {
-                filter.server = Some(value.clone());
-            } else if is(word, "type") {
-                filter.nobody |= !is_normal(value)?;
-            } else if is(word, "user") {
-                if value != "default" {
-                    let user = String::from_utf8_lossy(value);
-                    return Err(CmdError::new(format!("ERR No such user '{user}'")));
-                }
-            } else if is(word, "skipme") && is(value, "yes") {
-                filter.others_only = true;
-            } else if is(word, "skipme") && is(value, "no") {
-                filter.others_only = false;
-            } else {
-                return Err(CmdError::SYNTAX);
-            }
-        }
-        Ok(filter)
-    }
-
-    fn matches(&self, client: &Client, me: ClientId) -> bool {
-        let is_address = |address: &Bytes| client.address.as_bytes() == address;
-        !self.nobody
-            && self.id.is_none_or(|id| id == client.id)
-            && self.address.as_ref().is_none_or(is_address)
-            && self.server.as_ref().is_none_or(|server| server == SERVER)
-            && !(self.others_only && client.id == me)
-    }
-}
-
-pub(crate) fn client_kill(call: &mut Call<'_>) -> Outcome {
-    let words = call.rest(2);
-    // The old form names an address, and says whether there was such a connection.
-    let old_form = words.len() == 1;
-    let filter = match words {
-        [address] => Filter { address: Some(address.clone()), ..Filter::default() },
-        words => Filter::parse(words)?,
-    };
-    let me = call.client;
-    let found = call.engine.clients.values().filter(|client| filter.matches(client, me));
-    let found: Vec<ClientId> = found.map(|client| client.id).collect();
-    for id in &found {
-        if *id == me {
-            call.engine.close = true;
-        } else {
-            call.engine.disconnect(*id);
-            call.engine.kill.push(*id);
-        }
-    }
-    match (old_form, found.is_empty()) {
-        (true, true) => Err(CmdError::fixed("ERR No such client")),
-        (true, false) => Ok(Reply::OK),
-        (false, _) => Ok(Reply::count(found.len())),
-    }
-}
-
-/// Whether a type of client is the one there is here; others of Redis' types have no clients.
-fn is_normal(kind: &[u8]) -> Result<bool, CmdError> {
-    if is(kind, "normal") {
-        return Ok(true);
-    }
-    if ["master", "replica", "slave", "pubsub"].iter().any(|known| is(kind, known)) {
-        return Ok(false);
-    }
-    Err(CmdError::new(format!("ERR Unknown client type '{}'", String::from_utf8_lossy(kind))))
 }
 
 fn verbatim(text: String) -> Reply {

@@ -16,13 +16,6 @@ pub(crate) fn command_count(_: &mut Call<'_>) -> Outcome {
     Ok(Reply::count(table::all().len()))
 }
 
-pub(crate) fn command_list(call: &mut Call<'_>) -> Outcome {
-    match call.rest(2) {
-        [] => Ok(Reply::bulks(table::all().iter().map(|spec| spec.name))),
-        _ => Err(CmdError::SYNTAX),
-    }
-}
-
 pub(crate) fn command_info(call: &mut Call<'_>) -> Outcome {
     let names = call.rest(2);
     if names.is_empty() {
@@ -42,7 +35,11 @@ pub(crate) fn command_docs(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn command_getkeys(call: &mut Call<'_>) -> Outcome {
-    let args = call.rest(2);
+    keys_of(call.rest(2)).map(|(_, keys)| Reply::bulks(keys))
+}
+
+/// A command line's command and its keys.
+pub(super) fn keys_of(args: &[Bytes]) -> Result<(&'static Spec, Vec<Bytes>), CmdError> {
     let spec = table::resolve(args).map_err(|_| CmdError::fixed("ERR Invalid command specified"))?;
     if spec.keys.is_empty() {
         return Err(CmdError::fixed("ERR The command has no key arguments"));
@@ -55,7 +52,7 @@ pub(crate) fn command_getkeys(call: &mut Call<'_>) -> Outcome {
     if keys.is_empty() && !spec.has(flags::NO_MANDATORY_KEYS) {
         return Err(CmdError::fixed("ERR Invalid arguments specified for command"));
     }
-    Ok(Reply::bulks(keys))
+    Ok((spec, keys))
 }
 
 pub(crate) fn command_help(_: &mut Call<'_>) -> Outcome {
@@ -63,7 +60,7 @@ pub(crate) fn command_help(_: &mut Call<'_>) -> Outcome {
 }
 
 /// A command by name, or a subcommand by `container|name`.
-fn named(name: &[u8]) -> Option<&'static Spec> {
+pub(super) fn named(name: &[u8]) -> Option<&'static Spec> {
     let Some(bar) = name.iter().position(|byte| *byte == b'|') else { return table::find(name) };
     let container = table::find(&name[..bar])?;
     container.subcommands.iter().find(|sub| name.eq_ignore_ascii_case(sub.name.as_bytes()))

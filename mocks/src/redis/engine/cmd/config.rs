@@ -20,6 +20,7 @@ pub(crate) fn config_set(call: &mut Call<'_>) -> Outcome {
     let text = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
     let pairs: Vec<_> = words.chunks_exact(2).map(|pair| (text(&pair[0]), text(&pair[1]))).collect();
     call.engine.config.set(&pairs).map_err(CmdError::new)?;
+    call.engine.config_was_set(&pairs);
     // The replica is configured alike, so that it holds values alike.
     call.replicate(call.args.to_vec());
     Ok(Reply::OK)

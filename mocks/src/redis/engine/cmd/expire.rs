@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::error::CmdError;
+use crate::redis::engine::notify::GENERIC;
 use crate::redis::resp::Reply;
 
 /// The unit a command counts time in.
@@ -106,10 +107,13 @@ fn set_deadline(call: &mut Call<'_>, unit: Unit, base_ms: i64) -> Outcome {
     }
     if deadline <= call.now_ms() {
         call.delete(key);
+        call.notify(GENERIC, "del", key);
     } else {
         let db = call.db();
         call.engine.store.set_deadline(db, key, Some(deadline));
         call.makes_nothing_ready();
+        call.answers_first();
+        call.notify(GENERIC, "expire", key);
     }
     Ok(Reply::Int(1))
 }
@@ -121,6 +125,7 @@ pub(crate) fn persist(call: &mut Call<'_>) -> Outcome {
         let db = call.db();
         call.engine.store.set_deadline(db, key, None);
         call.makes_nothing_ready();
+        call.notify(GENERIC, "persist", key);
     }
     Ok(Reply::flag(has_deadline))
 }
@@ -144,7 +149,7 @@ pub(crate) fn pexpiretime(call: &mut Call<'_>) -> Outcome {
 fn left(call: &mut Call<'_>, unit: Unit, absolute: bool) -> Outcome {
     let now = call.now_ms();
     // Looking at a deadline is no use of the key.
-    let Some(entry) = call.look(&call.args[1]) else { return Ok(Reply::Int(-2)) };
+    let Some(entry) = call.peek(&call.args[1]) else { return Ok(Reply::Int(-2)) };
     let Some(deadline) = entry.deadline_ms else { return Ok(Reply::Int(-1)) };
     let millis = if absolute { deadline } else { deadline.saturating_sub(now).max(0) };
     Ok(Reply::Int(match unit {

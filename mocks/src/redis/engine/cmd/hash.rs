@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::redis::engine::call::{Call, Outcome};
 use crate::redis::engine::error::CmdError;
+use crate::redis::engine::notify::HASH;
 use crate::redis::engine::number::{add_floats, float, strict_i64};
 use crate::redis::resp::Reply;
 use crate::redis::store::Hash;
@@ -26,9 +27,11 @@ fn set_pairs(call: &mut Call<'_>) -> Result<usize, CmdError> {
         return Err(CmdError::wrong_arity(call.spec.name));
     }
     let limits = call.engine.config.hash_listpack;
-    call.change(key, |hash: &mut Hash| {
+    let count = call.change(key, |hash: &mut Hash| {
         pairs.chunks_exact(2).filter(|pair| hash.set(pair[0].clone(), pair[1].clone(), limits)).count()
-    })
+    })?;
+    call.notify(HASH, "hset", key);
+    Ok(count)
 }
 
 pub(crate) fn hsetnx(call: &mut Call<'_>) -> Outcome {
@@ -37,6 +40,8 @@ pub(crate) fn hsetnx(call: &mut Call<'_>) -> Outcome {
         return Ok(Reply::Int(0));
     }
     set_field(call, key, field, value.clone())?;
+    call.answers_first();
+    call.notify(HASH, "hset", key);
     Ok(Reply::Int(1))
 }
 
@@ -63,7 +68,9 @@ pub(crate) fn hdel(call: &mut Call<'_>) -> Outcome {
         return Ok(Reply::Int(0));
     }
     let remove = |hash: &mut Hash| fields.iter().filter(|field| hash.remove(field)).count();
-    Ok(Reply::count(call.change(key, remove)?))
+    let removed = call.change(key, remove)?;
+    call.notify_change(HASH, "hdel", key);
+    Ok(Reply::count(removed))
 }
 
 pub(crate) fn hexists(call: &mut Call<'_>) -> Outcome {
@@ -108,6 +115,7 @@ pub(crate) fn hincrby(call: &mut Call<'_>) -> Outcome {
     let number = number.ok_or(CmdError::fixed("ERR hash value is not an integer"))?;
     let sum = number.checked_add(by).ok_or(CmdError::OVERFLOW)?;
     set_field(call, key, field, Bytes::from(sum.to_string()))?;
+    call.notify(HASH, "hincrby", key);
     Ok(Reply::Int(sum))
 }
 
@@ -123,13 +131,14 @@ pub(crate) fn hincrbyfloat(call: &mut Call<'_>) -> Outcome {
         add_floats(&before, by).ok_or(CmdError::fixed("ERR increment would produce NaN or Infinity"))?;
     let sum = Bytes::from(sum);
     set_field(call, key, field, sum.clone())?;
+    call.notify(HASH, "hincrbyfloat", key);
     Ok(Reply::Bulk(sum))
 }
 
 fn set_field(call: &mut Call<'_>, key: &Bytes, field: &Bytes, value: Bytes) -> Result<(), CmdError> {
     let limits = call.engine.config.hash_listpack;
     call.change(key, |hash: &mut Hash| {
-        hash.set(field.clone(), value, limits);
+        hash.replace(field.clone(), value, limits);
     })
 }
 

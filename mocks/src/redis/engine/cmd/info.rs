@@ -7,8 +7,10 @@ use bytes::Bytes;
 
 use super::info_order::complete;
 use super::replication;
+use crate::redis::engine::Engine;
 use crate::redis::engine::call::{Call, Outcome, is};
-use crate::redis::engine::{Engine, VERSION};
+use crate::redis::engine::eviction::EMPTY_BYTES;
+use crate::redis::engine::pubsub::Topic;
 use crate::redis::resp::Reply;
 
 /// Writes the fields of a section.
@@ -28,7 +30,7 @@ const SECTIONS: [(&str, Fields); 13] = [
     ("Errorstats", |engine| engine.stats.error_lines()),
     // Commands take no time here.
     ("Latencystats", |_| String::new()),
-    ("Cluster", |_| "cluster_enabled:0\r\n".to_owned()),
+    ("Cluster", |engine| format!("cluster_enabled:{}\r\n", u8::from(engine.cluster.is_some()))),
     ("Keyspace", keyspace),
 ];
 
@@ -60,11 +62,11 @@ fn server(engine: &Engine) -> String {
     let uptime = (engine.at.elapsed_us - engine.started.elapsed_us) / 1_000_000;
     let config = |name| engine.config.get(name).unwrap_or_default().to_owned();
     lines([
-        ("redis_version", VERSION.to_owned()),
+        ("redis_version", engine.version.number().to_owned()),
         ("redis_git_sha1", "00000000".to_owned()),
         ("redis_git_dirty", number(0)),
         ("redis_build_id", "0".to_owned()),
-        ("redis_mode", "standalone".to_owned()),
+        ("redis_mode", engine.mode().to_owned()),
         ("os", "squall".to_owned()),
         ("arch_bits", number(64)),
         ("process_id", number(1)),
@@ -87,23 +89,23 @@ fn clients(engine: &Engine) -> String {
         ("connected_clients", number(engine.clients.len())),
         ("cluster_connections", number(0)),
         ("maxclients", engine.config.get("maxclients").unwrap_or_default().to_owned()),
-        ("blocked_clients", number(engine.waiters.len())),
-        ("tracking_clients", number(0)),
+        ("blocked_clients", number(engine.blocked_clients())),
+        ("tracking_clients", number(engine.copies.clients())),
         ("clients_in_timeout_table", number(0)),
     ])
 }
 
 fn memory(engine: &Engine) -> String {
     let config = |name| engine.config.get(name).unwrap_or_default().to_owned();
-    let keys = (0..engine.store.databases()).flat_map(|db| engine.store.db(db).iter());
-    let used: usize = keys.map(|(key, entry)| 64 + key.len() + entry.value.weight()).sum();
+    let (used, peak) = (engine.used_memory(), engine.peak_memory());
     lines([
         ("used_memory", number(used)),
-        ("used_memory_peak", number(used)),
-        ("used_memory_dataset", number(used)),
+        ("used_memory_peak", number(peak)),
+        ("used_memory_startup", number(EMPTY_BYTES)),
+        ("used_memory_dataset", number(used - EMPTY_BYTES)),
         ("number_of_cached_scripts", number(engine.scripts.len())),
-        ("number_of_functions", number(0)),
-        ("number_of_libraries", number(0)),
+        ("number_of_functions", number(engine.functions.counts().1)),
+        ("number_of_libraries", number(engine.functions.counts().0)),
         ("maxmemory", config("maxmemory")),
         ("maxmemory_policy", config("maxmemory-policy")),
         ("mem_fragmentation_ratio", "1.00".to_owned()),
@@ -119,7 +121,7 @@ fn persistence(engine: &Engine) -> String {
         ("async_loading", number(0)),
         ("rdb_changes_since_last_save", number(engine.store.dirty())),
         ("rdb_bgsave_in_progress", number(0)),
-        ("rdb_last_save_time", number(engine.started.unix_us / 1_000_000)),
+        ("rdb_last_save_time", number(engine.saved_at_s)),
         ("rdb_last_bgsave_status", "ok".to_owned()),
         ("aof_enabled", number(0)),
         ("aof_rewrite_in_progress", number(0)),
@@ -129,6 +131,7 @@ fn persistence(engine: &Engine) -> String {
 
 fn stats(engine: &Engine) -> String {
     let stats = &engine.stats;
+    let tracked = engine.copies.sizes();
     lines([
         ("total_connections_received", number(stats.connections)),
         ("total_commands_processed", number(stats.commands)),
@@ -142,11 +145,14 @@ fn stats(engine: &Engine) -> String {
         ("evicted_clients", number(0)),
         ("keyspace_hits", number(stats.hits)),
         ("keyspace_misses", number(stats.misses)),
-        ("pubsub_channels", number(0)),
-        ("pubsub_patterns", number(0)),
-        ("pubsubshard_channels", number(0)),
+        ("pubsub_channels", number(engine.pubsub.len(Topic::Channel))),
+        ("pubsub_patterns", number(engine.pubsub.len(Topic::Pattern))),
+        ("pubsubshard_channels", number(engine.pubsub.len(Topic::Shard))),
         ("latest_fork_usec", number(0)),
         ("total_forks", number(0)),
+        ("tracking_total_keys", number(tracked.0)),
+        ("tracking_total_items", number(tracked.1)),
+        ("tracking_total_prefixes", number(tracked.2)),
         ("unexpected_error_replies", number(0)),
         ("total_error_replies", number(stats.errors)),
     ])

@@ -5,12 +5,19 @@ use rand::RngExt;
 use super::scan;
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::error::CmdError;
+use crate::redis::engine::notify::{GENERIC, NEW_KEY};
 use crate::redis::glob;
 use crate::redis::resp::Reply;
 use crate::redis::store::Blob;
 
 pub(crate) fn del(call: &mut Call<'_>) -> Outcome {
-    let deleted = call.rest(1).iter().filter(|key| call.delete(key)).count();
+    let mut deleted = 0;
+    for key in call.rest(1) {
+        if call.delete(key) {
+            call.notify(GENERIC, "del", key);
+            deleted += 1;
+        }
+    }
     Ok(Reply::count(deleted))
 }
 
@@ -20,16 +27,17 @@ pub(crate) fn unlink(call: &mut Call<'_>) -> Outcome {
 
 pub(crate) fn exists(call: &mut Call<'_>) -> Outcome {
     // A key named twice counts twice.
-    let found = call.rest(1).iter().filter(|key| call.read(key).is_some()).count();
+    let found = call.rest(1).iter().filter(|key| call.peek(key).is_some()).count();
     Ok(Reply::count(found))
 }
 
 pub(crate) fn touch(call: &mut Call<'_>) -> Outcome {
-    exists(call)
+    let found = call.rest(1).iter().filter(|key| call.read(key).is_some()).count();
+    Ok(Reply::count(found))
 }
 
 pub(crate) fn type_(call: &mut Call<'_>) -> Outcome {
-    let name = call.look(&call.args[1]).map_or("none", |entry| entry.value.type_name());
+    let name = call.peek(&call.args[1]).map_or("none", |entry| entry.value.type_name());
     Ok(Reply::Status(name.into()))
 }
 
@@ -97,7 +105,11 @@ fn rename_key(call: &mut Call<'_>, only_if_absent: bool) -> Outcome {
     let db = call.db();
     if let Some(entry) = call.engine.store.remove(db, from) {
         // The source's deadline, or its absence, replaces the target's.
+        // An old target is deleted before, so that the key counts as new.
+        call.engine.store.remove(db, to);
         call.put(to, entry.value, entry.deadline_ms);
+        call.notify(GENERIC, "rename_from", from);
+        call.notify(GENERIC, "rename_to", to);
     }
     Ok(if only_if_absent { Reply::Int(1) } else { Reply::OK })
 }
@@ -114,6 +126,9 @@ pub(crate) fn move_(call: &mut Call<'_>) -> Outcome {
     }
     if let Some(entry) = call.engine.store.remove(from, key) {
         call.engine.store.put(to, key, entry.value, entry.deadline_ms, now);
+        call.engine.notify(NEW_KEY, "new", to, key);
+        call.engine.notify(GENERIC, "move_from", from, key);
+        call.engine.notify(GENERIC, "move_to", to, key);
     }
     Ok(Reply::Int(1))
 }
@@ -142,6 +157,8 @@ pub(crate) fn copy(call: &mut Call<'_>) -> Outcome {
         return Ok(Reply::Int(0));
     }
     call.engine.store.put(target, to, entry.value, entry.deadline_ms, now);
+    call.engine.notify(NEW_KEY, "new", target, to);
+    call.engine.notify(GENERIC, "copy_to", target, to);
     Ok(Reply::Int(1))
 }
 

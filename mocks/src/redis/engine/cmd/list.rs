@@ -6,11 +6,13 @@ use bytes::Bytes;
 
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::error::CmdError;
+use crate::redis::engine::notify::LIST;
 use crate::redis::engine::number::strict_i64;
 use crate::redis::resp::Reply;
 use crate::redis::store::{End, List};
 
 pub(crate) use super::list_move::{lmove, lmpop, rpoplpush};
+use super::list_move::{popped, pushed};
 pub(crate) use super::list_pos::lpos;
 
 pub(crate) fn lpush(call: &mut Call<'_>) -> Outcome {
@@ -37,8 +39,10 @@ fn push(call: &mut Call<'_>, end: End, makes: bool) -> Outcome {
     let length = call.change(key, |list: &mut List| {
         elements.iter().for_each(|element| list.push(end, element.clone()));
         list.len()
-    });
-    Ok(Reply::count(length?))
+    })?;
+    call.answers_first();
+    call.notify(LIST, pushed(end), key);
+    Ok(Reply::count(length))
 }
 
 pub(crate) fn lpop(call: &mut Call<'_>) -> Outcome {
@@ -64,7 +68,7 @@ fn pop(call: &mut Call<'_>, end: End) -> Outcome {
         return Ok(if count.is_some() { Reply::NullArray } else { Reply::Null });
     }
     match count {
-        None => Ok(Reply::bulk_or_null(call.change(key, |list: &mut List| list.pop(end))?)),
+        None => Ok(Reply::bulk_or_null(take(call, key, end, 1)?.into_iter().next())),
         Some(0) => Ok(Reply::Array(Vec::new())),
         Some(count) => Ok(Reply::bulks(take(call, key, end, count)?)),
     }
@@ -72,7 +76,10 @@ fn pop(call: &mut Call<'_>, end: End) -> Outcome {
 
 /// Removes up to `count` elements from an end of a list.
 pub(super) fn take(call: &mut Call<'_>, key: &Bytes, end: End, count: usize) -> Result<Vec<Bytes>, CmdError> {
-    call.change(key, |list: &mut List| (0..count).map_while(|_| list.pop(end)).collect())
+    let taken = call.change(key, |list: &mut List| (0..count).map_while(|_| list.pop(end)).collect())?;
+    call.answers_first();
+    call.notify_change(LIST, popped(end), key);
+    Ok(taken)
 }
 
 pub(crate) fn llen(call: &mut Call<'_>) -> Outcome {
@@ -116,6 +123,8 @@ pub(crate) fn lset(call: &mut Call<'_>) -> Outcome {
     let length = call.look_as::<List>(key)?.ok_or(CmdError::NO_KEY)?.len();
     let at = position(call.integer(2)?, length).ok_or(CmdError::fixed("ERR index out of range"))?;
     call.change(key, |list: &mut List| list.set(at, element.clone()))?;
+    call.answers_first();
+    call.notify(LIST, "lset", key);
     Ok(Reply::OK)
 }
 
@@ -128,13 +137,16 @@ pub(crate) fn lrem(call: &mut Call<'_>) -> Outcome {
     let from = if count < 0 { End::Right } else { End::Left };
     let most =
         if count == 0 { usize::MAX } else { usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX) };
-    Ok(Reply::count(call.change(key, |list: &mut List| list.remove(from, element, most))?))
+    let removed = call.change(key, |list: &mut List| list.remove(from, element, most))?;
+    call.notify_change(LIST, "lrem", key);
+    Ok(Reply::count(removed))
 }
 
 pub(crate) fn ltrim(call: &mut Call<'_>) -> Outcome {
     let (key, start, end) = (&call.args[1], call.integer(2)?, call.integer(3)?);
     if call.look_as::<List>(key)?.is_some() {
         call.change(key, |list: &mut List| list.keep(positions(start, end, list.len())))?;
+        call.notify_change(LIST, "ltrim", key);
     }
     Ok(Reply::OK)
 }
@@ -151,6 +163,7 @@ pub(crate) fn linsert(call: &mut Call<'_>) -> Outcome {
     let length = call.change(key, |list: &mut List| {
         list.insert(at + after, element.clone());
         list.len()
-    });
-    Ok(Reply::count(length?))
+    })?;
+    call.notify(LIST, "linsert", key);
+    Ok(Reply::count(length))
 }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::list::take;
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::error::CmdError;
+use crate::redis::engine::notify::LIST;
 use crate::redis::engine::number::strict_i64;
 use crate::redis::resp::Reply;
 use crate::redis::store::{End, List};
@@ -40,13 +41,28 @@ pub(super) fn move_one(call: &mut Call<'_>, from: End, to: End) -> Outcome {
             list.push(to, element.clone());
             Some(element)
         });
-        return Ok(Reply::bulk_or_null(element?));
+        let element = element?;
+        call.notify(LIST, pushed(to), source);
+        call.notify(LIST, popped(from), source);
+        return Ok(Reply::bulk_or_null(element));
     }
     let Some(element) = call.change(source, |list: &mut List| list.pop(from))? else {
         return Ok(Reply::Null);
     };
     call.change(target, |list: &mut List| list.push(to, element.clone()))?;
+    call.notify(LIST, pushed(to), target);
+    call.notify_change(LIST, popped(from), source);
     Ok(Reply::Bulk(element))
+}
+
+/// The event of an element that came at an end.
+pub(super) fn pushed(end: End) -> &'static str {
+    if end == End::Left { "lpush" } else { "rpush" }
+}
+
+/// The event of an element that went from an end.
+pub(super) fn popped(end: End) -> &'static str {
+    if end == End::Left { "lpop" } else { "rpop" }
 }
 
 pub(crate) fn lmpop(call: &mut Call<'_>) -> Outcome {
@@ -75,7 +91,10 @@ pub(super) fn keys_word_and_count<'a>(
     let (word, options) = rest.split_first().ok_or(CmdError::SYNTAX)?;
     let count = match options {
         [] => 1,
-        [name, count] if is(name, "count") => positive(count, "ERR count should be greater than 0")?,
+        [name, count, rest @ ..] if is(name, "count") => {
+            let count = positive(count, "ERR count should be greater than 0")?;
+            if rest.is_empty() { count } else { return Err(CmdError::SYNTAX) }
+        }
         _ => return Err(CmdError::SYNTAX),
     };
     Ok((keys, word, count))

@@ -11,6 +11,7 @@ use crate::redis::resp::Reply;
 
 pub(crate) use super::debug::debug;
 pub(crate) use super::info::info;
+pub(crate) use super::monitor::monitor;
 
 pub(crate) fn dbsize(call: &mut Call<'_>) -> Outcome {
     // Keys that expired but were not deleted count.
@@ -21,6 +22,7 @@ pub(crate) fn flushdb(call: &mut Call<'_>) -> Outcome {
     check_mode(call)?;
     let db = call.db();
     call.engine.store.flush(db);
+    call.engine.invalidate_everything();
     Ok(Reply::OK)
 }
 
@@ -29,6 +31,7 @@ pub(crate) fn flushall(call: &mut Call<'_>) -> Outcome {
     for db in 0..call.engine.store.databases() {
         call.engine.store.flush(db);
     }
+    call.engine.invalidate_everything();
     Ok(Reply::OK)
 }
 
@@ -41,12 +44,17 @@ fn check_mode(call: &Call<'_>) -> Result<(), CmdError> {
 }
 
 pub(crate) fn swapdb(call: &mut Call<'_>) -> Outcome {
+    if call.engine.cluster.is_some() {
+        return Err(CmdError::fixed("ERR SWAPDB is not allowed in cluster mode"));
+    }
     let first = strict_i64(&call.args[1]).ok_or(CmdError::fixed("ERR invalid first DB index"))?;
     let second = strict_i64(&call.args[2]).ok_or(CmdError::fixed("ERR invalid second DB index"))?;
     let (first, second) = (database(call, first), database(call, second));
     let (Some(first), Some(second)) = (first, second) else { return Err(CmdError::INDEX) };
     if first != second {
         call.engine.store.swap(first, second);
+        // Redis tells nobody that keys changed places.
+        call.engine.writes_wholesale();
     }
     Ok(Reply::OK)
 }

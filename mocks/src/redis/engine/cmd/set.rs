@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::scan;
 use crate::redis::engine::call::{Call, Outcome};
 use crate::redis::engine::error::CmdError;
+use crate::redis::engine::notify::SET;
 use crate::redis::resp::Reply;
 use crate::redis::store::Set;
 
@@ -21,7 +22,9 @@ pub(crate) fn sadd(call: &mut Call<'_>) -> Outcome {
         return Ok(Reply::Int(0));
     }
     let add = |set: &mut Set| members.iter().filter(|member| set.add((*member).clone(), most)).count();
-    Ok(Reply::count(call.change(key, add)?))
+    let added = call.change(key, add)?;
+    call.notify(SET, "sadd", key);
+    Ok(Reply::count(added))
 }
 
 pub(crate) fn srem(call: &mut Call<'_>) -> Outcome {
@@ -31,7 +34,9 @@ pub(crate) fn srem(call: &mut Call<'_>) -> Outcome {
         return Ok(Reply::Int(0));
     }
     let remove = |set: &mut Set| members.iter().filter(|member| set.remove(member)).count();
-    Ok(Reply::count(call.change(key, remove)?))
+    let removed = call.change(key, remove)?;
+    call.notify_change(SET, "srem", key);
+    Ok(Reply::count(removed))
 }
 
 pub(crate) fn smove(call: &mut Call<'_>) -> Outcome {
@@ -45,8 +50,10 @@ pub(crate) fn smove(call: &mut Call<'_>) -> Outcome {
         return Ok(Reply::flag(present));
     }
     call.change(from, |set: &mut Set| set.remove(member))?;
+    call.notify_change(SET, "srem", from);
     if !known {
         call.change(to, |set: &mut Set| set.add(member.clone(), most))?;
+        call.notify(SET, "sadd", to);
     }
     Ok(Reply::Int(1))
 }

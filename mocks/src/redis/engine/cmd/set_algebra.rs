@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::error::CmdError;
+use crate::redis::engine::notify::SET;
 use crate::redis::engine::number::strict_i64;
 use crate::redis::resp::Reply;
 use crate::redis::store::Set;
@@ -33,15 +34,15 @@ pub(crate) fn sdiff(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn sinterstore(call: &mut Call<'_>) -> Outcome {
-    store(call, intersection)
+    store(call, intersection, "sinterstore")
 }
 
 pub(crate) fn sunionstore(call: &mut Call<'_>) -> Outcome {
-    store(call, union)
+    store(call, union, "sunionstore")
 }
 
 pub(crate) fn sdiffstore(call: &mut Call<'_>) -> Outcome {
-    store(call, difference)
+    store(call, difference, "sdiffstore")
 }
 
 pub(crate) fn sintercard(call: &mut Call<'_>) -> Outcome {
@@ -80,11 +81,11 @@ fn answer(call: &mut Call<'_>, operation: Operation) -> Outcome {
     Ok(Reply::Set(result.iter().map(Reply::Bulk).collect()))
 }
 
-fn store(call: &mut Call<'_>, operation: Operation) -> Outcome {
+fn store(call: &mut Call<'_>, operation: Operation, event: &'static str) -> Outcome {
     let sets = sets(call, call.rest(2))?;
     let result = operation(&sets, call.engine.config.set_integers);
     let count = result.len();
-    call.store_as(&call.args[1], result);
+    call.store_and_notify(&call.args[1], result, SET, event);
     Ok(Reply::count(count))
 }
 

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::random;
 use crate::redis::engine::call::{Call, Outcome};
 use crate::redis::engine::error::CmdError;
+use crate::redis::engine::notify::SET;
 use crate::redis::engine::number::strict_i64;
 use crate::redis::resp::Reply;
 use crate::redis::store::Set;
@@ -56,6 +57,7 @@ pub(crate) fn spop(call: &mut Call<'_>) -> Outcome {
         let name = Bytes::from_static(if all { b"del" } else { b"srem" });
         call.replicate([name, key.clone()].into_iter().chain(members).collect());
         take(call, key, &chosen, length, count.is_some())?;
+        call.notify_change(SET, "spop", key);
     }
     Ok(match count {
         None => Reply::bulk_or_null(chosen.into_iter().next()),

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use super::expire::{Unit, deadline_from};
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::error::CmdError;
+use crate::redis::engine::notify::{GENERIC, STRING};
 use crate::redis::engine::number::{add_floats, float, strict_i64};
 use crate::redis::resp::Reply;
 use crate::redis::store::{Str, Value};
@@ -84,6 +85,13 @@ pub(crate) fn set(call: &mut Call<'_>) -> Outcome {
     let kept = present.flatten().filter(|_| options.keep_deadline);
     // A deadline in the past is stored all the same: the key expires when it is next looked at.
     call.put(key, Value::Str(Str::encoded(value.clone())), deadline.or(kept));
+    if options.get {
+        call.answers_first();
+    }
+    call.notify(STRING, "set", key);
+    if deadline.is_some() {
+        call.notify(GENERIC, "expire", key);
+    }
     Ok(before.unwrap_or(Reply::OK))
 }
 
@@ -92,6 +100,7 @@ pub(crate) fn setnx(call: &mut Call<'_>) -> Outcome {
     let absent = call.look(key).is_none();
     if absent {
         call.put(key, Value::Str(Str::encoded(value.clone())), None);
+        call.notify(STRING, "set", key);
     }
     Ok(Reply::flag(absent))
 }
@@ -109,7 +118,11 @@ fn set_with_time(call: &mut Call<'_>, unit: Unit) -> Outcome {
     let time = call.integer(2)?;
     let time = Some(time).filter(|time| *time > 0).ok_or_else(invalid)?;
     let deadline = deadline_from(time, unit, call.now_ms()).ok_or_else(invalid)?;
-    call.put(&call.args[1], Value::Str(Str::encoded(call.args[3].clone())), Some(deadline));
+    let key = &call.args[1];
+    call.look(key);
+    call.put(key, Value::Str(Str::encoded(call.args[3].clone())), Some(deadline));
+    call.notify(STRING, "set", key);
+    call.notify(GENERIC, "expire", key);
     Ok(Reply::OK)
 }
 
@@ -122,6 +135,8 @@ pub(crate) fn getdel(call: &mut Call<'_>) -> Outcome {
     let value = call.read_str(key)?;
     if value.is_some() {
         call.delete(key);
+        call.answers_first();
+        call.notify(GENERIC, "del", key);
     }
     Ok(Reply::bulk_or_null(value))
 }
@@ -131,17 +146,22 @@ pub(crate) fn getex(call: &mut Call<'_>) -> Outcome {
     let options = Options::parse(call, 2, false)?;
     let Some(value) = call.read_str(key)? else { return Ok(Reply::Null) };
     let (db, now) = (call.db(), call.now_ms());
-    match options.deadline_ms(call)? {
+    let deadline = options.deadline_ms(call)?;
+    call.answers_first();
+    match deadline {
         Some(deadline) if deadline <= now => {
             call.delete(key);
+            call.notify(GENERIC, "del", key);
         }
         Some(deadline) => {
             call.engine.store.set_deadline(db, key, Some(deadline));
+            call.notify(GENERIC, "expire", key);
         }
         None => {
             let has_deadline = call.look(key).is_some_and(|entry| entry.deadline_ms.is_some());
             if options.persist && has_deadline {
                 call.engine.store.set_deadline(db, key, None);
+                call.notify(GENERIC, "persist", key);
             }
         }
     }
@@ -151,7 +171,9 @@ pub(crate) fn getex(call: &mut Call<'_>) -> Outcome {
 pub(crate) fn getset(call: &mut Call<'_>) -> Outcome {
     let key = &call.args[1];
     let before = call.read_str(key)?;
+    call.answers_first();
     call.put(key, Value::Str(Str::encoded(call.args[2].clone())), None);
+    call.notify(STRING, "set", key);
     Ok(Reply::bulk_or_null(before))
 }
 
@@ -184,7 +206,9 @@ fn pairs<'a>(call: &Call<'a>) -> Result<&'a [Bytes], CmdError> {
 
 fn set_pairs(call: &mut Call<'_>, pairs: &[Bytes]) {
     for pair in pairs.chunks_exact(2) {
+        call.look(&pair[0]);
         call.put(&pair[0], Value::Str(Str::encoded(pair[1].clone())), None);
+        call.notify(STRING, "set", &pair[0]);
     }
 }
 
@@ -192,12 +216,14 @@ pub(crate) fn append(call: &mut Call<'_>) -> Outcome {
     let (key, tail) = (&call.args[1], &call.args[2]);
     let Some(before) = call.look_str(key)? else {
         call.put(key, Value::Str(Str::encoded(tail.clone())), None);
+        call.notify(STRING, "append", key);
         return Ok(Reply::count(tail.len()));
     };
     let length = before.len() + tail.len();
     check_length(call, length)?;
     drop(before);
     modify(call, key, |data| data.extend_from_slice(tail));
+    call.notify(STRING, "append", key);
     Ok(Reply::count(length))
 }
 
@@ -230,6 +256,7 @@ pub(crate) fn setrange(call: &mut Call<'_>) -> Outcome {
         write(&mut data);
         call.put(key, Value::Str(Str::raw(data.freeze())), None);
     }
+    call.notify(STRING, "setrange", key);
     Ok(Reply::count(length.max(end)))
 }
 
@@ -278,6 +305,7 @@ fn add(call: &mut Call<'_>, by: i64) -> Outcome {
     let number = before.as_ref().map_or(Some(0), |text| strict_i64(text)).ok_or(CmdError::NOT_INTEGER)?;
     let sum = number.checked_add(by).ok_or(CmdError::OVERFLOW)?;
     replace(call, key, before.is_some(), Str::encoded(Bytes::from(sum.to_string())));
+    call.notify(STRING, "incrby", key);
     Ok(Reply::Int(sum))
 }
 
@@ -291,6 +319,7 @@ pub(crate) fn incrbyfloat(call: &mut Call<'_>) -> Outcome {
     let sum = add_floats(&number, by);
     let sum = Bytes::from(sum.ok_or(CmdError::fixed("ERR increment would produce NaN or Infinity"))?);
     replace(call, key, before.is_some(), Str::plain(sum.clone()));
+    call.notify(STRING, "incrbyfloat", key);
     Ok(Reply::Bulk(sum))
 }
 

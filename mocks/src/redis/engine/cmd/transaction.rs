@@ -42,7 +42,17 @@ pub(crate) fn exec(call: &mut Call<'_>) -> Outcome {
         return Ok(Reply::NullArray);
     }
     call.engine.in_transaction = true;
-    let run = |(spec, args): (_, Vec<_>)| call.engine.call(call.client, spec, &args);
+    let run = |(spec, args): (_, Vec<_>)| {
+        let sent = call.engine.deliveries();
+        let reply = call.engine.call_queued(call.client, spec, &args);
+        // What the client is told meanwhile stands between the replies, as it comes.
+        let mut told = call.engine.recall(sent, call.client);
+        if told.is_empty() {
+            return reply;
+        }
+        told.push(reply);
+        Reply::Several(told)
+    };
     let replies = transaction.queue.into_iter().map(run).collect();
     call.engine.in_transaction = false;
     Ok(Reply::Array(replies))

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::scan;
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::error::CmdError;
+use crate::redis::engine::notify::ZSET;
 use crate::redis::engine::number::{general, packed_score, score};
 use crate::redis::resp::Reply;
 use crate::redis::store::Zset;
@@ -133,6 +134,7 @@ fn add(call: &mut Call<'_>, options: &Options, arguments: &[Bytes]) -> Outcome {
                 }
             }
         })?;
+        call.notify(ZSET, if options.increments { "zincr" } else { "zadd" }, key);
     }
     Ok(match last {
         last if options.increments => last.map_or(Reply::Null, Reply::Double),
@@ -148,7 +150,9 @@ pub(crate) fn zrem(call: &mut Call<'_>) -> Outcome {
         return Ok(Reply::Int(0));
     }
     let remove = |zset: &mut Zset| members.iter().filter(|member| zset.remove(member)).count();
-    Ok(Reply::count(call.change(key, remove)?))
+    let removed = call.change(key, remove)?;
+    call.notify_change(ZSET, "zrem", key);
+    Ok(Reply::count(removed))
 }
 
 pub(crate) fn zcard(call: &mut Call<'_>) -> Outcome {

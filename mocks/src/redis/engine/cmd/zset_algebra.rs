@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 use super::zset_range::scored;
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::error::CmdError;
+use crate::redis::engine::notify::ZSET;
 use crate::redis::engine::number::{score, strict_i64};
 use crate::redis::resp::Reply;
 use crate::redis::store::{FixedState, Scored, Set, Value, Zset};
@@ -219,11 +220,11 @@ fn answer(call: &mut Call<'_>, operation: Operation) -> Outcome {
     Ok(scored(items, query.with_scores, call.protocol() >= 3))
 }
 
-fn store(call: &mut Call<'_>, operation: Operation) -> Outcome {
+fn store(call: &mut Call<'_>, operation: Operation, event: &'static str) -> Outcome {
     let result = Query::parse(call, operation, Answers::Stored)?.run();
     let result = collect(result).packed(call.engine.config.zset_listpack);
     let count = result.len();
-    call.store_as(&call.args[1], result);
+    call.store_and_notify(&call.args[1], result, ZSET, event);
     Ok(Reply::count(count))
 }
 
@@ -248,15 +249,15 @@ pub(crate) fn zdiff(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn zunionstore(call: &mut Call<'_>) -> Outcome {
-    store(call, Operation::Union)
+    store(call, Operation::Union, "zunionstore")
 }
 
 pub(crate) fn zinterstore(call: &mut Call<'_>) -> Outcome {
-    store(call, Operation::Intersection)
+    store(call, Operation::Intersection, "zinterstore")
 }
 
 pub(crate) fn zdiffstore(call: &mut Call<'_>) -> Outcome {
-    store(call, Operation::Difference)
+    store(call, Operation::Difference, "zdiffstore")
 }
 
 pub(crate) fn zintercard(call: &mut Call<'_>) -> Outcome {

@@ -7,6 +7,7 @@ use super::random;
 use super::zset_range::scored;
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::error::CmdError;
+use crate::redis::engine::notify::ZSET;
 use crate::redis::engine::number::strict_i64;
 use crate::redis::resp::Reply;
 use crate::redis::store::{Scored, Zset};
@@ -50,8 +51,9 @@ pub(super) fn take(
     let taken = call.change(key, |zset: &mut Zset| {
         let rank = |zset: &Zset| if highest { zset.len().saturating_sub(1) } else { 0 };
         (0..count).map_while(|_| zset.remove_at(rank(zset))).collect()
-    });
-    taken.map(Some)
+    })?;
+    call.notify_change(ZSET, if highest { "zpopmax" } else { "zpopmin" }, key);
+    Ok(Some(taken))
 }
 
 pub(crate) fn zmpop(call: &mut Call<'_>) -> Outcome {

@@ -9,6 +9,7 @@ use super::list::positions;
 use super::zset_bounds::{Names, Scores};
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::error::CmdError;
+use crate::redis::engine::notify::ZSET;
 use crate::redis::engine::number::strict_i64;
 use crate::redis::resp::Reply;
 use crate::redis::store::{Scored, Zset};
@@ -216,7 +217,7 @@ pub(crate) fn zrangestore(call: &mut Call<'_>) -> Outcome {
         result.set(item.member, item.score, limits);
     }
     let count = result.len();
-    call.store_as(&call.args[1], result);
+    call.store_and_notify(&call.args[1], result, ZSET, "zrangestore");
     Ok(Reply::count(count))
 }
 
@@ -233,18 +234,18 @@ pub(crate) fn zlexcount(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn zremrangebyrank(call: &mut Call<'_>) -> Outcome {
-    remove(call, By::Rank)
+    remove(call, By::Rank, "zremrangebyrank")
 }
 
 pub(crate) fn zremrangebyscore(call: &mut Call<'_>) -> Outcome {
-    remove(call, By::Score)
+    remove(call, By::Score, "zremrangebyscore")
 }
 
 pub(crate) fn zremrangebylex(call: &mut Call<'_>) -> Outcome {
-    remove(call, By::Name)
+    remove(call, By::Name, "zremrangebylex")
 }
 
-fn remove(call: &mut Call<'_>, by: By) -> Outcome {
+fn remove(call: &mut Call<'_>, by: By, event: &'static str) -> Outcome {
     let key = &call.args[1];
     let range = Range::parse(by, &call.args[2], &call.args[3])?;
     let found = call.look_as::<Zset>(key)?.map(|zset| range.of(zset, false, Limit::NONE));
@@ -253,5 +254,7 @@ fn remove(call: &mut Call<'_>, by: By) -> Outcome {
         return Ok(Reply::Int(0));
     }
     let remove = |zset: &mut Zset| members.iter().filter(|member| zset.remove(member)).count();
-    Ok(Reply::count(call.change(key, remove)?))
+    let removed = call.change(key, remove)?;
+    call.notify_change(ZSET, event, key);
+    Ok(Reply::count(removed))
 }

@@ -4,16 +4,22 @@
 //! servers refuse, which keys a rule matches, and `COMMAND`. Whether Redis knows a command the table lacks is
 //! not recorded: the client gets the real server's text for unknown commands.
 
+mod acl;
+mod admin;
 mod bitmap;
+mod cluster;
 mod connection;
 mod dump;
 mod expire;
 pub(crate) mod flags;
+mod function;
 mod geo;
 mod hash;
 mod hyperloglog;
 mod keyspace;
+mod later;
 mod list;
+mod pubsub;
 mod replication;
 mod script;
 mod server;
@@ -29,7 +35,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use indexmap::IndexMap;
 
-use super::call::{Call, Outcome};
+use super::call::{Call, Outcome, is};
 use super::error::CmdError;
 use crate::redis::store::FixedState;
 
@@ -127,7 +133,7 @@ impl KeySpec {
         match self.begin {
             Begin::Index(first) => Some(first),
             Begin::Keyword { word, from } => {
-                let is_word = |at: &usize| super::call::is(&args[*at], word);
+                let is_word = |at: &usize| is(&args[*at], word);
                 let start = usize::try_from(from.unsigned_abs()).ok()?;
                 let found = if from < 0 {
                     (1..=args.len().checked_sub(start)?).rev().find(is_word)
@@ -246,6 +252,28 @@ impl Spec {
         }
     }
 
+    /// The positions of the keys in a command line, and the flags that say what is done with each.
+    pub(crate) fn key_uses(&self, args: &[Bytes]) -> Vec<(usize, &'static str)> {
+        let uses = |spec: &KeySpec| {
+            let flags = match self.name {
+                // `variable_flags`: options decide whether the key is also read, or only written.
+                "set" if !args.iter().skip(3).any(|word| is(word, "get")) => "OW update",
+                "bitfield" if !args.iter().skip(2).any(|word| is(word, "set") || is(word, "incrby")) => {
+                    "RO access"
+                }
+                "set" | "bitfield" => "RW access update",
+                _ => spec.flags,
+            };
+            spec.positions(args).into_iter().map(move |at| (at, flags)).collect::<Vec<_>>()
+        };
+        let found = match self.find_keys {
+            // Where the keys are says nothing of their use: all may be written.
+            Some(find) => find(args).into_iter().map(|at| (at, "RW access update")).collect(),
+            None => self.keys.iter().flat_map(uses).collect::<Vec<_>>(),
+        };
+        found.into_iter().filter(|(at, flags)| *at < args.len() && !flags.contains("not_key")).collect()
+    }
+
     /// First key, last key and step, as clients that know no key specifications expect them.
     pub(crate) fn legacy_range(&self) -> (i64, i64, i64) {
         let mut all: Option<(i64, i64, i64)> = None;
@@ -271,15 +299,20 @@ pub fn all() -> &'static [&'static Spec] {
     static ALL: OnceLock<Vec<&'static Spec>> = OnceLock::new();
     ALL.get_or_init(|| {
         let groups = [
+            acl::TABLE,
+            admin::TABLE,
             bitmap::TABLE,
+            cluster::TABLE,
             connection::TABLE,
             dump::TABLE,
             expire::TABLE,
+            function::TABLE,
             geo::TABLE,
             hash::TABLE,
             hyperloglog::TABLE,
             keyspace::TABLE,
             list::TABLE,
+            pubsub::TABLE,
             replication::TABLE,
             script::TABLE,
             server::TABLE,
@@ -308,6 +341,18 @@ pub(crate) fn find(name: &[u8]) -> Option<&'static Spec> {
     lower.copy_from_slice(name);
     lower.make_ascii_lowercase();
     index.get(&*lower).copied()
+}
+
+/// The command of a version after 7.0 that a command line names.
+pub(crate) fn resolve_later(args: &[Bytes]) -> Option<&'static Spec> {
+    let name = args.first()?;
+    let is_named = |spec: &&'static Spec| match spec.name.split_once('|') {
+        None => spec.name.as_bytes().eq_ignore_ascii_case(name),
+        Some((container, sub)) => {
+            container.as_bytes().eq_ignore_ascii_case(name) && args.get(1).is_some_and(|word| is(word, sub))
+        }
+    };
+    later::TABLE.iter().find(is_named)
 }
 
 /// The command a command line names, with its subcommand if it has one.

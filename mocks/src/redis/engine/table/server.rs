@@ -5,7 +5,7 @@
 
 use super::flags::{ADMIN, ALLOW_BUSY, FAST, LOADING, NO_MULTI, NONE, NOSCRIPT, READONLY, STALE, WRITE};
 use super::{Spec, container};
-use crate::redis::engine::cmd::{command, config, server, shutdown};
+use crate::redis::engine::cmd::{command, command_list, config, server, shutdown};
 
 /// The rows, sorted by name.
 pub(super) const TABLE: &[Spec] = &[
@@ -49,6 +49,8 @@ pub(super) const TABLE: &[Spec] = &[
     Spec::new("info", -1, LOADING | STALE, "slow dangerous", server::info)
         .docs("1.0.0", "server", "O(1)", "Get information and statistics about the server")
         .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"]),
+    Spec::new("monitor", 1, ADMIN | NOSCRIPT | LOADING | STALE, "admin slow dangerous", server::monitor)
+        .docs("1.0.0", "server", "", "Listen for all requests received by the server in real time"),
     Spec::new(
         "shutdown",
         -1,
@@ -95,6 +97,19 @@ const COMMAND: &[Spec] = &[
         "O(N) where N is the number of arguments to the command",
         "Extract keys given a full Redis command",
     ),
+    Spec::new(
+        "command|getkeysandflags",
+        -4,
+        LOADING | STALE,
+        "slow connection",
+        command_list::command_getkeysandflags,
+    )
+    .docs(
+        "7.0.0",
+        "server",
+        "O(N) where N is the number of arguments to the command",
+        "Extract keys and access flags given a full Redis command",
+    ),
     Spec::new("command|help", 2, LOADING | STALE, "slow connection", command::command_help).docs(
         "5.0.0",
         "server",
@@ -109,7 +124,7 @@ const COMMAND: &[Spec] = &[
             "Get array of specific Redis command details, or all when no argument is given.",
         )
         .tips(&["nondeterministic_output_order"]),
-    Spec::new("command|list", -2, LOADING | STALE, "slow connection", command::command_list)
+    Spec::new("command|list", -2, LOADING | STALE, "slow connection", command_list::command_list)
         .docs(
             "7.0.0",
             "server",
