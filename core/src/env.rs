@@ -164,6 +164,22 @@ impl Env {
         self.keys.as_ref().ok_or_else(missing)
     }
 
+    /// Redis, for what [`Env::keys`] cannot say.
+    ///
+    /// # Errors
+    /// [`EnvError::Missing`], if none was handed in.
+    #[cfg(feature = "redis")]
+    pub fn redis(&self) -> Result<&Redis, EnvError> {
+        let missing = || self.missing("Redis", "Env::with_redis");
+        self.redis.as_ref().ok_or_else(missing)
+    }
+
+    /// Something was committed to the outbox: its relay need not wait for its next look.
+    #[cfg(feature = "redis")]
+    pub(crate) fn committed(&self) {
+        self.outbox.notify_one();
+    }
+
     fn missing(&self, what: &'static str, with: &'static str) -> EnvError {
         EnvError::Missing { service: self.name.clone(), what, with }
     }

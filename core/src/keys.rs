@@ -52,6 +52,14 @@ pub trait Keys: Send + Sync {
     /// [`KeysError`]; if retryable, the write may have happened.
     async fn extend_if(&self, key: &str, expected: &str, ttl: Duration) -> Result<bool, KeysError>;
 
+    /// Adds one to the counter at `key` and answers the sum. The counter lives for `ttl` from its first increment.
+    /// Both are one step: no failure in between leaves a counter that never expires. One that would live longer
+    /// than `ttl`, as after the server's clock was set back, is given `ttl` from now.
+    ///
+    /// # Errors
+    /// [`KeysError`]; if retryable, it may have been counted.
+    async fn increment(&self, key: &str, ttl: Duration) -> Result<u64, KeysError>;
+
     /// Deletes the key if `expected` is there; `false` if not.
     ///
     /// # Errors

@@ -15,6 +15,8 @@ pub mod event_id;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod keys;
+pub mod limiter;
+pub mod lock;
 pub mod mutant;
 pub mod net;
 pub mod outbox;
@@ -23,3 +25,5 @@ pub mod processor;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod store;
+#[cfg(feature = "redis")]
+pub mod stream;

@@ -33,6 +33,11 @@ pub const ALL: &[Mutant] = &[
         about: "An event is marked done before it is handled, and stays so when the handler fails.",
     },
     Mutant {
+        number: 4,
+        name: "dedup-ttl-too-short",
+        about: "Redis remembers a finished event for no longer than a lease, less than a redelivery takes.",
+    },
+    Mutant {
         number: 5,
         name: "dedup-by-offset",
         about: "Deduplication knows an event by its offset instead of its id.",
@@ -56,6 +61,31 @@ pub const ALL: &[Mutant] = &[
         number: 23,
         name: "poison-retried-forever",
         about: "An event that always fails is retried without end and never dead-lettered.",
+    },
+    Mutant {
+        number: 31,
+        name: "deadline-by-own-clock",
+        about: "A limiter's counter expires at a moment of the worker's clock, on a server with another.",
+    },
+    Mutant {
+        number: 36,
+        name: "lock-without-fence",
+        about: "Requests made under a lock carry no fence: nothing tells a stale holder from the next.",
+    },
+    Mutant {
+        number: 37,
+        name: "fence-from-redis",
+        about: "Fences are counted in Redis, which forgets them together with the lock.",
+    },
+    Mutant {
+        number: 38,
+        name: "counter-expires-apart",
+        about: "A limiter's counter is raised by one command and given its expiry by the next.",
+    },
+    Mutant {
+        number: 39,
+        name: "stream-entry-is-new",
+        about: "An entry of a stream that comes again is taken for a new event.",
     },
 ];
 

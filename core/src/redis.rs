@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::backoff::Backoff;
 use crate::entropy::Entropy;
 use crate::keys::{Keys, KeysError};
+use crate::mutant;
 use crate::net::Dial;
 
 /// How a [`Redis`] handle behaves.
@@ -117,6 +118,12 @@ impl Redis {
         }
     }
 
+    /// What mutant 31 of the limiter does instead of [`Keys::increment`].
+    pub(crate) async fn increment_until(&self, key: &str, unix_ms: i64) -> Result<u64, KeysError> {
+        let mut command = redis::cmd("EVAL");
+        self.command(command.arg(INCREMENT_UNTIL).arg(1).arg(key).arg(unix_ms)).await
+    }
+
     /// The live connection, or a new one.
     async fn connection(&self) -> Result<(MultiplexedConnection, u64), KeysError> {
         let mut link = self.shared.link.lock().await;
@@ -194,6 +201,11 @@ const REPLACE_IF: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then \
     redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) return 1 else return 0 end";
 const EXTEND_IF: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then \
     return redis.call('PEXPIRE', KEYS[1], ARGV[2]) else return 0 end";
+const INCREMENT: &str = "local count = redis.call('INCR', KEYS[1]) \
+    local left = redis.call('PTTL', KEYS[1]) \
+    if left < 0 or left > tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end return count";
+const INCREMENT_UNTIL: &str = "local count = redis.call('INCR', KEYS[1]) \
+    if count == 1 then redis.call('PEXPIREAT', KEYS[1], ARGV[1]) end return count";
 const DELETE_IF: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then \
     return redis.call('DEL', KEYS[1]) else return 0 end";
 
@@ -231,6 +243,19 @@ impl Keys for Redis {
     async fn extend_if(&self, key: &str, expected: &str, ttl: Duration) -> Result<bool, KeysError> {
         let mut command = redis::cmd("EVAL");
         self.command(command.arg(EXTEND_IF).arg(1).arg(key).arg(expected).arg(millis(ttl))).await
+    }
+
+    async fn increment(&self, key: &str, ttl: Duration) -> Result<u64, KeysError> {
+        if mutant::enabled("counter-expires-apart") {
+            // Mutant 38: if the answer to the first is lost, the second is never sent.
+            let count = self.command(redis::cmd("INCR").arg(key)).await?;
+            if count == 1 {
+                self.command::<bool>(redis::cmd("PEXPIRE").arg(key).arg(millis(ttl))).await?;
+            }
+            return Ok(count);
+        }
+        let mut command = redis::cmd("EVAL");
+        self.command(command.arg(INCREMENT).arg(1).arg(key).arg(millis(ttl))).await
     }
 
     async fn delete_if(&self, key: &str, expected: &str) -> Result<bool, KeysError> {

@@ -13,7 +13,7 @@ use squall::run::{Runner, RunnerOptions};
 use squall::scenario::{LoadOptions, Scenario};
 use squall::seed::Seed;
 use squall::service::Services;
-use squall::sim::engine::{Engine, TurmoilEngine};
+use squall::sim::engine::{Engine, SteppedEngine};
 use squall::sim::net::{Latency, Net};
 use squall::sim::{Context, HostId};
 
@@ -78,7 +78,7 @@ fn idle_ours(hosts: u16, virtual_time: Duration) -> f64 {
         let names: Vec<String> = (0..hosts).map(|n| format!("host-{n}")).collect();
         let latency = Latency { base: tick, jitter: tick };
         let net = Net::new(names.clone(), Seed(1), latency, Arc::new(|_, _, _| {}));
-        let mut engine = TurmoilEngine::new(1, tick);
+        let mut engine = SteppedEngine::new(1, tick);
         for (index, name) in (0..).zip(&names) {
             let net = net.clone();
             engine.add_host(

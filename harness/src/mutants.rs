@@ -20,11 +20,17 @@ pub const CATALOGUE: &[Planted] = &[
     planted("commit-before-processing", "crash-between-effect-and-commit", &["no-acked-loss"]),
     planted("dedup-after-effect", "crash-between-effect-and-commit", &["idempotent"]),
     planted("dedup-not-cleared", "payment-outage", &["idempotent"]),
+    planted("dedup-ttl-too-short", "redelivery-after-an-outage", &["idempotent"]),
     planted("dedup-by-offset", "lost-produce-ack", &["idempotent"]),
     planted("dedup-get-then-set", "redis-is-the-authority", &["idempotent"]),
     planted("publish-before-append", "crash-between-effect-and-commit", &["no-phantom"]),
     planted("retry-under-new-id", "lost-produce-ack", &["idempotent"]),
     planted("poison-retried-forever", "poison", &["dlq-complete"]),
+    planted("deadline-by-own-clock", "redis-clock-jumps", &["rate-limited"]),
+    planted("lock-without-fence", "paused-lock-holder", &["mutual-exclusion"]),
+    planted("fence-from-redis", "failover-loses-a-lock", &["mutual-exclusion"]),
+    planted("counter-expires-apart", "limiter-loses-an-answer", &["recovered"]),
+    planted("stream-entry-is-new", "stream-loses-an-ack", &["idempotent"]),
 ];
 
 const fn planted(name: &'static str, scenario: &'static str, checkers: &'static [&'static str]) -> Planted {

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use squall_core::env::Env;
 
 use crate::scenario::schema::{KAFKA_KIND, REDIS_KIND, SINK_KIND};
-use crate::system::orders;
+use crate::system::{ledger, mailer, orders, parcels};
 
 /// A service: called once per start of its host.
 pub type ServiceFn = Arc<dyn Fn(Env) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
@@ -26,7 +26,11 @@ impl Services {
     /// The reference systems.
     #[must_use]
     pub fn builtin() -> Self {
-        Self { by_kind: BTreeMap::new() }.with(orders::KIND, orders::run)
+        Self { by_kind: BTreeMap::new() }
+            .with(ledger::KIND, ledger::run)
+            .with(mailer::KIND, mailer::run)
+            .with(orders::KIND, orders::run)
+            .with(parcels::KIND, parcels::run)
     }
 
     /// Adds a service, replacing one of the same kind.

@@ -3,7 +3,8 @@
 //!
 //! It behaves as a payment provider does: a request under an idempotency key it has seen is answered with the
 //! first answer and not carried out again; without a key every request is carried out. What it has carried out
-//! outlives its process. It knows nothing of orders: which field names the business key is configuration.
+//! outlives its process. It knows nothing of orders: which field names the business key is configuration. For
+//! clients that hold locks it does what a resource must do: it refuses a fence lower than one it has seen.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,8 +25,8 @@ use tokio::time::sleep;
 use crate::history::{Effect, Record, Recorder, Text};
 use crate::plan::counted_as;
 
-/// What a sink counts: effects carried out, and requests it recognised as repeated.
-pub const SIGHTINGS: [&str; 2] = ["effect", "effect-repeated"];
+/// What a sink counts: effects carried out, requests it recognised as repeated, and those of stale lock holders.
+pub const SIGHTINGS: [&str; 3] = ["effect", "effect-repeated", "fenced-off"];
 
 /// The largest request read.
 const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -41,6 +42,20 @@ pub struct SinkConfig {
     /// A field of the body that must be a positive number; a request without it is refused with 422.
     #[serde(default)]
     pub positive: Option<String>,
+    /// A field of the body that names one of several steps: its text is appended to the effect's name, behind a
+    /// dot. A request without it is refused with 400.
+    #[serde(default)]
+    pub step: Option<String>,
+    /// A field of the body that names what the effect changes, like `account`.
+    #[serde(default)]
+    pub resource: Option<String>,
+    /// A field of the body that names the critical section the request is part of.
+    #[serde(default)]
+    pub section: Option<String>,
+    /// A field of the body with the fence of the lock the request is made under. A request with a lower one than
+    /// its resource has seen is refused with 409.
+    #[serde(default)]
+    pub fence: Option<String>,
     /// How long carrying an effect out takes.
     #[serde(default, with = "crate::fault::unit::duration")]
     pub latency: Duration,
@@ -55,7 +70,6 @@ pub struct HttpSink {
 struct Shared {
     name: Text,
     config: SinkConfig,
-    effect: Text,
     recorder: Recorder,
     rules: Rules<EveryRequest>,
     carried_out: Mutex<CarriedOut>,
@@ -65,6 +79,14 @@ struct Shared {
 struct CarriedOut {
     answers: BTreeMap<String, Bytes>,
     count: u64,
+    /// The highest fence of each resource.
+    fences: BTreeMap<Text, u64>,
+}
+
+/// What a request asks for.
+struct Asked {
+    effect: Effect,
+    fence: Option<u64>,
 }
 
 /// Rules of a sink concern every request to it.
@@ -83,10 +105,9 @@ impl HttpSink {
     /// A sink on the host `name` that has carried nothing out yet. `seed` decides its rules' draws.
     #[must_use]
     pub fn new(name: &str, config: SinkConfig, recorder: Recorder, seed: u64) -> Self {
-        let effect = config.effect.as_str().into();
         let rules = Rules::new(seed);
         let carried_out = Mutex::default();
-        Self { shared: Arc::new(Shared { name: name.into(), config, effect, recorder, rules, carried_out }) }
+        Self { shared: Arc::new(Shared { name: name.into(), config, recorder, rules, carried_out }) }
     }
 
     /// The fault rules. `Act::Error` takes a status, like `503`.
@@ -140,40 +161,72 @@ impl HttpSink {
         let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await;
         let body = body.ok().and_then(|body| serde_json::from_slice::<Value>(&body.to_bytes()).ok());
         let config = &self.shared.config;
-        let Some(key) = body.as_ref().and_then(|body| body.get(&config.key)).and_then(Value::as_str) else {
-            let text = format!("expected a JSON object with the text {:?}", config.key);
-            return respond(StatusCode::BAD_REQUEST, &json!({ "error": text }));
+        let body = body.unwrap_or_default();
+        let asked = match self.asked(&body, &token) {
+            Ok(asked) => asked,
+            Err(field) => {
+                let text = format!("expected a JSON object with the text {field:?}");
+                return respond(StatusCode::BAD_REQUEST, &json!({ "error": text }));
+            }
         };
-        let amount = |field: &String| body.as_ref().and_then(|body| body.get(field)).and_then(Value::as_f64);
+        let amount = |field: &String| body.get(field).and_then(Value::as_f64);
         if let Some(field) = config.positive.as_ref().filter(|field| amount(field).is_none_or(|n| n <= 0.0)) {
             let text = format!("expected {field:?} to be a number above 0");
             return respond(StatusCode::UNPROCESSABLE_ENTITY, &json!({ "error": text }));
         }
         sleep(config.latency).await;
-        self.carry_out(key, token)
+        self.carry_out(asked)
     }
 
-    fn carry_out(&self, key: &str, token: String) -> Response<Full<Bytes>> {
+    /// What the body asks for; the name of the field that is missing if it cannot be told.
+    fn asked<'a>(&'a self, body: &Value, token: &str) -> Result<Asked, &'a str> {
+        let config = &self.shared.config;
+        let text = |field: &str| body.get(field).and_then(Value::as_str).map(str::to_owned);
+        let optional = |field: &Option<String>| field.as_deref().and_then(text).unwrap_or_default().into();
+        let name = match &config.step {
+            Some(field) => format!("{}.{}", config.effect, text(field).ok_or(field.as_str())?),
+            None => config.effect.clone(),
+        };
+        let effect = Effect {
+            name: name.into(),
+            business_key: text(&config.key).ok_or(config.key.as_str())?.into(),
+            token: token.into(),
+            resource: optional(&config.resource),
+            section: optional(&config.section),
+            committed: false,
+        };
+        let fence = config.fence.as_ref().and_then(|field| body.get(field)).and_then(Value::as_u64);
+        Ok(Asked { effect, fence })
+    }
+
+    fn carry_out(&self, asked: Asked) -> Response<Full<Bytes>> {
+        let Asked { effect, fence } = asked;
+        let (shared, token) = (&self.shared, effect.token.to_string());
         let mut carried_out = self.lock();
+        if let Some(fence) = fence {
+            let highest = carried_out.fences.entry(Arc::clone(&effect.resource)).or_default();
+            if fence < *highest {
+                let text = format!("the fence {fence} is stale, {highest} was seen; take the lock again");
+                drop(carried_out);
+                shared.recorder.saw(SIGHTINGS[2]);
+                shared.recorder.record(Arc::clone(&shared.name), Record::Effect(effect));
+                return respond(StatusCode::CONFLICT, &json!({ "error": text }));
+            }
+            *highest = fence;
+        }
         let known = carried_out.answers.get(&token).cloned();
         let committed = known.is_none();
         let answer = known.unwrap_or_else(|| {
             carried_out.count += 1;
-            Bytes::from(json!({ "id": format!("effect-{}", carried_out.count), "key": key }).to_string())
+            let id = format!("effect-{}", carried_out.count);
+            Bytes::from(json!({ "id": id, "key": &*effect.business_key }).to_string())
         });
         if committed && !token.is_empty() {
-            carried_out.answers.insert(token.clone(), answer.clone());
+            carried_out.answers.insert(token, answer.clone());
         }
         drop(carried_out);
-        let shared = &self.shared;
         shared.recorder.saw(SIGHTINGS[usize::from(!committed)]);
-        let effect = Effect {
-            name: Arc::clone(&shared.effect),
-            business_key: key.into(),
-            token: token.into(),
-            committed,
-        };
-        shared.recorder.record(Arc::clone(&shared.name), Record::Effect(effect));
+        shared.recorder.record(Arc::clone(&shared.name), Record::Effect(Effect { committed, ..effect }));
         json_response(StatusCode::OK, answer)
     }
 
@@ -197,4 +250,68 @@ fn json_response(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
     let json = http::HeaderValue::from_static("application/json");
     response.headers_mut().insert(http::header::CONTENT_TYPE, json);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ledger, and what it answers to requests in turn.
+    fn statuses(requests: &[Value]) -> (Vec<u16>, Vec<(String, bool)>) {
+        let config = json!({
+            "effect": "ledger", "step": "step", "key": "id", "resource": "account", "section": "holder", "fence": "fence",
+        });
+        let config = SinkConfig::deserialize(config).expect("a configuration");
+        let recorder = Recorder::new(|| Duration::ZERO);
+        let sink = HttpSink::new("ledger", config, recorder.clone(), 1);
+        let answer = |(n, body): (usize, &Value)| {
+            let token = body["token"].as_str().map_or_else(|| n.to_string(), str::to_owned);
+            sink.asked(body, &token).map_or(400, |asked| sink.carry_out(asked).status().as_u16())
+        };
+        let statuses = requests.iter().enumerate().map(answer).collect();
+        let effect = |entry: &crate::history::Entry| match &entry.what {
+            Record::Effect(effect) => (effect.name.to_string(), effect.committed),
+            other => panic!("expected an effect, found {other}"),
+        };
+        (statuses, recorder.finish().entries().iter().map(effect).collect())
+    }
+
+    fn entry(account: &str, step: &str, fence: u64) -> Value {
+        json!({ "id": "t-1", "account": account, "step": step, "holder": "h", "fence": fence })
+    }
+
+    #[test]
+    fn a_stale_fence_is_refused_and_changes_nothing() {
+        let (statuses, effects) = statuses(&[
+            entry("a", "debited", 2),
+            entry("a", "credited", 2),
+            entry("a", "debited", 1),
+            entry("b", "debited", 1),
+            entry("a", "debited", 3),
+        ]);
+        assert_eq!(statuses, [200, 200, 409, 200, 200]);
+        let committed: Vec<bool> = effects.iter().map(|(_, committed)| *committed).collect();
+        assert_eq!(committed, [true, true, false, true, true]);
+        assert_eq!(effects[1].0, "ledger.credited");
+    }
+
+    #[test]
+    fn a_repetition_is_answered_as_before_and_not_carried_out_again() {
+        let mut again = entry("a", "debited", 2);
+        again["token"] = "same".into();
+        let (statuses, effects) = statuses(&[again.clone(), again]);
+        assert_eq!(statuses, [200, 200]);
+        assert_eq!(effects, [("ledger.debited".to_owned(), true), ("ledger.debited".to_owned(), false)]);
+    }
+
+    #[test]
+    fn a_request_that_does_not_say_what_it_is_about_is_refused() {
+        let without = |field: &str| {
+            let mut body = entry("a", "debited", 1);
+            body.as_object_mut().expect("an object").remove(field);
+            body
+        };
+        let (statuses, effects) = statuses(&[without("id"), without("step"), json!([])]);
+        assert_eq!((statuses, effects), (vec![400, 400, 400], vec![]));
+    }
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 /// Tells a server what time it is. Clones share the offset.
 #[derive(Clone)]
 pub struct Clock {
-    epoch_ms: i64,
+    epoch_us: i64,
     elapsed: Arc<dyn Fn() -> Duration + Send + Sync>,
     offset_ms: Arc<AtomicI64>,
 }
@@ -33,7 +33,8 @@ impl Clock {
 
     /// A clock that starts at `epoch_ms` and passes as `elapsed` says, which must never run backwards.
     pub fn from_source(epoch_ms: i64, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
-        Self { epoch_ms, elapsed: Arc::new(elapsed), offset_ms: Arc::default() }
+        let epoch_us = epoch_ms.saturating_mul(1000);
+        Self { epoch_us, elapsed: Arc::new(elapsed), offset_ms: Arc::default() }
     }
 
     /// A clock that starts at the machine's wall-clock time.
@@ -45,7 +46,8 @@ impl Clock {
     pub fn system() -> Self {
         let now = std::time::SystemTime::now();
         let epoch = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Self::new(i64::try_from(epoch.as_millis()).unwrap_or(i64::MAX))
+        // To the microsecond, so that it is never behind what clients of the machine see.
+        Self { epoch_us: i64::try_from(epoch.as_micros()).unwrap_or(i64::MAX), ..Self::new(0) }
     }
 
     /// Unix time in milliseconds.
@@ -58,8 +60,8 @@ impl Clock {
     #[must_use]
     pub fn unix_us(&self) -> i64 {
         let elapsed = i64::try_from((self.elapsed)().as_micros()).unwrap_or(i64::MAX);
-        let base = self.epoch_ms.saturating_add(self.offset_ms.load(Ordering::Relaxed));
-        base.saturating_mul(1000).saturating_add(elapsed)
+        let offset = self.offset_ms.load(Ordering::Relaxed).saturating_mul(1000);
+        self.epoch_us.saturating_add(offset).saturating_add(elapsed)
     }
 
     /// Time since the clock was made, jumps not counted: what timeouts are measured with.

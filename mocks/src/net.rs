@@ -50,6 +50,18 @@ impl Listener for TcpListener {
     }
 }
 
+#[cfg(unix)]
+#[async_trait]
+impl Listener for tokio::net::UnixListener {
+    /// Peers have no address of their own; they are named after the socket, as Redis names them.
+    async fn accept(&mut self) -> io::Result<(BoxStream, String)> {
+        let (stream, _) = Self::accept(self).await?;
+        let address = self.local_addr()?;
+        let path = address.as_pathname().map(|path| path.display().to_string()).unwrap_or_default();
+        Ok((Box::new(stream), format!("{path}:0")))
+    }
+}
+
 /// Dials over TCP.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TcpDial;

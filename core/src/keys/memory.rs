@@ -126,6 +126,20 @@ impl Keys for MemoryKeys {
         self.replace_if(key, expected, expected, ttl).await
     }
 
+    async fn increment(&self, key: &str, ttl: Duration) -> Result<u64, KeysError> {
+        let counted = self
+            .operate(|values, now| {
+                let there = values.entry(key.to_owned()).or_insert_with(|| ("0".to_owned(), now + ttl));
+                let count = there.0.parse::<u64>().ok().and_then(|count| count.checked_add(1));
+                if let Some(count) = count {
+                    there.0 = count.to_string();
+                }
+                count
+            })
+            .await?;
+        counted.ok_or_else(|| KeysError::Refused("value is not an integer or out of range".to_owned()))
+    }
+
     async fn delete_if(&self, key: &str, expected: &str) -> Result<bool, KeysError> {
         self.operate(|values, _| {
             let ours = values.get(key).is_some_and(|(there, _)| there == expected);

@@ -136,7 +136,7 @@ impl Dedup {
         let fresh = self.entropy.token();
         match self.redis_authority() {
             Some(keys) => {
-                let ttl = self.options.done_ttl;
+                let ttl = self.memory();
                 self.patience.keys(over, || claim_in_redis(keys, event, digest, &fresh, ttl)).await
             }
             None => self.claim_in_inbox(event, digest, fresh, over).await,
@@ -207,12 +207,21 @@ impl Dedup {
         let Some(keys) = &self.keys else { return Ok(()) };
         let (key, value) = (dedup_key(event), finished(state, digest));
         if self.finishes_in_store() {
-            if let Err(error) = keys.set(&key, &value, self.options.done_ttl).await {
+            if let Err(error) = keys.set(&key, &value, self.memory()).await {
                 tracing::debug!(%error, "the accelerator was not told");
             }
             return Ok(());
         }
-        self.patience.keys(over, || keys.set(&key, &value, self.options.done_ttl)).await
+        self.patience.keys(over, || keys.set(&key, &value, self.memory())).await
+    }
+
+    /// How long Redis is to know of an event.
+    fn memory(&self) -> Duration {
+        match mutant::enabled("dedup-ttl-too-short") {
+            // Mutant 4: an event that comes again after an outage is new.
+            true => self.options.lease,
+            false => self.options.done_ttl,
+        }
     }
 
     fn redis_authority(&self) -> Option<&Arc<dyn Keys>> {

@@ -131,10 +131,22 @@ async fn each_mutant_breaks_its_promise_and_only_the_mutant_does() {
     }
 }
 
+/// Mutants that a processor alone cannot show: they need a server's clock, its failures, or a redelivery after an
+/// outage. The simulation kills them.
+const ELSEWHERE: &[&str] = &[
+    "counter-expires-apart",
+    "deadline-by-own-clock",
+    "dedup-ttl-too-short",
+    "fence-from-redis",
+    "lock-without-fence",
+    "stream-entry-is-new",
+];
+
 #[test]
 fn every_mutant_has_a_case() {
     for mutant in mutant::ALL {
-        assert!(CASES.iter().any(|case| case.mutant == mutant.name), "{}", mutant.name);
+        let here = CASES.iter().any(|case| case.mutant == mutant.name);
+        assert!(here != ELSEWHERE.contains(&mutant.name), "{}", mutant.name);
     }
 }
 

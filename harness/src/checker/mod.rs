@@ -14,9 +14,11 @@ mod dlq_complete;
 mod finding;
 mod idempotent;
 mod key_order;
+mod mutual_exclusion;
 mod no_acked_loss;
 mod no_phantom;
 mod params;
+mod rate_limited;
 mod recovered;
 mod registry;
 
@@ -26,9 +28,11 @@ use crate::verdict::Violation;
 pub use self::dlq_complete::DlqComplete;
 pub use self::idempotent::Idempotent;
 pub use self::key_order::KeyOrder;
+pub use self::mutual_exclusion::MutualExclusion;
 pub use self::no_acked_loss::NoAckedLoss;
 pub use self::no_phantom::NoPhantom;
 pub use self::params::{Parameter, Params};
+pub use self::rate_limited::RateLimited;
 pub use self::recovered::{Drained, Recovered};
 pub use self::registry::{Registry, RegistryError};
 

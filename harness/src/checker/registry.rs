@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Checker, DlqComplete, Drained, Idempotent, KeyOrder, NoAckedLoss, NoPhantom, Recovered};
+use super::{
+    Checker, DlqComplete, Drained, Idempotent, KeyOrder, MutualExclusion, NoAckedLoss, NoPhantom,
+    RateLimited, Recovered,
+};
 
 /// Checkers by name.
 #[derive(Clone)]
@@ -34,13 +37,15 @@ impl Registry {
     /// The checkers of this crate.
     #[must_use]
     pub fn standard() -> Self {
-        let all: [Arc<dyn Checker>; 7] = [
+        let all: [Arc<dyn Checker>; 9] = [
             Arc::new(DlqComplete),
             Arc::new(Drained),
             Arc::new(Idempotent),
             Arc::new(KeyOrder),
+            Arc::new(MutualExclusion),
             Arc::new(NoAckedLoss),
             Arc::new(NoPhantom),
+            Arc::new(RateLimited),
             Arc::new(Recovered),
         ];
         let checkers = all.into_iter().map(|checker| (checker.name().to_owned(), checker)).collect();

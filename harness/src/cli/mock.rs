@@ -1,11 +1,12 @@
 //! `squall mock`: a mock server by itself, on real ports and in real time, for services in any language.
 
+mod redis;
+
 use std::io;
 
 use clap::{Args, Subcommand};
 use squall_mocks::Clock;
 use squall_mocks::kafka::{KafkaCluster, KafkaOptions};
-use squall_mocks::redis::{RedisOptions, RedisServer};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -20,14 +21,7 @@ pub(super) struct MockArgs {
 #[derive(Subcommand)]
 enum Server {
     /// A Redis server; mocks/SUPPORT.md lists its commands.
-    Redis {
-        /// Where to listen; port 0 takes a free one.
-        #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:6379")]
-        listen: String,
-        /// Ask clients for this password.
-        #[arg(long, value_name = "TEXT")]
-        password: Option<String>,
-    },
+    Redis(redis::RedisArgs),
     /// A Kafka cluster; mocks/SUPPORT.md lists its APIs.
     Kafka {
         /// The address brokers listen on and tell clients.
@@ -57,24 +51,14 @@ fn topic(text: &str) -> Result<(String, i32), String> {
 
 /// Serves until the program is ended.
 pub(super) fn mock(arguments: MockArgs, context: &mut Context<'_>) -> Result<u8, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        match arguments.server {
-            Server::Redis { listen, password } => redis(&listen, password, context).await,
-            Server::Kafka { host, port, brokers, topic, auto_create_topics } => {
-                kafka(&host, port, brokers, &topic, auto_create_topics, context).await
-            }
+    let (host, port, brokers, topic, auto_create_topics) = match arguments.server {
+        Server::Redis(arguments) => return redis::run(&arguments, context),
+        Server::Kafka { host, port, brokers, topic, auto_create_topics } => {
+            (host, port, brokers, topic, auto_create_topics)
         }
-    })
-}
-
-async fn redis(listen: &str, password: Option<String>, context: &mut Context<'_>) -> Result<u8, Failure> {
-    let server =
-        RedisServer::new(RedisOptions { clock: Clock::system(), password, ..RedisOptions::default() });
-    let listener = bind(listen).await?;
-    announce(context, &format!("redis://{}", listener.local_addr()?))?;
-    server.serve(listener).await?;
-    Ok(0)
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(kafka(&host, port, brokers, &topic, auto_create_topics, context))
 }
 
 async fn kafka(

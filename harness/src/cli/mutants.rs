@@ -36,7 +36,7 @@ pub(super) fn mutants(arguments: &MutantsArgs, context: &mut Context<'_>) -> Res
     let bar = progress::bar(arguments.seeds * chosen.len() as u64);
     writeln!(
         context.out,
-        "{:>3}  {:<24}  {:<8}  {:<15}  {:>5}",
+        "{:>3}  {:<24}  {:<8}  {:<16}  {:>5}",
         "#", "planted bug", "outcome", "noticed by", "seeds"
     )?;
     let mut survivors = 0;
@@ -67,7 +67,7 @@ pub(super) fn mutants(arguments: &MutantsArgs, context: &mut Context<'_>) -> Res
         bar.suspend(|| {
             writeln!(
                 context.out,
-                "{:>3}  {:<24}  {word:<8}  {by:<15}  {seeds:>5}",
+                "{:>3}  {:<24}  {word:<8}  {by:<16}  {seeds:>5}",
                 mutant.number, mutant.name
             )
         })?;

@@ -4,6 +4,7 @@
 //! that holds its settings. Each kind says whether it lasts ([`Needs`]), which hosts it names and which
 //! worlds can inject it. Nothing here injects anything.
 
+mod clock;
 mod host;
 mod http;
 mod kafka;
@@ -14,6 +15,7 @@ pub mod unit;
 
 use serde::{Deserialize, Serialize};
 
+pub use clock::{ClockFault, Shift};
 pub use host::{Hosts, host_names, selects};
 pub use http::{HttpAct, HttpFault};
 pub use kafka::KafkaFault;
@@ -65,6 +67,8 @@ pub enum Fault {
     Net(NetFault),
     /// On a host.
     Process(ProcessFault),
+    /// Of a host's wall clock.
+    Clock(ClockFault),
     /// In the Kafka cluster.
     Kafka(KafkaFault),
     /// In Redis.
@@ -75,10 +79,10 @@ pub enum Fault {
 
 impl Fault {
     /// The groups: the first part of a kind's name.
-    pub const GROUPS: [&str; 5] = ["net", "process", "kafka", "redis", "http"];
+    pub const GROUPS: [&str; 6] = ["net", "process", "clock", "kafka", "redis", "http"];
 
     /// The names of all kinds, in order of their groups.
-    pub const KINDS: [&str; 19] = [
+    pub const KINDS: [&str; 21] = [
         "net.partition",
         "net.latency",
         "net.reset",
@@ -87,6 +91,8 @@ impl Fault {
         "net.slice",
         "net.half-open",
         "process.kill",
+        "process.pause",
+        "clock.jump",
         "kafka.rule",
         "kafka.move-coordinator",
         "kafka.move-leader",
@@ -106,6 +112,7 @@ impl Fault {
         match self {
             Self::Net(fault) => fault.kind(),
             Self::Process(fault) => fault.kind(),
+            Self::Clock(fault) => fault.kind(),
             Self::Kafka(fault) => fault.kind(),
             Self::Redis(fault) => fault.kind(),
             Self::Http(fault) => fault.kind(),
@@ -118,6 +125,7 @@ impl Fault {
         match self {
             Self::Net(fault) => fault.needs(),
             Self::Process(fault) => fault.needs(),
+            Self::Clock(fault) => fault.needs(),
             Self::Kafka(fault) => fault.needs(),
             Self::Redis(fault) => fault.needs(),
             Self::Http(fault) => fault.needs(),
@@ -140,6 +148,7 @@ impl Fault {
         match self {
             Self::Net(fault) => fault.worlds(),
             Self::Process(fault) => fault.worlds(),
+            Self::Clock(fault) => fault.worlds(),
             Self::Kafka(fault) => fault.worlds(),
             Self::Redis(fault) => fault.worlds(),
             Self::Http(fault) => fault.worlds(),
@@ -151,6 +160,7 @@ impl Fault {
         match self {
             Self::Net(fault) => fault.hosts_mut(),
             Self::Process(fault) => fault.hosts_mut(),
+            Self::Clock(fault) => fault.hosts_mut(),
             Self::Kafka(_) | Self::Redis(_) => Vec::new(),
             Self::Http(fault) => fault.hosts_mut(),
         }

@@ -19,6 +19,13 @@ pub enum ProcessFault {
         #[serde(default = "yes")]
         restart: bool,
     },
+    /// The host's process stands still, as by `kill -STOP`, a long garbage collection or a busy hypervisor. Its
+    /// connections stay open and fill up; when it runs on, it does not know that time has passed.
+    Pause {
+        /// The hosts. Without it: the host that passed the point which triggered the fault.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<Hosts>,
+    },
 }
 
 fn yes() -> bool {
@@ -29,6 +36,7 @@ impl ProcessFault {
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Kill { .. } => "process.kill",
+            Self::Pause { .. } => "process.pause",
         }
     }
 
@@ -36,6 +44,7 @@ impl ProcessFault {
         match self {
             Self::Kill { restart: true, .. } => Needs::Either,
             Self::Kill { restart: false, .. } => Needs::Instant,
+            Self::Pause { .. } => Needs::Window,
         }
     }
 
@@ -45,7 +54,9 @@ impl ProcessFault {
 
     pub(super) fn hosts_mut(&mut self) -> Vec<(&'static str, &mut Hosts)> {
         match self {
-            Self::Kill { host, .. } => host.iter_mut().map(|hosts| ("host", hosts)).collect(),
+            Self::Kill { host, .. } | Self::Pause { host } => {
+                host.iter_mut().map(|hosts| ("host", hosts)).collect()
+            }
         }
     }
 }

@@ -83,7 +83,11 @@ impl fmt::Display for Record {
             Self::Effect(effect) => {
                 let outcome = if effect.committed { "committed" } else { "attempted" };
                 let (name, key) = (Plain(&effect.name), Plain(&effect.business_key));
-                write!(f, "{name} {outcome} for {key} token {}", Plain(&effect.token))
+                write!(f, "{name} {outcome} for {key} token {}", Plain(&effect.token))?;
+                match effect.resource.is_empty() {
+                    true => Ok(()),
+                    false => write!(f, " on {} in {}", Plain(&effect.resource), Plain(&effect.section)),
+                }
             }
             Self::Commit { event, cause } => write!(f, "commit {} from {}", Plain(event), Plain(cause)),
             Self::Observe(seen) => {

@@ -204,7 +204,12 @@ pub struct Effect {
     pub business_key: Text,
     /// The idempotency token the request carried; empty if none.
     pub token: Text,
-    /// Whether the sink carried it out. A repetition under a known token is an attempt, not a commit.
+    /// What it changes, if others change it too, like an account; empty if the request did not say.
+    pub resource: Text,
+    /// The critical section it is part of, like one holding of a lock; empty if the request did not say.
+    pub section: Text,
+    /// Whether the sink carried it out. A repetition under a known token is an attempt, not a commit, and so is a
+    /// request that was fenced off.
     pub committed: bool,
 }
 

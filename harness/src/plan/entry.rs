@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Origin, PlannedFault, Trigger};
-use crate::fault::{Fault, HttpFault, KafkaFault, NetFault, ProcessFault, RedisFault, unit};
+use crate::fault::{ClockFault, Fault, HttpFault, KafkaFault, NetFault, ProcessFault, RedisFault, unit};
 use crate::scenario::schema::{AtPoint, FaultEntry};
 
 /// A planned fault as a plan file has it: the entry of a scenario file, and its origin.
@@ -31,6 +31,8 @@ pub(super) struct PlannedEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     process: Option<ProcessFault>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    clock: Option<ClockFault>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     kafka: Option<KafkaFault>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     redis: Option<RedisFault>,
@@ -42,8 +44,8 @@ impl TryFrom<PlannedEntry> for PlannedFault {
     type Error = InvalidPlannedFault;
 
     fn try_from(entry: PlannedEntry) -> Result<Self, InvalidPlannedFault> {
-        let PlannedEntry { origin, name, at, when, lasts, net, process, kafka, redis, http } = entry;
-        let entry = FaultEntry { net, process, kafka, redis, http, ..FaultEntry::default() };
+        let PlannedEntry { origin, name, at, when, lasts, net, process, clock, kafka, redis, http } = entry;
+        let entry = FaultEntry { net, process, clock, kafka, redis, http, ..FaultEntry::default() };
         let trigger = match (at, when) {
             (Some(at), None) => Trigger::At(at),
             (None, Some(point)) => Trigger::Point(point),
@@ -60,8 +62,8 @@ impl TryFrom<PlannedEntry> for PlannedFault {
 impl From<PlannedFault> for PlannedEntry {
     fn from(planned: PlannedFault) -> Self {
         let (origin, name) = (planned.origin, planned.name.clone());
-        let FaultEntry { at, when, lasts, net, process, kafka, redis, http, .. } = planned.into();
-        Self { origin, name, at, when, lasts, net, process, kafka, redis, http }
+        let FaultEntry { at, when, lasts, net, process, clock, kafka, redis, http, .. } = planned.into();
+        Self { origin, name, at, when, lasts, net, process, clock, kafka, redis, http }
     }
 }
 
@@ -76,6 +78,7 @@ impl From<PlannedFault> for FaultEntry {
         match fault {
             Fault::Net(fault) => Self { net: Some(fault), ..entry },
             Fault::Process(fault) => Self { process: Some(fault), ..entry },
+            Fault::Clock(fault) => Self { clock: Some(fault), ..entry },
             Fault::Kafka(fault) => Self { kafka: Some(fault), ..entry },
             Fault::Redis(fault) => Self { redis: Some(fault), ..entry },
             Fault::Http(fault) => Self { http: Some(fault), ..entry },

@@ -19,6 +19,7 @@ use crate::scenario::schema::Claim;
 use crate::scenario::{Case, Vocabulary};
 use crate::seed::Seed;
 use crate::service::Services;
+use crate::system;
 use crate::trace::diff::first_divergence;
 use crate::trace::{Keep, Trace, TraceOptions};
 use crate::verdict::{Class, Verdict, Violation};
@@ -110,7 +111,7 @@ impl Runner {
         let kinds = self.services.kinds();
         let mut vocabulary = Vocabulary::new()
             .service_kinds(kinds.iter().map(String::as_str))
-            .points(point::ALL.iter().map(|point| point.name))
+            .points(point::ALL.iter().chain(system::POINTS).map(|point| point.name))
             .metrics(counted());
         for checker in self.registry.iter() {
             let optional: Vec<&str> = checker.parameters().iter().map(|it| it.name).collect();

@@ -7,7 +7,8 @@ use squall::history::{Digest, Edge, Effect, Entry, Record};
 use squall::verdict::{Class, Violation};
 
 use super::script::{
-    charge, commit, dead, ending, entries, fail, history, info, invoke, invoke_poison, lag, observe, ok,
+    change, charge, commit, dead, ending, entries, fail, history, info, invoke, invoke_poison, lag, observe,
+    ok,
 };
 
 fn judge_with(checker: &str, params: &Params, records: Vec<Record>) -> Judgement {
@@ -40,7 +41,8 @@ fn unknown(judgement: Judgement) -> String {
 fn refund(n: usize) -> Record {
     let name = "card.refunded".into();
     let (business_key, token) = (format!("o-{n}").into(), "".into());
-    Record::Effect(Effect { name, business_key, token, committed: true })
+    let (resource, section) = ("".into(), "".into());
+    Record::Effect(Effect { name, business_key, token, resource, section, committed: true })
 }
 
 const LAST: u64 = 9;
@@ -70,9 +72,9 @@ fn a_violation_shows_the_records_about_its_key_and_the_faults_among_them() {
     let expected = [
         "   0.010s observer invoke #1 event e-1 order o-1 key c-7/0",
         "   0.030s observer ok #1 at 0/1",
-        "   0.040s observer card.charged committed for o-1 token t-1",
+        "   0.040s observer card.charged committed for o-1 token t-1 on o-1 in s-1",
         "   0.050s observer fault crash\\u{1b}[31m begins",
-        "   0.070s observer card.charged committed for o-1 token t-1",
+        "   0.070s observer card.charged committed for o-1 token t-1 on o-1 in s-1",
     ];
     assert_eq!(violation.evidence, expected);
 }
@@ -381,4 +383,40 @@ fn a_lag_that_touches_zero_and_rises_again_is_drained_only_later() {
     let samples = [("2.500", 0), ("3.000", 4), ("8.000", 0), ("9.000", 0)]
         .map(|(at, lag)| format!("   {at}s observer gauge lag.billing = {lag}"));
     assert_eq!(late.evidence, samples);
+}
+
+#[test]
+fn sections_that_follow_each_other_do_not_exclude_each_other() {
+    // The third section repeats what the first had begun.
+    let sections =
+        [change(1, "a", 1), change(2, "a", 2), change(3, "b", 1), change(4, "a", 2), change(5, "a", 3)];
+    let judgement = judge("mutual-exclusion", &[&sections]);
+    assert_eq!(judgement, Judgement::Holds("4 sections on 2 resources did not interleave".into()));
+    assert!(unknown(judge("mutual-exclusion", &[&ending()])).contains("no effect was committed"));
+}
+
+#[test]
+fn a_section_that_goes_on_after_another_has_begun_breaks_mutual_exclusion() {
+    let sections = [change(1, "a", 1), change(2, "a", 2), change(3, "b", 3), change(4, "a", 1)];
+    let violation = violation(judge("mutual-exclusion", &[&sections, &ending()]));
+    assert_eq!((violation.class, violation.at), (Class::Safety, Duration::from_millis(40)));
+    assert!(violation.summary.ends_with("at 0.010s, 0.020s and 0.040s"), "{}", violation.summary);
+    assert_eq!(violation.evidence.len(), 3, "{:?}", violation.evidence);
+}
+
+#[test]
+fn a_resource_may_be_served_so_often_in_a_window_and_not_once_more() {
+    let limit = |most: u64| Params::new().with("most", most).with("window", "30ms");
+    // 10 ms apart, so three in any 30 ms; the other resource is not counted with them.
+    let served: Vec<Record> = (0..5).map(|n| change(n, "a", n)).chain([change(9, "b", 9)]).collect();
+    let holds = judge_with("rate-limited", &limit(3), served.clone());
+    assert_eq!(holds, Judgement::Holds("at most 3 in 30ms, on 2 resources".into()));
+    let violation = violation(judge_with("rate-limited", &limit(2), served.clone()));
+    assert_eq!((violation.class, violation.at), (Class::Safety, Duration::from_millis(30)));
+    assert_eq!(violation.summary, "a was served 3 times in 30ms from 0.010s on, 2 are allowed (and 2 more)");
+    let other = limit(2).with("effect", "mail.sent");
+    assert!(unknown(judge_with("rate-limited", &other, served.clone())).contains("no effect on a resource"));
+    assert!(unknown(judge_with("rate-limited", &Params::new(), served.clone())).contains("with.most"));
+    let wrong = Params::new().with("most", 1).with("window", "soon");
+    assert!(unknown(judge_with("rate-limited", &wrong, served)).contains("found \"soon\""));
 }

@@ -16,9 +16,14 @@ use squall::history::History;
 /// Longer than any history of the model takes to settle.
 pub const WITHIN: Duration = Duration::from_secs(60);
 
+/// What every checker is told: limits that no history of the model comes near.
+fn params() -> Params {
+    Params::new().with("most", 1000).with("window", "1s").bounded(Some(WITHIN))
+}
+
 /// The names of the checkers that find `history` in violation.
 pub fn violated(history: &History) -> BTreeSet<String> {
-    let params = Params::new().bounded(Some(WITHIN));
+    let params = params();
     let registry = Registry::standard();
     let violates = |judgement| matches!(judgement, Judgement::Violated(_));
     let found = registry.iter().filter(|checker| violates(checker.judge(history, &params)));
@@ -31,7 +36,7 @@ proptest! {
     #[test]
     fn every_checker_holds_on_a_correct_history(entries in model::correct()) {
         let history = script::history(entries);
-        let params = Params::new().bounded(Some(WITHIN));
+        let params = params();
         for checker in Registry::standard().iter() {
             let judgement = checker.judge(&history, &params);
             prop_assert!(matches!(judgement, Judgement::Holds(_)), "{}: {judgement:?}", checker.name());

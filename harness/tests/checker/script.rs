@@ -65,14 +65,28 @@ pub fn info(op: u64) -> Record {
     Record::Info { op: OpId(op), reason: "timed out".into() }
 }
 
-/// A request to charge order `n`.
+/// A request to charge order `n`; the order is the resource, and the request a section of its own.
 pub fn charge(n: usize, committed: bool) -> Record {
     Record::Effect(Effect {
         name: "card.charged".into(),
         business_key: format!("o-{n}").into(),
         token: format!("t-{n}").into(),
+        resource: format!("o-{n}").into(),
+        section: format!("s-{n}").into(),
         committed,
     })
+}
+
+/// A request to change `resource` in the critical section `section`.
+pub fn change(n: usize, resource: &str, section: usize) -> Record {
+    match charge(n, true) {
+        Record::Effect(effect) => Record::Effect(Effect {
+            resource: resource.into(),
+            section: format!("s-{section}").into(),
+            ..effect
+        }),
+        other => other,
+    }
 }
 
 pub fn commit(n: usize) -> Record {

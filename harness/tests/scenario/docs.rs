@@ -8,6 +8,7 @@ use squall::run::{Runner, RunnerOptions};
 use squall::scenario::LoadOptions;
 use squall::service::Services;
 use squall::sink;
+use squall::system;
 use squall_core::point;
 
 use crate::support::load_files;
@@ -95,7 +96,7 @@ fn every_checker_and_every_kind_of_service_is_in_its_table() {
 
 #[test]
 fn everything_that_is_counted_has_a_row() {
-    for point in point::ALL {
+    for point in point::ALL.iter().chain(system::POINTS) {
         assert!(DOCS.contains(&format!("| `{}` | {} |", point.name, point.about)), "{point:?}");
     }
     for name in sink::SIGHTINGS {

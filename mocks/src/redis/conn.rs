@@ -16,6 +16,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Duration, Instant, Sleep, sleep_until};
 
+use super::conn_busy::{Begun, Late, Meanwhile, POLL};
 use super::engine::admit::describe;
 use super::engine::{ClientId, Delivery, Effects, Engine, Moment, OutputLimit};
 use super::resp::{Parser, Reply};
@@ -48,6 +49,8 @@ struct Conn<'a> {
     postponed: Option<Vec<Bytes>>,
     /// When the connection is closed, if as much as now is still unread then.
     over_until: Option<Instant>,
+    /// What may stay unread, as the engine said last.
+    limit: OutputLimit,
     /// Close when the output is written.
     closing: bool,
     /// Close now.
@@ -56,6 +59,8 @@ struct Conn<'a> {
     more: bool,
     /// A command waits for its answer, and nothing else may run.
     waiting: bool,
+    /// What happened while a program had the engine.
+    meanwhile: Meanwhile,
 }
 
 struct Held {
@@ -69,21 +74,29 @@ enum Then {
 }
 
 /// Runs a connection until either side ends it.
-pub(super) async fn run(server: &RedisServer, id: ClientId, link: &Link, mut stream: BoxStream) {
+pub(super) async fn run(
+    server: &RedisServer,
+    id: ClientId,
+    link: &Link,
+    mut stream: BoxStream,
+    begun: Begun,
+) {
     let mut conn = Conn {
         server,
         id,
-        parser: Parser::new(),
-        input: BytesMut::new(),
+        parser: begun.parser,
+        input: begun.input,
         output: BytesMut::new(),
         told: Vec::new(),
         held: None,
         postponed: None,
         over_until: None,
+        limit: OutputLimit::default(),
         closing: false,
         broken: false,
         more: false,
         waiting: false,
+        meanwhile: begun.meanwhile,
     };
     loop {
         link.collect(&mut conn.output);
@@ -151,14 +164,15 @@ impl Conn<'_> {
         }
         let server = self.server;
         let now = server.now();
-        let mut engine = server.engine();
+        let Some(mut engine) = server.engine_soon() else { return self.advance_without_engine() };
+        self.catch_up(&mut engine, now);
         let wake = self.run_commands(&mut engine, now);
-        let limit = engine.output_limit(self.id);
+        self.limit = engine.output_limit(self.id);
         server.after_change(engine);
         for what in std::mem::take(&mut self.told) {
             server.tell(what);
         }
-        self.check_sizes(limit);
+        self.check_sizes();
         wake.or(self.held.as_ref().map(|held| held.until))
     }
 
@@ -202,6 +216,7 @@ impl Conn<'_> {
             return false;
         };
         self.waiting = false;
+        self.meanwhile.limits = Some(limits);
         match self.parser.next(&mut self.input, limits) {
             Ok(Some(args)) => {
                 self.decide(engine, args, now);
@@ -212,6 +227,36 @@ impl Conn<'_> {
                 Reply::Error(error.to_string()).write(2, &mut self.output);
                 self.closing = true;
                 false
+            }
+        }
+    }
+
+    /// Answers what can be answered while a program has the engine; when to look again.
+    fn advance_without_engine(&mut self) -> Option<Instant> {
+        if !self.server.shared.busy.is_busy() {
+            // Taken, but not by a program that is known to run for long.
+            return Some(Instant::now() + Duration::from_millis(1));
+        }
+        while self.meanwhile.step(self.server, &mut self.parser, &mut self.input, &mut self.output) {}
+        self.check_sizes();
+        let waits = self.held.is_some() || !self.meanwhile.is_empty() || !self.input.is_empty();
+        waits.then(|| Instant::now() + POLL)
+    }
+
+    /// Carries out what was answered while a program had the engine.
+    fn catch_up(&mut self, engine: &mut Engine, now: Moment) {
+        for id in self.server.shared.busy.take_gone() {
+            engine.disconnect(id);
+        }
+        for command in self.meanwhile.take() {
+            match command {
+                Late::Run(args) => {
+                    engine.exec(self.id, args, now);
+                }
+                Late::Refuse(args, line) => {
+                    engine.inject(self.id, &args, line);
+                }
+                Late::Answer(args) => self.decide(engine, args, now),
             }
         }
     }
@@ -277,6 +322,8 @@ impl Conn<'_> {
     fn apply(&mut self, engine: &mut Engine, args: Vec<Bytes>, now: Moment) -> Option<Duration> {
         let shown = self.server.is_observed().then(|| args.clone());
         let mut effects = engine.exec(self.id, args, now);
+        self.meanwhile.in_transaction = effects.in_transaction;
+        self.meanwhile.protocol = effects.protocol;
         self.finish(engine, shown.as_deref(), &effects);
         self.postponed = effects.postponed.take();
         effects.stall
@@ -326,7 +373,8 @@ impl Conn<'_> {
     }
 
     /// Breaks the connection if too much came in or stays unread.
-    fn check_sizes(&mut self, limit: OutputLimit) {
+    fn check_sizes(&mut self) {
+        let limit = self.limit;
         if self.input.is_empty() && self.input.capacity() > KEPT_BYTES {
             self.input = BytesMut::new();
         }

@@ -1,11 +1,12 @@
 //! What a test does to a server from outside: failover, restart, eviction, time, outages, and looking inside.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::engine::Lose;
 use super::engine::stats::Stats;
+use super::engine::{Lose, SlotState};
 use super::server::RedisServer;
 use super::store::{Entry, Place};
 use crate::observe::What;
@@ -106,6 +107,22 @@ impl RedisServer {
     pub fn set_readonly(&self, read_only: bool) {
         self.engine().set_read_only(read_only);
         self.changed(format!("read-only {read_only}"));
+    }
+
+    /// Says what the server does with slots from now on: it serves them, or sends clients elsewhere. Whether it
+    /// is a node of a cluster ([`RedisOptions::cluster`](super::RedisOptions)) at all.
+    pub fn set_slots(&self, slots: RangeInclusive<u16>, state: SlotState) -> bool {
+        let event = format!("slots {}-{} {state:?}", slots.start(), slots.end());
+        let is_node = self.engine().set_slots(slots, state);
+        self.changed(event);
+        is_node
+    }
+
+    /// Says whether the cluster is down: commands with keys are refused. Whether the server is a node of one.
+    pub fn set_cluster_down(&self, down: bool) -> bool {
+        let is_node = self.engine().set_cluster_down(down);
+        self.changed(format!("cluster down {down}"));
+        is_node
     }
 
     /// All keys, by database and name, with values and deadlines. Includes keys that expired and were not yet

@@ -15,15 +15,29 @@ pub fn matches_ignoring_case(pattern: &[u8], text: &[u8]) -> bool {
     matches_with(pattern, text, true)
 }
 
+/// Stars with something after them that a match may pass; Redis gives up on more.
+const MOST_STARS: usize = 1000;
+
 fn matches_with(pattern: &[u8], text: &[u8], nocase: bool) -> bool {
     let (mut p, mut t) = (0, 0);
     // Where to go on if what follows the last star does not match: after the star, one byte further.
     let mut retry: Option<(usize, usize)> = None;
+    let mut stars = 0;
     loop {
-        if p < pattern.len() && pattern[p] == b'*' {
+        if t < text.len() && pattern.get(p) == Some(&b'*') {
+            while pattern.get(p + 1) == Some(&b'*') {
+                p += 1;
+            }
             p += 1;
+            stars += 1;
+            if p < pattern.len() && stars > MOST_STARS {
+                return false;
+            }
             retry = Some((p, t));
             continue;
+        }
+        if t == text.len() {
+            p += pattern[p..].iter().take_while(|byte| **byte == b'*').count();
         }
         if t == text.len() {
             // Only stars may be left, and they were skipped above.

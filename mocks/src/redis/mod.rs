@@ -4,7 +4,9 @@
 //! clock and fault rules around it. Truth is the real server: the differential tests run the same commands
 //! against both and compare the replies. `SUPPORT.md` lists what is implemented and each known gap.
 
+mod busy;
 mod conn;
+mod conn_busy;
 mod control;
 pub mod engine;
 pub mod glob;
@@ -12,11 +14,14 @@ mod options;
 pub mod resp;
 mod rules;
 mod server;
+mod startup;
 pub mod store;
 
 pub use control::Keep;
+pub use engine::slots::slot_of;
 pub use engine::stats::Stats;
-pub use engine::{Expiry, Horizon, Lose};
+pub use engine::{Expiry, Horizon, Lose, Peer, SlotState, Version};
 pub use options::{RedisLimits, RedisOptions};
 pub use rules::{RedisMatch, RedisRequest, command_names};
 pub use server::RedisServer;
+pub use startup::{Files, Startup, StartupError};

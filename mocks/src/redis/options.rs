@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::Clock;
 
-use super::engine::{Expiry, Horizon};
+use super::engine::{Expiry, Horizon, Version};
 
 /// How a server behaves. The default is a server like one without a configuration file, on tokio's clock.
 #[derive(Clone, Debug)]
@@ -21,6 +21,10 @@ pub struct RedisOptions {
     pub password: Option<String>,
     /// Databases that `SELECT` reaches.
     pub databases: usize,
+    /// The version of Redis it behaves as.
+    pub version: Version,
+    /// Whether the server is a node of a cluster: the one node there is, until a test says otherwise.
+    pub cluster: bool,
     /// How far back a failover can lose writes. [`Horizon::NONE`] is a server without a replica.
     pub horizon: Horizon,
     /// How much later than the server its replica has what was written, on the clock that never jumps.
@@ -62,6 +66,8 @@ impl Default for RedisOptions {
             expiry: Expiry::Redis { hz: 10 },
             password: None,
             databases: 16,
+            version: Version::default(),
+            cluster: false,
             horizon: Horizon::default(),
             replica_lag: Duration::ZERO,
             limits: RedisLimits::default(),

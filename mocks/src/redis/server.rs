@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,10 +21,11 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::conn;
-use super::engine::{ClientId, Delivery, Engine, Moment, Setup};
+use super::busy::Busy;
+use super::engine::{ClientId, Delivery, Engine, Moment, Setup, Watcher};
 use super::options::{RedisLimits, RedisOptions};
 use super::rules::RedisMatch;
+use super::{conn, conn_busy};
 use crate::Clock;
 use crate::net::{BoxStream, Listener};
 use crate::observe::{Observer, Sighting, What};
@@ -38,6 +39,7 @@ pub struct RedisServer {
 
 pub(super) struct Shared {
     engine: Mutex<Engine>,
+    pub(super) busy: Arc<Busy>,
     pub(super) clock: Clock,
     pub(super) rules: Rules<RedisMatch>,
     pub(super) limits: RedisLimits,
@@ -46,6 +48,9 @@ pub(super) struct Shared {
     observed: AtomicBool,
     connections: Mutex<BTreeMap<ClientId, Arc<Link>>>,
     pub(super) down: AtomicBool,
+    /// A client ended the process.
+    pub(super) ended: AtomicBool,
+    pub(super) end: Notify,
     /// The server stands still until this much of the clock's time has passed, in microseconds.
     stalled_until_us: AtomicI64,
     /// Deadlines or the clock changed in a way that something is due earlier.
@@ -111,8 +116,16 @@ impl RedisServer {
             databases: options.databases,
             script_instructions: options.limits.script_instructions,
         };
+        let mut engine = Engine::new(setup, at);
+        engine.set_version(options.version);
+        if options.cluster {
+            engine.set_cluster(true);
+        }
+        let busy = Arc::new(Busy::new(options.clock.clone()));
+        engine.watch_programs(&(Arc::clone(&busy) as Arc<dyn Watcher>));
         let shared = Shared {
-            engine: Mutex::new(Engine::new(setup, at)),
+            engine: Mutex::new(engine),
+            busy,
             clock: options.clock,
             rules: Rules::new(options.seed),
             limits: options.limits,
@@ -121,6 +134,8 @@ impl RedisServer {
             observed: AtomicBool::new(false),
             connections: Mutex::default(),
             down: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            end: Notify::new(),
             stalled_until_us: AtomicI64::new(0),
             due_moved: Notify::new(),
             armed_ms: AtomicI64::new(i64::MAX),
@@ -270,6 +285,30 @@ impl RedisServer {
         lock(&self.shared.engine)
     }
 
+    /// The engine, unless it is taken for longer than a command takes.
+    pub(super) fn engine_soon(&self) -> Option<MutexGuard<'_, Engine>> {
+        // On one thread the first try succeeds. Others hold it for some microseconds, but for a program.
+        for _ in 0..100 {
+            if self.shared.busy.is_busy() {
+                return None;
+            }
+            if let Some(engine) = self.try_engine() {
+                return Some(engine);
+            }
+            std::thread::yield_now();
+        }
+        None
+    }
+
+    /// The engine, unless it is taken.
+    fn try_engine(&self) -> Option<MutexGuard<'_, Engine>> {
+        match self.shared.engine.try_lock() {
+            Ok(engine) => Some(engine),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     pub(super) fn now(&self) -> Moment {
         moment(&self.shared.clock)
     }
@@ -292,10 +331,14 @@ impl RedisServer {
     pub(super) fn after_change(&self, mut engine: MutexGuard<'_, Engine>) {
         engine.end_round();
         let (expired, next) = (engine.take_expired(), engine.next_due_ms());
+        let shutdown = engine.take_shutdown();
         for delivery in engine.take_deliveries() {
             self.deliver(&delivery);
         }
         drop(engine);
+        if shutdown {
+            self.end();
+        }
         if next.is_some_and(|next| next < self.shared.armed_ms.load(Ordering::Acquire)) {
             self.shared.due_moved.notify_waiters();
         }
@@ -374,30 +417,44 @@ impl RedisServer {
         if role == Role::Primary && self.shared.down.load(Ordering::Acquire) {
             return;
         }
-        let Some((id, link)) = self.register(peer, role) else {
+        let mut begun = conn_busy::Begun::new();
+        let registered = loop {
+            if !conn_busy::serve_unknown(&self, &mut stream, &mut begun).await {
+                return;
+            }
+            if let Some(registered) = self.register(&peer, role) {
+                break registered;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        };
+        let Some((id, link)) = registered else {
             // The peer may be gone already; nothing depends on its hearing this.
             let _ = stream.write_all(b"-ERR max number of clients reached\r\n").await;
             return;
         };
         let _registered = Registered { server: &self, id };
-        conn::run(&self, id, &link, stream).await;
+        conn::run(&self, id, &link, stream, begun).await;
     }
 
-    /// Makes a connection known, unless there are too many.
-    fn register(&self, peer: String, role: Role) -> Option<(ClientId, Arc<Link>)> {
+    /// Makes a connection known, unless there are too many. `None` if the engine is taken.
+    fn register(&self, peer: &str, role: Role) -> Option<Option<(ClientId, Arc<Link>)>> {
+        let mut engine = self.engine_soon()?;
         let mut connections = lock(&self.shared.connections);
         if connections.len() >= self.shared.limits.clients {
-            self.engine().count_rejected_connection();
-            return None;
+            engine.count_rejected_connection();
+            return Some(None);
         }
-        let now = self.now();
+        let (now, peer) = (self.now(), peer.to_owned());
         let id = match role {
-            Role::Primary => self.engine().connect(peer, now),
-            Role::Replica => self.engine().connect_replica(peer, now)?,
+            Role::Primary => engine.connect(peer, now),
+            Role::Replica => match engine.connect_replica(peer, now) {
+                Some(id) => id,
+                None => return Some(None),
+            },
         };
         let link = Arc::new(Link::default());
         connections.insert(id, Arc::clone(&link));
-        Some((id, link))
+        Some(Some((id, link)))
     }
 
     fn check_replica(&self) -> io::Result<()> {
@@ -414,7 +471,12 @@ impl RedisServer {
             let moved = self.shared.due_moved.notified();
             tokio::pin!(moved);
             moved.as_mut().enable();
-            let next = self.engine().next_due_ms();
+            let next = self.try_engine().map(|engine| engine.next_due_ms());
+            let Some(next) = next else {
+                // A program has it; whoever accepts connections may be the same task, so this one does not block.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                continue;
+            };
             self.shared.armed_ms.store(next.unwrap_or(i64::MAX), Ordering::Release);
             let Some(next) = next else {
                 moved.await;
@@ -423,9 +485,10 @@ impl RedisServer {
             let wait_us = next.saturating_mul(1000).saturating_sub(self.now().unix_us);
             if wait_us <= 0 {
                 let now = self.now();
-                let mut engine = self.engine();
-                engine.run_due(now);
-                self.after_change(engine);
+                if let Some(mut engine) = self.try_engine() {
+                    engine.run_due(now);
+                    self.after_change(engine);
+                }
                 continue;
             }
             let wait = Duration::from_micros(u64::try_from(wait_us).unwrap_or(0));
@@ -453,7 +516,10 @@ struct Registered<'a> {
 impl Drop for Registered<'_> {
     fn drop(&mut self) {
         lock(&self.server.shared.connections).remove(&self.id);
-        self.server.engine().disconnect(self.id);
+        match self.server.engine_soon() {
+            Some(mut engine) => engine.disconnect(self.id),
+            None => self.server.shared.busy.leave(self.id),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Commands that choose by chance: the choices of two servers differ, but what they are chosen from does not.
 
 use crate::random::agree;
-use crate::wire::{Pair, Resp, same};
+use crate::wire::{Pair, Resp};
 
 /// Whether a command is one of them.
 pub fn is_one(command: &[Vec<u8>]) -> bool {
@@ -26,7 +26,7 @@ pub fn agrees(pair: &mut Pair<'_>, command: &[Vec<u8>]) -> Result<(), String> {
     let may_repeat = command.get(2).is_some_and(|count| count.starts_with(b"-")) || command.len() > 3;
     let repeats = drawn.iter().enumerate().any(|(at, one)| drawn[..at].contains(one));
     let is_right = drawn.iter().all(|one| known.contains(one)) && (may_repeat || !repeats);
-    if !same(command, &real, &mock) || !is_right {
+    if !pair.same(command, &real, &mock) || !is_right {
         return Err(format!("real {real:?}\nmock {mock:?}\nof {elements:?}"));
     }
     if command[0] == b"spop" {

@@ -2,7 +2,7 @@
 //! that start with `@` are spoken on connections of their own (see [`Conversation`]).
 
 use crate::conversation::Conversation;
-use crate::wire::{Servers, same, words};
+use crate::wire::{Servers, words};
 
 /// Runs a sequence on both servers.
 pub fn run(servers: &Servers, version: u8, text: &str) -> Result<(), String> {
@@ -20,7 +20,7 @@ pub fn run(servers: &Servers, version: u8, text: &str) -> Result<(), String> {
         }
         let command = words(line);
         let (real, mock) = pair.ask(&command)?;
-        if !same(&command, &real, &mock) {
+        if !pair.same(&command, &real, &mock) {
             differences.push(format!("{line}\n    real {real:?}\n    mock {mock:?}"));
         }
     }
@@ -29,6 +29,8 @@ pub fn run(servers: &Servers, version: u8, text: &str) -> Result<(), String> {
 
 /// Names and sequences.
 pub const SEQUENCES: &[(&str, &str)] = &[
+    ("acl", include_str!("golden/acl.txt")),
+    ("admin", include_str!("golden/admin.txt")),
     ("blocking_lists", include_str!("golden/blocking_lists.txt")),
     ("blocking_sorted_sets", include_str!("golden/blocking_sorted_sets.txt")),
     ("client_pause", include_str!("golden/client_pause.txt")),
@@ -39,6 +41,8 @@ pub const SEQUENCES: &[(&str, &str)] = &[
     ("tracking", include_str!("golden/tracking.txt")),
     ("tracking3", include_str!("golden/tracking3.txt")),
     ("connection_and_server_errors", include_str!("golden/connection_and_server_errors.txt")),
+    ("functions", include_str!("golden/functions.txt")),
+    ("script_libraries", include_str!("golden/script_libraries.txt")),
     ("scripts", include_str!("golden/scripts.txt")),
     ("errors_and_options", include_str!("golden/errors_and_options.txt")),
     ("strings", include_str!("golden/strings.txt")),
@@ -54,4 +58,9 @@ pub const SEQUENCES: &[(&str, &str)] = &[
     ("replication", include_str!("golden/replication.txt")),
     ("sets", include_str!("golden/sets.txt")),
     ("keys", include_str!("golden/keys.txt")),
+    ("bitmaps", include_str!("golden/bitmaps.txt")),
+    ("payloads", include_str!("golden/payloads.txt")),
+    ("positions", include_str!("golden/positions.txt")),
+    ("sketches", include_str!("golden/sketches.txt")),
+    ("sorting", include_str!("golden/sorting.txt")),
 ];

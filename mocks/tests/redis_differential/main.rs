@@ -2,12 +2,15 @@
 //!
 //! The real server is `SQUALL_REDIS_SERVER`, or `redis-server` on the path; without one every trial is listed
 //! as ignored. Time is real here: a wait is a `DEBUG SLEEP` of both servers, and what is left of a deadline is
-//! compared with some tolerance. Orders and random choices that Redis does not promise are not compared.
+//! compared within the time that both took. Orders and random choices that Redis does not promise are not compared.
 
 mod choice;
 mod conversation;
+mod dumps;
 mod events;
 mod golden;
+mod libraries;
+mod mixed;
 mod random;
 mod replica;
 mod table;
@@ -41,17 +44,26 @@ fn main() -> ExitCode {
             let run = move |servers: &Servers| golden::run(servers, version, text);
             add(format!("resp{version}::{name}_agree"), Box::new(run));
         }
+        add(
+            format!("resp{version}::mixed_commands_agree"),
+            Box::new(move |servers| mixed::run(servers, version)),
+        );
+        let run = move |servers: &Servers| libraries::run(servers, version);
+        add(format!("resp{version}::random_libraries_agree"), Box::new(run));
         for (name, commands) in templates::groups() {
             let run = move |servers: &Servers| random::run(servers, version, commands);
             add(format!("resp{version}::random_{name}_agree"), Box::new(run));
         }
     }
+    add("payloads_cross_over".to_owned(), Box::new(dumps::cross));
     for (name, commands) in templates::groups() {
         let run = move |servers: &Servers| events::run(servers, commands);
         add(format!("random_{name}_events_agree"), Box::new(run));
     }
     add("command_table_agrees".to_owned(), Box::new(table::agrees));
     trials.push(Trial::test("replica_agrees", || replica::agrees().map_err(Into::into)));
+    let drawn = || mixed::every_command_is_drawn().map_err(Into::into);
+    trials.push(Trial::test("every_command_is_drawn", drawn));
     if let Err(why) = &servers {
         eprintln!("differential trials are ignored: {why}");
     }

@@ -4,8 +4,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
 use crate::choice;
+use crate::mixed;
 use crate::templates::Template;
-use crate::wire::{Pair, Servers, same};
+use crate::wire::{Pair, Servers};
 
 const VALUES: &[&str] = &[
     "",
@@ -101,7 +102,9 @@ pub fn command(template: Template) -> BoxedStrategy<Vec<Vec<u8>>> {
 pub fn run(servers: &Servers, version: u8, templates: &'static [Template]) -> Result<(), String> {
     let one = proptest::sample::select(templates).prop_flat_map(command);
     let sequences = prop::collection::vec(one, 1..60);
-    let config = Config { cases: 40, failure_persistence: None, max_shrink_iters: 2000, ..Config::default() };
+    // Waits take their time.
+    let cases = if templates.iter().any(mixed::waits) { 5 } else { 40 };
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 2000, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let outcome = TestRunner::new_with_rng(config, rng).run(&sequences, |sequence| {
         let mut pair = servers.pair(version).map_err(TestCaseError::fail)?;
@@ -127,7 +130,7 @@ pub fn run(servers: &Servers, version: u8, templates: &'static [Template]) -> Re
 /// Sends a command to both servers; what differs is an error.
 pub fn agree(pair: &mut Pair<'_>, command: &[Vec<u8>]) -> Result<(), String> {
     let (real, mock) = pair.ask(command)?;
-    if same(command, &real, &mock) { Ok(()) } else { Err(format!("real {real:?}\nmock {mock:?}")) }
+    if pair.same(command, &real, &mock) { Ok(()) } else { Err(format!("real {real:?}\nmock {mock:?}")) }
 }
 
 /// A command line to be read.

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{Fault, Hosts, HttpFault, KafkaFault, NetFault, ProcessFault, RedisFault, unit};
+use crate::fault::{
+    ClockFault, Fault, Hosts, HttpFault, KafkaFault, NetFault, ProcessFault, RedisFault, unit,
+};
 
 /// A fault that happens at a time or at a point: a `[[fault]]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -31,6 +33,9 @@ pub struct FaultEntry {
     /// A fault on a host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub process: Option<ProcessFault>,
+    /// A fault of a host's wall clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockFault>,
     /// A fault in the Kafka cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kafka: Option<KafkaFault>,
@@ -100,6 +105,9 @@ pub struct ChaosEntry {
     /// A fault on a host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<ProcessFault>,
+    /// A fault of a host's wall clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockFault>,
     /// A fault in the Kafka cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kafka: Option<KafkaFault>,
@@ -151,6 +159,7 @@ macro_rules! faults {
                 let faults = [
                     self.net.clone().map(Fault::Net),
                     self.process.clone().map(Fault::Process),
+                    self.clock.clone().map(Fault::Clock),
                     self.kafka.clone().map(Fault::Kafka),
                     self.redis.clone().map(Fault::Redis),
                     self.http.clone().map(Fault::Http),

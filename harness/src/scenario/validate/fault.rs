@@ -8,7 +8,8 @@ use squall_mocks::rule::{Rule, duration_text};
 
 use super::{Check, FAULTS_MAX, join};
 use crate::fault::{
-    Fault, HttpAct, HttpFault, KafkaFault, Needs, NetFault, ProcessFault, RedisFault, World, selects,
+    ClockFault, Fault, HttpAct, HttpFault, KafkaFault, Needs, NetFault, ProcessFault, RedisFault, World,
+    selects,
 };
 use crate::scenario::document::{Node, Step};
 use crate::scenario::schema::{FaultEntry, KAFKA_KIND, REDIS_KIND, SINK_KIND};
@@ -175,11 +176,14 @@ pub(super) fn settings(check: &mut Check<'_>, path: &[Step], fault: Fault, by_po
     }
     match fault {
         Fault::Net(fault) => net(check, &path, &fault),
-        Fault::Process(ProcessFault::Kill { host: None, .. }) if !by_point => {
+        Fault::Process(ProcessFault::Kill { host: None, .. } | ProcessFault::Pause { host: None })
+            if !by_point =>
+        {
             let text = format!("`{kind}` names no host, and no point says which one passed");
             check.mistake(&path, text, "host = \"worker-1\", or trigger it with `when`");
         }
         Fault::Process(_) => {}
+        Fault::Clock(fault) => clock(check, &path, &fault),
         Fault::Kafka(fault) => kafka(check, &path, kind, &fault),
         Fault::Redis(fault) => redis(check, &path, kind, &fault),
         Fault::Http(fault) => http(check, &path, &fault),
@@ -217,6 +221,25 @@ fn net(check: &mut Check<'_>, path: &[Step], fault: &NetFault) {
             check.mistake(&join(path, ["max-bytes"]), "a piece has at least one byte", "max-bytes = 1");
         }
         _ => {}
+    }
+}
+
+fn clock(check: &mut Check<'_>, path: &[Step], fault: &ClockFault) {
+    let ClockFault::Jump { host, by, .. } = fault;
+    if by.is_zero() {
+        check.mistake(&join(path, ["by"]), "this does not move the clock at all", "by = \"1h\"");
+    }
+    let unmoved: Vec<String> = check
+        .scenario
+        .topology
+        .iter()
+        .filter(|(_, service)| matches!(service.kind.as_str(), KAFKA_KIND | SINK_KIND))
+        .flat_map(|(name, service)| service.host_names(name))
+        .filter(|name| host.names().iter().any(|selector| selects(selector, name)))
+        .collect();
+    if let Some(name) = unmoved.first().filter(|_| check.topology_is_sound) {
+        let text = format!("the clock of `{name}` cannot be set: brokers and sinks have none of their own");
+        check.mistake(&join(path, ["host"]), text, "name a Redis server or a service");
     }
 }
 

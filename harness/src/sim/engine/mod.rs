@@ -3,7 +3,9 @@
 //! An engine owns one single-threaded runtime per host and moves all of them through virtual time. It knows
 //! no network: messages between hosts are `net`'s, so every engine has the same one.
 
-mod turmoil;
+mod stepped;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::future::Future;
@@ -13,7 +15,7 @@ use std::time::Duration;
 
 use super::HostId;
 
-pub use self::turmoil::TurmoilEngine;
+pub use self::stepped::SteppedEngine;
 pub use self::watch::HostWatch;
 
 /// A host's software: called once per start, so a restart begins anew.
@@ -33,11 +35,19 @@ pub trait Engine {
     /// If a task of a host panics; the harness catches it and fails the run with the panic's text.
     fn step(&mut self);
 
-    /// Stops a host at once: its tasks are dropped. Does nothing if it is stopped already.
+    /// Stops a host at once: its tasks are dropped. Does nothing if it is stopped already. A pause dies with the
+    /// process it stopped.
     fn crash(&mut self, host: HostId);
 
     /// Starts a host's software anew, stopping it first if it runs.
     fn restart(&mut self, host: HostId);
+
+    /// Freezes a host from the next step on, as `SIGSTOP` does: none of its tasks is polled, while time goes on
+    /// for it as for everyone. Does nothing if it is stopped.
+    fn pause(&mut self, host: HostId);
+
+    /// Lets a paused host run on: in the next step it finds the time that has passed, and its timers fire late.
+    fn resume(&mut self, host: HostId);
 
     /// Virtual time since the start.
     fn elapsed(&self) -> Duration;
@@ -45,5 +55,5 @@ pub trait Engine {
 
 /// Exact virtual time if a host's code is running.
 pub(super) fn now_in_host() -> Option<Duration> {
-    turmoil::now_in_host()
+    stepped::now_in_host()
 }

@@ -1,6 +1,6 @@
 //! Tells which host is running, from another thread: for naming a service that never yields.
 //!
-//! turmoil opens a span named `node` around each host's turn. This subscriber notes them and nothing else. It is
+//! The engine opens a span around each host's turn. This subscriber notes them and nothing else. It is
 //! installed only for a run that has already stalled once, so ordinary runs pay nothing and keep their own
 //! subscriber.
 
@@ -11,6 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
+
+/// The target of the engine's spans.
+const TARGET: &str = "squall::turn";
+
+/// Opens the span of a host's turn.
+pub(super) fn turn(host: &str) -> tracing::span::EnteredSpan {
+    tracing::info_span!(target: TARGET, "turn", name = host).entered()
+}
 
 /// Watches one simulation. Clones watch the same one.
 #[derive(Clone, Default)]
@@ -49,7 +57,7 @@ impl HostWatch {
 
 impl Subscriber for HostWatch {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_span() && metadata.name() == "node" && metadata.target().starts_with("turmoil")
+        metadata.is_span() && metadata.target() == TARGET
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {

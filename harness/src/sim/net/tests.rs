@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::ends::CONNECT_TIMEOUT;
 use super::*;
 use crate::sim::Context;
-use crate::sim::engine::{Engine, TurmoilEngine};
+use crate::sim::engine::{Engine, SteppedEngine};
 
 const TICK: Duration = Duration::from_millis(5);
 const SERVER: HostId = HostId(0);
@@ -22,7 +22,7 @@ const CLIENT: HostId = HostId(1);
 type Log = Arc<Mutex<Vec<(Duration, String)>>>;
 
 struct World {
-    engine: TurmoilEngine,
+    engine: SteppedEngine,
     net: Net,
     log: Log,
     trace: Arc<Mutex<Vec<String>>>,
@@ -42,7 +42,7 @@ impl World {
         let latency = Latency { base: TICK, jitter: Duration::from_millis(3) };
         let net = Net::new(vec!["server".into(), "client".into()], Seed(seed), latency, probe);
         let log = Log::default();
-        let mut engine = TurmoilEngine::new(seed, TICK);
+        let mut engine = SteppedEngine::new(seed, TICK);
         let (server_net, client_net, client_log) = (net.clone(), net.clone(), Arc::clone(&log));
         engine.add_host("server", Rc::new(move || Box::pin(echo(server_net.start(SERVER)))));
         engine.add_host("client", Rc::new(move || client(client_net.start(CLIENT), Arc::clone(&client_log))));
@@ -253,5 +253,50 @@ fn connections_of_the_dead_are_forgotten() {
             world.engine.restart(CLIENT);
         }
         assert!(world.net.lock().connections.len() <= 2);
+    });
+}
+
+#[test]
+fn what_is_sent_to_a_paused_host_waits_and_its_connections_stay_open() {
+    in_simulation(|| {
+        let mut world = World::new(1, chatter);
+        world.run_to(Duration::from_secs(1));
+        let before = world.seen().len();
+        world.engine.pause(SERVER);
+        // Longer than an outage may last: the host's kernel acknowledges what its process does not read.
+        world.run_to(Duration::from_secs(21));
+        assert!(world.seen().len() <= before + 1, "{:?}", world.seen());
+        world.engine.resume(SERVER);
+        world.run_to(Duration::from_secs(22));
+        let seen = world.seen();
+        assert!(seen.len() > before + 5, "{seen:?}");
+        let numbers: Vec<usize> = seen[1..].iter().filter_map(|(_, text)| text.parse().ok()).collect();
+        assert_eq!(numbers, (0..numbers.len()).collect::<Vec<_>>(), "each answer came, in order");
+    });
+}
+
+#[test]
+fn a_dial_to_a_paused_host_is_accepted_when_it_runs_on() {
+    in_simulation(|| {
+        let mut world = World::new(1, chatter);
+        world.engine.pause(SERVER);
+        world.run_to(Duration::from_secs(5));
+        world.engine.resume(SERVER);
+        world.run_to(Duration::from_secs(6));
+        // It never listened before it was paused, so the first dial is refused, as by any kernel.
+        assert_eq!(world.seen()[0].1, "dial: ConnectionRefused");
+        let mut world = World::new(1, |dial, log| {
+            Box::pin(async move {
+                sleep(Duration::from_secs(1)).await;
+                chatter(dial, log).await;
+            })
+        });
+        world.run_to(Duration::from_millis(500));
+        world.engine.pause(SERVER);
+        world.run_to(Duration::from_secs(3));
+        assert_eq!(world.seen().len(), 1, "the kernel has accepted: {:?}", world.seen());
+        world.engine.resume(SERVER);
+        world.run_to(Duration::from_secs(4));
+        assert!(world.seen().len() > 5, "{:?}", world.seen());
     });
 }

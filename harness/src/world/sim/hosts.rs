@@ -100,6 +100,7 @@ impl Cast {
             kafka: Vec::new(),
             redis: BTreeMap::new(),
             sinks: BTreeMap::new(),
+            clocks: BTreeMap::new(),
         };
         let mut software = Vec::new();
         for service in &plan.services {
@@ -156,7 +157,9 @@ impl Stage<'_> {
                 };
                 let run = self.services.get(kind).ok_or_else(unknown)?;
                 for (index, host) in service.hosts.iter().enumerate() {
-                    software.push(self.service(id(index), host, service, run)?);
+                    let clock = PlatformClock::from_source(EPOCH_MS, now);
+                    software.push(self.service(id(index), host, service, run, &clock)?);
+                    targets.clocks.insert(host.clone(), clock);
                 }
             }
         }
@@ -262,12 +265,13 @@ impl Stage<'_> {
         name: &str,
         service: &PlannedService,
         run: &ServiceFn,
+        clock: &PlatformClock,
     ) -> Result<Software, WorldError> {
         let config = serde_json::to_value(&service.spec.config).map_err(|error| WorldError::Config {
             service: service.name.clone(),
             reason: error.to_string(),
         })?;
-        let make = self.environment(name, service, config);
+        let make = self.environment(name, service, config, clock.clone());
         let (net, run, exits) = (self.net.clone(), Arc::clone(run), Rc::clone(&self.exits));
         Ok(Rc::new(move || {
             let life = net.start(host);
@@ -282,12 +286,13 @@ impl Stage<'_> {
         }))
     }
 
-    /// Makes the environment of one life of a host.
+    /// Makes the environment of one life of a host. The host's clock outlives them all.
     fn environment(
         &self,
         name: &str,
         service: &PlannedService,
         config: serde_json::Value,
+        clock: PlatformClock,
     ) -> impl Fn(&SimDial) -> Env + 'static {
         let (seed, name) = (self.plan.seed, name.to_owned());
         let (store, recorder) = (Arc::clone(&self.store), self.recorder.clone());
@@ -300,7 +305,7 @@ impl Stage<'_> {
             let witnessed =
                 WitnessedStore::new(Arc::clone(&store), &name, life.clone(), recorder.clone(), STORE_LATENCY);
             let entropy = Entropy::from_seed(seed.derive("entropy", &name, number).0);
-            let clock = PlatformClock::from_source(EPOCH_MS, now);
+            let clock = clock.clone();
             let dial: Arc<dyn PlatformDial> = Arc::new(life.clone());
             let mut env =
                 Env::new(name.clone(), Arc::new(KafkaBus::new(client)), Arc::new(witnessed), entropy, clock)

@@ -7,12 +7,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use squall_core::clock::Clock;
 use squall_mocks::kafka::{KafkaCluster, KafkaMatch};
 use squall_mocks::redis::{Keep as RedisKeep, Lose, RedisMatch, RedisServer};
 use squall_mocks::rule::{Act, Rule, RuleHandle};
 
 use crate::fault::{
-    Direction, Fault, Hosts, HttpAct, HttpFault, KafkaFault, Keep, NetFault, ProcessFault, RedisFault,
+    ClockFault, Direction, Fault, Hosts, HttpAct, HttpFault, KafkaFault, Keep, NetFault, ProcessFault,
+    RedisFault,
 };
 use crate::history::{Edge, Record, Recorder};
 use crate::plan::{PlannedFault, Trigger, counted_as};
@@ -34,6 +36,8 @@ pub(super) struct Targets {
     pub(super) kafka: Vec<Cluster>,
     pub(super) redis: BTreeMap<String, RedisServer>,
     pub(super) sinks: BTreeMap<String, HttpSink>,
+    /// The wall clocks of services, by host.
+    pub(super) clocks: BTreeMap<String, Clock>,
 }
 
 /// A Kafka cluster and the hosts of its nodes, node 1 first.
@@ -47,6 +51,19 @@ pub(super) struct Cluster {
 pub(super) enum Errand {
     Crash(HostId),
     Restart(HostId),
+    Pause(HostId),
+    Resume(HostId),
+}
+
+/// What becomes of a host that passes a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It goes on.
+    Untouched,
+    /// It is dead.
+    Killed,
+    /// It stands still from the end of this step on.
+    Paused,
 }
 
 pub(super) struct Injector {
@@ -73,6 +90,7 @@ enum Undo {
     MetadataLag(usize, i32),
     Readonly,
     Start(HostId),
+    Resume(HostId),
 }
 
 impl Injector {
@@ -104,8 +122,8 @@ impl Injector {
         }
     }
 
-    /// `host` passes the point `name`. Answers whether the host was killed by that.
-    pub(super) fn passed(&mut self, name: &str, host: HostId) -> bool {
+    /// `host` passes the point `name`. Answers what has become of the host in this step.
+    pub(super) fn passed(&mut self, name: &str, host: HostId) -> Fate {
         let host_name = self.targets.names[usize::from(host.0)].clone();
         let mut struck = Vec::new();
         for (number, fault) in &self.waiting {
@@ -124,7 +142,13 @@ impl Injector {
                 self.begin(number, &fault, Some(host));
             }
         }
-        self.errands.contains(&Errand::Crash(host))
+        if self.errands.contains(&Errand::Crash(host)) {
+            Fate::Killed
+        } else if self.errands.contains(&Errand::Pause(host)) {
+            Fate::Paused
+        } else {
+            Fate::Untouched
+        }
     }
 
     /// What the engine has to do, in order.
@@ -141,6 +165,7 @@ impl Injector {
         let undo = match &planned.fault {
             Fault::Net(fault) => self.begin_net(id, fault),
             Fault::Process(fault) => self.begin_process(fault, passing),
+            Fault::Clock(fault) => self.begin_clock(fault),
             Fault::Kafka(fault) => self.begin_kafka(&planned.name, fault),
             Fault::Redis(fault) => self.begin_redis(&planned.name, fault),
             Fault::Http(fault) => self.begin_http(&planned.name, fault),
@@ -165,6 +190,7 @@ impl Injector {
                 }
                 Undo::Readonly => self.targets.redis.values().for_each(|redis| redis.set_readonly(false)),
                 Undo::Start(host) => self.start(host),
+                Undo::Resume(host) => self.resume(host),
             }
         }
         let record = Record::Fault { name: active.name.as_str().into(), edge: Edge::End };
@@ -209,15 +235,41 @@ impl Injector {
     }
 
     fn begin_process(&mut self, fault: &ProcessFault, passing: Option<HostId>) -> Vec<Undo> {
-        let ProcessFault::Kill { host, .. } = fault;
+        let (ProcessFault::Kill { host, .. } | ProcessFault::Pause { host }) = fault;
         let hosts = match host {
             Some(hosts) => self.ids(hosts),
             None => passing.into_iter().collect(),
         };
+        if let ProcessFault::Pause { .. } = fault {
+            self.errands.extend(hosts.iter().map(|host| Errand::Pause(*host)));
+            return hosts.into_iter().map(Undo::Resume).collect();
+        }
         for host in &hosts {
             self.kill(*host);
         }
         hosts.into_iter().map(Undo::Start).collect()
+    }
+
+    fn begin_clock(&self, fault: &ClockFault) -> Vec<Undo> {
+        let ClockFault::Jump { host, by, direction } = fault;
+        let delta_ms = direction.millis(*by);
+        for name in host.names() {
+            if let Some(redis) = self.targets.redis.get(name) {
+                redis.jump(delta_ms);
+            }
+            if let Some(clock) = self.targets.clocks.get(name) {
+                clock.jump(delta_ms);
+            }
+        }
+        Vec::new()
+    }
+
+    /// A pause is over. Two may hold a host; it runs on when the last of them ends.
+    fn resume(&mut self, host: HostId) {
+        let holds = |undo: &Undo| matches!(undo, Undo::Resume(other) if *other == host);
+        if !self.active.iter().any(|active| active.undo.iter().any(holds)) {
+            self.errands.push(Errand::Resume(host));
+        }
     }
 
     fn kill(&mut self, host: HostId) {

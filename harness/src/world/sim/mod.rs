@@ -19,16 +19,17 @@ use squall_core::mutant;
 use squall_core::point::{self, Passage};
 
 use self::hosts::Cast;
-use self::injector::{Errand, HARNESS, Injector};
+use self::injector::{Errand, Fate, HARNESS, Injector};
 use self::observer::Observer;
 use super::{End, Run};
 use crate::history::{Phase, Record, Recorder};
 use crate::plan::Plan;
 use crate::service::Services;
-use crate::sim::engine::{Engine, TurmoilEngine};
+use crate::sim::engine::{Engine, SteppedEngine};
 use crate::sim::net::Net;
 use crate::sim::{Context, HostId, Probe, current_host, now};
 use crate::sink;
+use crate::system;
 use crate::trace::{TraceOptions, Tracer};
 
 /// What a world cannot do with a plan.
@@ -65,7 +66,7 @@ pub enum WorldError {
 
 /// Every name this world counts, besides the faults of a plan: points and sightings.
 pub(crate) fn counted() -> impl Iterator<Item = &'static str> {
-    let points = point::ALL.iter().map(|point| point.name);
+    let points = point::ALL.iter().chain(system::POINTS).map(|point| point.name);
     points.chain(sink::SIGHTINGS).chain(SIGHTINGS)
 }
 
@@ -105,7 +106,7 @@ pub(crate) type Exits = Rc<RefCell<Vec<(HostId, Result<(), String>)>>>;
 
 struct Simulation<'a> {
     plan: &'a Plan,
-    engine: TurmoilEngine,
+    engine: SteppedEngine,
     net: Net,
     names: Vec<String>,
     injector: Rc<RefCell<Injector>>,
@@ -123,7 +124,7 @@ impl<'a> Simulation<'a> {
         tracer: &Tracer,
         recorder: &Recorder,
     ) -> Result<Self, WorldError> {
-        let mut engine = TurmoilEngine::new(plan.seed.0, plan.tick);
+        let mut engine = SteppedEngine::new(plan.seed.0, plan.tick);
         let Cast { net, names, targets, observer, software, load, exits } =
             Cast::new(plan, services, &probe(plan, tracer), recorder)?;
         for (name, software) in names.iter().zip(software) {
@@ -196,6 +197,8 @@ impl<'a> Simulation<'a> {
             match errand {
                 Errand::Crash(host) => self.engine.crash(host),
                 Errand::Restart(host) => self.engine.restart(host),
+                Errand::Pause(host) => self.engine.pause(host),
+                Errand::Resume(host) => self.engine.resume(host),
             }
         }
     }
@@ -205,6 +208,8 @@ impl<'a> Simulation<'a> {
         let injector = Rc::clone(&self.injector);
         let (net, recorder, tracer) = (self.net.clone(), self.recorder.clone(), self.tracer.clone());
         let names = self.names.clone();
+        // Longer than what is left of the step, and over by the time a paused host runs on.
+        let beyond_this_step = self.plan.tick + Duration::from_millis(1);
         point::install(move |point| {
             let Some(host) = current_host() else { return Passage::Go };
             if !net.is_running(host) {
@@ -212,8 +217,11 @@ impl<'a> Simulation<'a> {
             }
             recorder.saw(point);
             tracer.record(&names[usize::from(host.0)], "point", format_args!("{point}"));
-            let killed = injector.borrow_mut().passed(point, host);
-            if killed { Passage::Stop } else { Passage::Go }
+            match injector.borrow_mut().passed(point, host) {
+                Fate::Untouched => Passage::Go,
+                Fate::Killed => Passage::Stop,
+                Fate::Paused => Passage::Delay(beyond_this_step),
+            }
         })
     }
 }

@@ -5,9 +5,11 @@
 use bytes::Bytes;
 
 use super::Engine;
-use super::client::ClientId;
+use super::acl::{Context, Denied};
+use super::client::{ClientId, Transaction};
+use super::cluster::is_redirect;
 use super::error::CmdError;
-use super::table::flags::{NO_AUTH, WRITE};
+use super::table::flags::{DENYOOM, NO_AUTH, NO_MULTI, WRITE};
 use super::table::{self, Spec};
 use crate::redis::resp::Reply;
 
@@ -23,7 +25,7 @@ pub struct Described<'a> {
 /// Says what a command line is about, without running it.
 #[must_use]
 pub fn describe(args: &[Bytes]) -> Described<'_> {
-    match table::resolve(args) {
+    match table::resolve(args).or_else(|unknown| table::resolve_later(args).ok_or(unknown)) {
         Ok(spec) => Described {
             command: spec.name,
             key: spec.key_positions(args).first().and_then(|at| args.get(*at)),
@@ -32,11 +34,14 @@ pub fn describe(args: &[Bytes]) -> Described<'_> {
     }
 }
 
+const NO_REPLICAS: CmdError = CmdError::fixed("NOREPLICAS Not enough good replicas to write.");
+
 /// Bytes a transaction may queue.
 const QUEUE_BYTES: usize = 512 * 1024 * 1024;
 
 impl Engine {
     pub(super) fn dispatch(&mut self, id: ClientId, args: Vec<Bytes>) -> Reply {
+        self.expire_fields();
         let spec = match self.admit(id, &args) {
             Ok(spec) => spec,
             Err(error) => return self.refuse(id, &args, error),
@@ -45,6 +50,7 @@ impl Engine {
             return Reply::Error("ERR the connection is closed".to_owned());
         };
         client.last_command = spec.name;
+        client.asking &= spec.name == "asking" || client.transaction.is_some();
         if self.is_paused_for(id, spec, &args) {
             self.postpone(id, args);
             return Reply::None;
@@ -68,33 +74,119 @@ impl Engine {
         reply
     }
 
-    fn admit(&self, id: ClientId, args: &[Bytes]) -> Result<&'static Spec, CmdError> {
-        let spec = table::resolve(args)?;
+    fn admit(&mut self, id: ClientId, args: &[Bytes]) -> Result<&'static Spec, CmdError> {
+        let spec = self.resolve(args)?;
         if !spec.takes(args.len()) {
             return Err(CmdError::wrong_arity(spec.name));
         }
         let client = self.clients.get(&id);
-        let authenticated = client.is_some_and(|client| client.authenticated) || self.password().is_empty();
+        let authenticated = client.is_some_and(|client| client.authenticated) || self.acl.is_open();
         if !authenticated && !spec.has(NO_AUTH) {
             return Err(CmdError::NO_AUTH);
         }
-        let queued_write = || {
-            let transaction = client.and_then(|client| client.transaction.as_ref());
-            transaction.is_some_and(|transaction| transaction.queue.iter().any(|(spec, _)| spec.has(WRITE)))
-        };
-        if self.read_only && (spec.has(WRITE) || spec.name == "exec" && queued_write()) {
+        let flags = self.flags_of_call(spec, args);
+        let queues = client.is_some_and(|client| client.transaction.is_some());
+        if queues && spec.has(NO_MULTI) {
+            return Err(CmdError::fixed("ERR Command not allowed inside a transaction"));
+        }
+        let context = if queues { Context::Multi } else { Context::TopLevel };
+        if let Err(denied) = self.check_permission(id, spec, args, context) {
+            return Err(not_permitted(spec, denied));
+        }
+        if self.cluster.is_some() {
+            self.route(id, spec, args)?;
+        }
+        if self.config.tuning.memory_limit > 0 {
+            self.make_room();
+        }
+        let transaction = self.clients.get(&id).and_then(|client| client.transaction.as_ref());
+        let ends = matches!(spec.name, "exec" | "discard" | "quit" | "reset");
+        let needs_memory = flags & DENYOOM != 0
+            || queues && !ends
+            || spec.name == "exec" && queues_any(transaction, DENYOOM);
+        if needs_memory && self.is_out_of_memory() {
+            return Err(CmdError::OUT_OF_MEMORY);
+        }
+        let writes = flags & WRITE != 0 || spec.name == "exec" && queues_any(transaction, WRITE);
+        if writes && self.lacks_replicas() {
+            return Err(NO_REPLICAS);
+        }
+        if writes && self.read_only {
             return Err(CmdError::READ_ONLY);
         }
-        if let Some(client) = client {
+        if let Some(client) = self.clients.get(&id) {
             client.check_mode(spec)?;
         }
         Ok(spec)
     }
 
+    /// Whether `min-replicas-to-write` forbids writes: there are no replicas that could be good enough.
+    fn lacks_replicas(&self) -> bool {
+        let configured = |name| self.config.get(name).is_some_and(|value| value != "0");
+        !self.read_only && configured("min-replicas-to-write") && configured("min-replicas-max-lag")
+    }
+
+    /// Runs a queued command, if the client may still run it.
+    pub(super) fn call_queued(&mut self, id: ClientId, spec: &'static Spec, args: &[Bytes]) -> Reply {
+        let Err(denied) = self.check_permission(id, spec, args, Context::Multi) else {
+            return self.call(id, spec, args);
+        };
+        let reason = match denied {
+            Denied::Command => "no permission to execute the command or subcommand",
+            Denied::Key(_) => "no permission to touch the specified keys",
+            Denied::Channel(_) => "no permission to access one of the channels used as arguments",
+        };
+        let line = format!(
+            "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. \
+             This command is no longer allowed for the following reason: {reason}"
+        );
+        self.stats.count_error(&line);
+        Reply::Error(line)
+    }
+
+    /// Whether a script that a client runs may call a command.
+    ///
+    /// # Errors
+    /// The error line that the script gets.
+    pub(super) fn permit_in_script(
+        &mut self,
+        id: ClientId,
+        spec: &'static Spec,
+        args: &[Bytes],
+    ) -> Result<(), CmdError> {
+        let denied = self.check_permission(id, spec, args, Context::Lua);
+        denied.map_err(|denied| {
+            CmdError::fixed(match denied {
+                Denied::Command => "ERR The user executing the script can't run this command or subcommand",
+                Denied::Key(_) => {
+                    "ERR The user executing the script can't access at least one of the keys mentioned in the \
+                     command arguments"
+                }
+                Denied::Channel(_) => {
+                    "ERR The user executing the script can't publish to the channel mentioned in the command"
+                }
+            })
+        })?;
+        if spec.has(WRITE) && self.lacks_replicas() {
+            return Err(NO_REPLICAS);
+        }
+        self.route_in_script(id, spec, args)
+    }
+
+    /// Does what parameters want done when they are set.
+    pub(super) fn config_was_set(&mut self, pairs: &[(String, String)]) {
+        for (name, value) in pairs {
+            if name.eq_ignore_ascii_case("requirepass") {
+                self.acl.set_default_password(value.as_bytes());
+            }
+        }
+        self.watch_memory();
+    }
+
     /// Answers an error for a command that was not run; a transaction under way is spoilt by it.
     pub(super) fn refuse(&mut self, id: ClientId, args: &[Bytes], error: CmdError) -> Reply {
         self.stats.count_error(error.code());
-        let known = table::find(args.first().map_or(&[][..], |name| name));
+        let known = self.resolve(args).ok();
         if let Some(spec) = known {
             self.stats.count_rejected(spec.name);
         }
@@ -102,7 +194,9 @@ impl Engine {
         let in_transaction = self.clients.get_mut(&id).and_then(|client| client.transaction.as_mut());
         if let Some(transaction) = in_transaction {
             transaction.aborted = true;
-            if is_exec {
+            if is_exec && is_redirect(&error) {
+                self.discard(id);
+            } else if is_exec {
                 self.discard(id);
                 // Those who watch saw the transaction begin, and should see that it is over.
                 if let Some(spec) = known {
@@ -114,5 +208,24 @@ impl Engine {
             }
         }
         Reply::Error(error.to_string())
+    }
+}
+
+/// Whether a transaction has queued a command with all of `flags`.
+fn queues_any(transaction: Option<&Transaction>, flags: u32) -> bool {
+    transaction.is_some_and(|transaction| transaction.queue.iter().any(|(spec, _)| spec.has(flags)))
+}
+
+fn not_permitted(spec: &Spec, denied: Denied) -> CmdError {
+    match denied {
+        Denied::Command => {
+            CmdError::new(format!("NOPERM this user has no permissions to run the '{}' command", spec.name))
+        }
+        Denied::Key(_) => {
+            CmdError::fixed("NOPERM this user has no permissions to access one of the keys used as arguments")
+        }
+        Denied::Channel(_) => CmdError::fixed(
+            "NOPERM this user has no permissions to access one of the channels used as arguments",
+        ),
     }
 }

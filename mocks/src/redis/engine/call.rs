@@ -65,11 +65,16 @@ impl<'a> Call<'a> {
     /// Looks a key up to be read: counts a hit or a miss, and notes the use.
     pub(crate) fn read(&mut self, key: &Bytes) -> Option<&Entry> {
         let (db, now) = (self.db(), self.now_ms());
+        let touches = !self.engine.clients.get(&self.client).is_some_and(|client| client.no_touch);
+        if !touches {
+            return self.peek(key);
+        }
         let Some(index) = self.engine.store.find(db, key, now) else {
             self.missed(key);
             return None;
         };
         self.engine.stats.hits += 1;
+        self.engine.note_use(db, key);
         self.engine.store.db(db).at(index)
     }
 

@@ -62,6 +62,8 @@ pub(crate) struct Client {
     /// 2 or 3.
     pub(crate) protocol: u8,
     pub(crate) authenticated: bool,
+    /// Whom it is logged in as.
+    pub(crate) user: Bytes,
     pub(crate) created: Moment,
     pub(crate) used: Moment,
     pub(crate) last_command: &'static str,
@@ -71,6 +73,12 @@ pub(crate) struct Client {
     /// A watched key changed, so `EXEC` will do nothing.
     pub(crate) watch_broken: bool,
     pub(crate) never_evict: bool,
+    /// Reading does not make keys used.
+    pub(crate) no_touch: bool,
+    /// Name and version of its library, where the server's version knows of that.
+    pub(crate) library: Option<[Bytes; 2]>,
+    /// The next command may use slots that are being imported.
+    pub(crate) asking: bool,
     /// The command that waits for a key.
     pub(crate) waiting: Option<Box<Waiting>>,
     /// Where the stream of all writes ended when its last command was over.
@@ -150,6 +158,7 @@ impl Client {
             db: 0,
             protocol: 2,
             authenticated,
+            user: super::acl::DEFAULT,
             created: at,
             used: at,
             last_command: "NULL",
@@ -158,6 +167,9 @@ impl Client {
             watches: Vec::new(),
             watch_broken: false,
             never_evict: false,
+            no_touch: false,
+            library: None,
+            asking: false,
             waiting: None,
             is_postponed: false,
             subscriptions: Subscriptions::default(),
@@ -199,10 +211,14 @@ impl Client {
         let queued =
             self.transaction.as_ref().map_or(-1, |tx| i64::try_from(tx.queue.len()).unwrap_or(i64::MAX));
         let queued_bytes = self.transaction.as_ref().map_or(0, |tx| tx.bytes);
+        let library = self.library.as_ref().map_or_else(String::new, |[name, version]| {
+            let text = String::from_utf8_lossy;
+            format!(" lib-name={} lib-ver={}", text(name), text(version))
+        });
         format!(
             "id={} addr={} laddr={server} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} \
              multi={queued} qbuf={} qbuf-free=0 argv-mem={} multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 oll=0 omem=0 \
-             tot-mem=0 events=r cmd={} user=default redir={redirect} resp={}\n",
+             tot-mem=0 events=r cmd={} user={} redir={redirect} resp={}{library}\n",
             self.id,
             self.address,
             self.id + 7,
@@ -216,6 +232,7 @@ impl Client {
             command.0,
             command.1,
             self.last_command,
+            String::from_utf8_lossy(&self.user),
             self.protocol,
         )
     }

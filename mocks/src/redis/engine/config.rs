@@ -2,25 +2,36 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
+use super::config_value::check;
 use super::notify::{self, Class};
-use super::number::strict_i64;
 use super::output_limit::{self, OutputLimits};
-use super::parameters::{Kind, PARAMETERS};
+use super::parameters::{FIXED, HIDDEN, Kind, MULTI, PARAMETERS, PROTECTED};
+use super::tuning::Tuning;
 use crate::redis::glob;
 
 /// The parameter that says which events are told.
 const EVENTS: &str = "notify-keyspace-events";
 
+/// A parameter's value, and what it may be.
+#[derive(Clone, Debug)]
+struct Value {
+    text: String,
+    kind: Kind,
+    marks: u8,
+}
+
 /// The values of all parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    values: BTreeMap<&'static str, (String, Kind)>,
+    values: BTreeMap<&'static str, Value>,
     /// Copies of what is read on every command.
     pub(crate) hash_listpack: (usize, usize),
     pub(crate) zset_listpack: (usize, usize),
     pub(crate) set_integers: usize,
     pub(crate) bulk_bytes: usize,
-    pub(crate) password: String,
+    pub(super) tuning: Tuning,
     /// Classes of keyspace events that are told.
     pub(crate) events: Class,
     /// Keys remembered for clients that cache; 0 for any number.
@@ -30,14 +41,17 @@ pub(crate) struct Config {
 
 impl Config {
     pub(crate) fn new() -> Self {
-        let values = PARAMETERS.iter().map(|(name, value, kind)| (*name, ((*value).to_owned(), *kind)));
+        let mut values: BTreeMap<&'static str, Value> = BTreeMap::new();
+        for (name, default, kind, marks) in PARAMETERS {
+            values.insert(name, Value { text: (*default).to_owned(), kind: *kind, marks: *marks });
+        }
         let mut config = Self {
-            values: values.collect(),
+            values,
             hash_listpack: (0, 0),
             zset_listpack: (0, 0),
             set_integers: 0,
             bulk_bytes: 0,
-            password: String::new(),
+            tuning: Tuning::default(),
             events: 0,
             tracked_keys: 0,
             output_limits: OutputLimits::default(),
@@ -47,23 +61,43 @@ impl Config {
     }
 
     /// The parameter of this name and the one it stands for.
-    fn lookup(&self, name: &str) -> Option<(&'static str, &(String, Kind))> {
-        let (name, entry) = self.values.get_key_value(name)?;
-        match entry.1 {
+    fn lookup(&self, name: &str) -> Option<(&'static str, &Value)> {
+        let (name, value) = self.values.get_key_value(name)?;
+        match value.kind {
             Kind::Alias(target) => self.lookup(target),
-            _ => Some((name, entry)),
+            _ => Some((name, value)),
         }
     }
 
     /// A parameter's value.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.lookup(name).map(|(_, (value, _))| value.as_str())
+        self.lookup(name).map(|(_, value)| value.text.as_str())
     }
 
-    /// Names and values of the parameters that match a pattern.
-    pub(crate) fn matching(&self, pattern: &[u8]) -> Vec<(&'static str, String)> {
-        let names = self.values.keys().filter(|name| glob::matches_ignoring_case(pattern, name.as_bytes()));
-        names.map(|name| (*name, self.get(name).unwrap_or_default().to_owned())).collect()
+    /// Names and values of the parameters that patterns match, each once. A pattern without wildcards is a
+    /// name, and is answered as it was asked for.
+    pub(crate) fn matching(&self, patterns: &[Bytes]) -> Vec<(String, String)> {
+        let mut found: BTreeMap<String, (String, String)> = BTreeMap::new();
+        let mut add = |asked: String, name: &str| {
+            let value = self.get(name).unwrap_or_default().to_owned();
+            found.entry(name.to_owned()).or_insert((asked, value));
+        };
+        for pattern in patterns {
+            if pattern.iter().any(|byte| b"[*?".contains(byte)) {
+                let visible = self.values.iter().filter(|(_, value)| value.marks & HIDDEN == 0);
+                let names = visible.map(|(name, _)| *name);
+                for name in names.filter(|name| glob::matches_ignoring_case(pattern, name.as_bytes())) {
+                    add(name.to_owned(), name);
+                }
+            } else {
+                let asked = String::from_utf8_lossy(pattern).into_owned();
+                let name = asked.to_ascii_lowercase();
+                if self.values.contains_key(name.as_str()) {
+                    add(asked, &name);
+                }
+            }
+        }
+        found.into_values().collect()
     }
 
     /// Sets parameters, all or none.
@@ -71,18 +105,35 @@ impl Config {
     /// # Errors
     /// The error line of the real server.
     pub(crate) fn set(&mut self, pairs: &[(String, String)]) -> Result<(), String> {
-        let mut accepted: Vec<(&'static str, String)> = Vec::new();
-        for (name, value) in pairs {
-            let lower = name.to_ascii_lowercase();
-            let Some((target, (_, kind))) = self.lookup(&lower) else {
-                return Err(format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'"));
+        let failed = |name: &str, why: &str| {
+            format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}")
+        };
+        let mut targets: Vec<&'static str> = Vec::new();
+        let mut refused = None;
+        for (name, _) in pairs {
+            let Some((target, value)) = self.lookup(&name.to_ascii_lowercase()) else {
+                let unknown = format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'");
+                return Err(refused.unwrap_or(unknown));
             };
-            let failed =
-                |why: &str| format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}");
-            if accepted.iter().any(|(earlier, _)| *earlier == target) {
-                return Err(failed("duplicate parameter"));
-            }
-            accepted.push((target, check(*kind, value).map_err(|why| failed(&why))?));
+            let is_protected =
+                value.marks & PROTECTED != 0 && self.get("enable-protected-configs") == Some("no");
+            let why = match () {
+                () if value.marks & FIXED != 0 => Some("can't set immutable config"),
+                () if is_protected => Some("can't set protected config"),
+                () if targets.contains(&target) => Some("duplicate parameter"),
+                () => None,
+            };
+            refused = refused.or_else(|| why.map(|why| failed(name, why)));
+            targets.push(target);
+        }
+        if let Some(refused) = refused {
+            return Err(refused);
+        }
+        let mut accepted: Vec<(&'static str, String)> = Vec::new();
+        for (target, (_, text)) in targets.into_iter().zip(pairs) {
+            let words: Vec<&str> = if self.is_multi(target) { text.split(' ').collect() } else { vec![text] };
+            let value = self.check(target, &words).map_err(|why| failed(target, &why))?;
+            accepted.push((target, value));
         }
         for (name, value) in accepted {
             self.force(name, value);
@@ -94,13 +145,54 @@ impl Config {
         Ok(())
     }
 
+    /// Sets a parameter as a line of a file does; `Ok(false)` if there is no such parameter.
+    ///
+    /// # Errors
+    /// Why the real server would not start.
+    pub(crate) fn load(&mut self, name: &str, words: &[String]) -> Result<bool, String> {
+        let Some((target, _)) = self.lookup(name) else { return Ok(false) };
+        let split: Vec<String>;
+        let words = match words {
+            [one] if self.is_multi(target) && !one.is_empty() => {
+                split = one.split_ascii_whitespace().map(str::to_owned).collect();
+                &split
+            }
+            [_] => words,
+            _ if self.is_multi(target) => words,
+            _ => return Err("wrong number of arguments".to_owned()),
+        };
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let value = self.values.get(target);
+        let value = value.map(|value| check(value.kind, &words, &value.text)).transpose()?;
+        self.force(target, value.unwrap_or_default());
+        Ok(true)
+    }
+
+    fn is_multi(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(|value| value.marks & MULTI != 0)
+    }
+
+    /// The value of a running server's parameter as it will be reported, or why it is refused.
+    fn check(&self, name: &str, words: &[&str]) -> Result<String, String> {
+        let Some(Value { text: before, kind, .. }) = self.values.get(name) else { return Ok(String::new()) };
+        let value = check(*kind, words, before)?;
+        match name {
+            // The engine does not listen, so it cannot move elsewhere.
+            "port" if value != *before => Err("Unable to listen on this port. Check server logs.".to_owned()),
+            "bind" if value != *before => Err("Failed to bind to specified addresses.".to_owned()),
+            "appendonly" if value == "yes" => Err("Unable to turn on AOF. Check server logs.".to_owned()),
+            "hz" => Ok(value.parse().map_or(10, |hz: i64| hz.clamp(1, 500)).to_string()),
+            _ => Ok(value),
+        }
+    }
+
     /// Sets a parameter without a check, as options at the start of a server do.
     pub(crate) fn force(&mut self, name: &str, value: String) {
         if name == EVENTS {
             self.events = notify::parse(&value).unwrap_or(0);
         }
         if let Some(entry) = self.values.get_mut(name) {
-            entry.0 = value;
+            entry.text = value;
         }
         self.refresh();
     }
@@ -113,58 +205,14 @@ impl Config {
         let bulk_bytes = size("proto-max-bulk-len");
         let output_limits = output_limit::parse(self.get("client-output-buffer-limit").unwrap_or_default());
         let tracked_keys = size("tracking-table-max-keys");
-        self.password = self.get("requirepass").unwrap_or_default().to_owned();
         self.tracked_keys = tracked_keys;
         self.output_limits = output_limits;
+        self.tuning = Tuning::read(self);
         self.hash_listpack = hash_listpack;
         self.zset_listpack = zset_listpack;
         self.set_integers = set_integers;
         self.bulk_bytes = bulk_bytes;
     }
-}
-
-/// The value as it will be reported, or why it is refused.
-fn check(kind: Kind, value: &str) -> Result<String, String> {
-    let is_one_of = |choices: &str| choices.split(", ").any(|choice| choice.eq_ignore_ascii_case(value));
-    match kind {
-        Kind::Bool if is_one_of("yes, no") => Ok(value.to_ascii_lowercase()),
-        Kind::Bool => Err("argument must be 'yes' or 'no'".to_owned()),
-        Kind::Int(low, high) => match strict_i64(value.as_bytes()) {
-            Some(number) if (low..=high).contains(&number) => Ok(number.to_string()),
-            Some(_) => Err(format!("argument must be between {low} and {high} inclusive")),
-            None => Err("argument couldn't be parsed into an integer".to_owned()),
-        },
-        Kind::Memory => {
-            let bytes = memory(value).ok_or("argument must be a memory value")?;
-            Ok(bytes.to_string())
-        }
-        Kind::OneOf(choices) if is_one_of(choices) => Ok(value.to_ascii_lowercase()),
-        Kind::OneOf(choices) => Err(format!("argument(s) must be one of the following: {choices}")),
-        Kind::Events => {
-            let classes = notify::parse(value);
-            let classes = classes.ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")?;
-            Ok(notify::letters(classes))
-        }
-        Kind::Text => Ok(value.to_owned()),
-        Kind::Immutable | Kind::Alias(_) => Err("can't set immutable config".to_owned()),
-    }
-}
-
-/// A number of bytes: `100`, `100b`, `1k` (1000), `1kb` (1024), and so on to `gb`.
-fn memory(text: &str) -> Option<u64> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let factor: u64 = match unit.to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" => 1000,
-        "kb" => 1 << 10,
-        "m" => 1_000_000,
-        "mb" => 1 << 20,
-        "g" => 1_000_000_000,
-        "gb" => 1 << 30,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
 #[cfg(test)]
@@ -189,13 +237,5 @@ mod tests {
         let pairs = [("hz", "50"), ("maxmemory", "much")].map(|(name, value)| (name.into(), value.into()));
         assert!(config.set(&pairs).is_err());
         assert_eq!(config.get("hz"), Some("10"));
-    }
-
-    #[test]
-    fn memory_takes_units() {
-        assert_eq!(
-            (memory("1kb"), memory("1k"), memory("2gb"), memory("x")),
-            (Some(1024), Some(1000), Some(2 << 30), None)
-        );
     }
 }

@@ -6,8 +6,11 @@ use bytes::Bytes;
 
 /// A command failed; the text is the error line without the leading `-`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct CmdError(pub(crate) Cow<'static, str>);
+#[error("{line}")]
+pub struct CmdError {
+    line: Cow<'static, str>,
+    counted: bool,
+}
 
 impl CmdError {
     pub(crate) const SYNTAX: Self = Self::fixed("ERR syntax error");
@@ -21,17 +24,29 @@ impl CmdError {
     pub(crate) const INVALID_CURSOR: Self = Self::fixed("ERR invalid cursor");
     pub(crate) const NO_AUTH: Self = Self::fixed("NOAUTH Authentication required.");
     pub(crate) const READ_ONLY: Self = Self::fixed("READONLY You can't write against a read only replica.");
+    pub(crate) const OUT_OF_MEMORY: Self =
+        Self::fixed("OOM command not allowed when used memory > 'maxmemory'.");
     pub(crate) const EXEC_ABORT: Self =
         Self::fixed("EXECABORT Transaction discarded because of previous errors.");
     pub(crate) const NO_SCRIPT: Self = Self::fixed("NOSCRIPT No matching script. Please use EVAL.");
     pub(crate) const SAME_OBJECT: Self = Self::fixed("ERR source and destination objects are the same");
 
     pub(crate) const fn fixed(text: &'static str) -> Self {
-        Self(Cow::Borrowed(text))
+        Self { line: Cow::Borrowed(text), counted: false }
     }
 
     pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(Cow::Owned(text.into()))
+        Self { line: Cow::Owned(text.into()), counted: false }
+    }
+
+    /// The same error, which is among the counted errors already.
+    pub(crate) fn counted(self) -> Self {
+        Self { counted: true, ..self }
+    }
+
+    /// Whether it was counted when it happened.
+    pub(crate) fn was_counted(&self) -> bool {
+        self.counted
     }
 
     pub(crate) fn invalid_expire(command: &str) -> Self {
@@ -71,7 +86,7 @@ impl CmdError {
     /// The first word, which clients branch on.
     #[must_use]
     pub fn code(&self) -> &str {
-        self.0.split(' ').next().unwrap_or("ERR")
+        self.line.split(' ').next().unwrap_or("ERR")
     }
 }
 

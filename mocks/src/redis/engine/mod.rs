@@ -8,14 +8,22 @@
 //! modes, queue it in a transaction or call it. What to do with the consequences (closing connections,
 //! stalling) is the shell's.
 
+mod acl;
 pub(crate) mod admit;
 pub(crate) mod call;
 mod client;
+mod cluster;
 pub(crate) mod cmd;
 mod collection;
 mod config;
+mod config_value;
 mod delivery;
 mod error;
+mod eviction;
+pub(crate) mod geohash;
+mod hash_fields;
+pub(crate) mod hll;
+mod latency;
 mod log;
 mod long_double;
 mod lua;
@@ -28,13 +36,19 @@ mod parameters;
 pub(crate) mod pause;
 mod propagate;
 pub(crate) mod pubsub;
+mod redact;
 pub(crate) mod replica;
+pub mod slots;
+mod slowlog;
 pub(crate) mod stats;
 pub(crate) mod table;
 pub(crate) mod tracking;
+mod tuning;
+mod version;
 pub(crate) mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,10 +58,10 @@ use rand_chacha::ChaCha8Rng;
 use crate::redis::resp::{Limits, Reply};
 use crate::redis::store::{Place, Store};
 
+use acl::Acl;
 use call::Call;
 use client::{Client, Clients};
-use config::Config;
-use lua::Scripts;
+use lua::{Functions, Scripts};
 use monitor::Monitors;
 use pause::Pause;
 use pubsub::PubSub;
@@ -57,11 +71,15 @@ use tracking::Copies;
 use wait::Waiters;
 
 pub use client::ClientId;
+pub use cluster::{Peer, SlotState};
+pub(crate) use config::Config;
 pub use delivery::Delivery;
 pub use error::CmdError;
 pub use log::{Horizon, Lose};
+pub use lua::{Running, Verdict, Watcher};
 pub use output_limit::OutputLimit;
 pub use table::{Spec, all as commands};
+pub use version::Version;
 
 /// The version this engine behaves as, and reports.
 pub const VERSION: &str = "7.0.15";
@@ -129,6 +147,8 @@ pub struct Effects {
     pub kill: Vec<ClientId>,
     /// The whole server stands still for this long.
     pub stall: Option<Duration>,
+    /// Whether the client is between `MULTI` and `EXEC`.
+    pub in_transaction: bool,
     /// The command was not run, but is to be tried again when the client does not wait any more.
     pub postponed: Option<Vec<Bytes>>,
 }
@@ -139,7 +159,18 @@ pub struct Engine {
     pub(crate) clients: Clients,
     pub(crate) config: Config,
     pub(crate) stats: Stats,
+    acl: Acl,
+    version: Version,
+    fields: hash_fields::FieldDeadlines,
+    /// Whether the server is a node of a cluster, and what it knows of it.
+    cluster: Option<Box<cluster::Cluster>>,
+    memory: eviction::Memory,
+    slow_log: slowlog::SlowLog,
+    latency: latency::Latency,
+    /// Unix seconds of the last `SAVE`, or of the start.
+    saved_at_s: i64,
     pub(crate) scripts: Scripts,
+    pub(crate) functions: Functions,
     pub(crate) rng: ChaCha8Rng,
     /// The time of the command under way.
     pub(crate) at: Moment,
@@ -152,6 +183,8 @@ pub struct Engine {
     pub(crate) script: Option<lua::Mode>,
     pub(crate) kill: Vec<ClientId>,
     pub(crate) close: bool,
+    /// The process is to end.
+    pub(crate) shutdown: bool,
     pub(crate) stall: Option<Duration>,
     pub(crate) pubsub: PubSub,
     pub(crate) monitors: Monitors,
@@ -187,7 +220,9 @@ impl Engine {
         let mut config = Config::new();
         let replica = Replica::new(&setup, at);
         config.force("databases", setup.databases.to_string());
-        config.force("requirepass", setup.password.unwrap_or_default());
+        let password = setup.password.unwrap_or_default();
+        let acl = Acl::with_password(password.as_bytes());
+        config.force("requirepass", password);
         if let Expiry::Redis { hz } = setup.expiry {
             config.force("hz", hz.to_string());
         }
@@ -195,8 +230,17 @@ impl Engine {
             store: Store::new(setup.databases.max(1)),
             clients: Clients::default(),
             config,
+            acl,
+            version: Version::default(),
+            fields: hash_fields::FieldDeadlines::default(),
+            cluster: None,
+            memory: eviction::Memory::default(),
+            slow_log: slowlog::SlowLog::default(),
+            latency: latency::Latency::default(),
+            saved_at_s: at.unix_us.div_euclid(1_000_000),
             stats: Stats::default(),
             scripts: Scripts::new(setup.script_instructions),
+            functions: Functions::new(setup.script_instructions),
             run_id: cmd::server::random_hex(&mut rng),
             rng,
             at,
@@ -207,6 +251,7 @@ impl Engine {
             script: None,
             kill: Vec::new(),
             close: false,
+            shutdown: false,
             stall: None,
             pubsub: PubSub::default(),
             monitors: Monitors::default(),
@@ -228,13 +273,32 @@ impl Engine {
         }
     }
 
+    /// Takes over the parameters of a command line.
+    pub(crate) fn configure(&mut self, config: Config) {
+        self.config = config;
+        let password = self.config.get("requirepass").unwrap_or_default().to_owned();
+        self.acl.set_default_password(password.as_bytes());
+        if self.config.get("cluster-enabled") == Some("yes") {
+            self.set_cluster(true);
+        }
+        self.watch_memory();
+    }
+
+    /// Has somebody watch scripts and functions, who lets others be answered while one runs for long.
+    pub fn watch_programs(&mut self, watcher: &Arc<dyn Watcher>) {
+        self.scripts.watch(Arc::clone(watcher));
+        self.functions.watch(Arc::clone(watcher));
+    }
+
     /// A client connected from `address`.
     pub fn connect(&mut self, address: String, at: Moment) -> ClientId {
         let id = self.next_client;
         self.next_client += 1;
         self.stats.connections += 1;
-        let authenticated = self.password().is_empty();
-        self.clients.insert(Client::new(id, address, authenticated, at));
+        let authenticated = self.acl.is_open();
+        let mut client = Client::new(id, address, authenticated, at);
+        client.library = (self.version >= Version::V7_2).then(Default::default);
+        self.clients.insert(client);
         id
     }
 
@@ -266,8 +330,7 @@ impl Engine {
         if client.is_some_and(|client| client.waiting.is_some() || client.is_postponed) {
             return None;
         }
-        let authenticated = client.is_some_and(|client| client.authenticated);
-        let authenticated = authenticated || engine.password().is_empty();
+        let authenticated = client.is_some_and(|client| client.authenticated) || engine.acl.is_open();
         Some(Limits { bulk_bytes: engine.config.bulk_bytes, authenticated })
     }
 
@@ -287,13 +350,13 @@ impl Engine {
         self.serve_ready();
         self.is_answered = false;
         self.current = None;
-        let (reply, protocol) = match self.clients.get_mut(&id) {
+        let (reply, protocol, in_transaction) = match self.clients.get_mut(&id) {
             Some(client) => {
                 client.used = at;
                 client.written_to = written_to;
-                (client.filter_reply(reply), client.protocol)
+                (client.filter_reply(reply), client.protocol, client.transaction.is_some())
             }
-            None => (None, 2),
+            None => (None, 2, false),
         };
         Effects {
             reply,
@@ -301,6 +364,7 @@ impl Engine {
             close: std::mem::take(&mut self.close),
             kill: std::mem::take(&mut self.kill),
             stall: self.stall.take(),
+            in_transaction,
             postponed: self.kept_back.take(),
         }
     }
@@ -312,9 +376,11 @@ impl Engine {
         }
         let reply = self.refuse(id, args, CmdError::new(line));
         let client = self.clients.get_mut(&id);
-        let (reply, protocol) =
-            client.map_or((None, 2), |client| (client.filter_reply(reply), client.protocol));
-        Effects { reply, protocol, close: false, kill: Vec::new(), stall: None, postponed: None }
+        let (reply, protocol, in_transaction) = client.map_or((None, 2, false), |client| {
+            (client.filter_reply(reply), client.protocol, client.transaction.is_some())
+        });
+        let (kill, postponed) = (Vec::new(), None);
+        Effects { reply, protocol, close: false, kill, stall: None, in_transaction, postponed }
     }
 
     /// Does what is due: deletes keys whose deadline has passed, ends waits.
@@ -324,6 +390,7 @@ impl Engine {
         if self.next_expiry_ms().is_some_and(|due| due <= at.unix_ms()) {
             self.store.expire_all_due(at.unix_ms());
         }
+        self.expire_fields();
         self.settle();
         self.close_write();
         self.serve_ready();
@@ -335,16 +402,22 @@ impl Engine {
     #[must_use]
     pub fn next_due_ms(&self) -> Option<i64> {
         let waits = self.waiters.next_deadline_ms();
+        let due = self.next_expiry_ms().into_iter().chain(self.next_field_expiry_ms());
         let pause = self.pause.map(|pause| pause.until_ms.saturating_add(1));
-        self.next_expiry_ms().into_iter().chain(waits).chain(self.replica_due_ms()).chain(pause).min()
+        due.chain(waits).chain(self.replica_due_ms()).chain(pause).min()
     }
 
     fn next_expiry_ms(&self) -> Option<i64> {
         if !self.active_expiry || !self.store.deletes_overdue() {
             return None;
         }
+        self.next_tick_ms(self.store.next_deadline_ms()?)
+    }
+
+    /// When what has this deadline is deleted though nobody looks at it.
+    fn next_tick_ms(&self, deadline_ms: i64) -> Option<i64> {
         // The deadline itself still belongs to the key.
-        let due = self.store.next_deadline_ms()?.saturating_add(1);
+        let due = deadline_ms.saturating_add(1);
         match self.expiry {
             Expiry::LazyOnly => None,
             Expiry::Exact => Some(due),
@@ -354,6 +427,11 @@ impl Engine {
                 Some(ticks.saturating_mul(period))
             }
         }
+    }
+
+    /// Whether a client ended the process since the last call.
+    pub fn take_shutdown(&mut self) -> bool {
+        std::mem::take(&mut self.shutdown)
     }
 
     /// The commands that arrived together have all run: tells what was gathered meanwhile.
@@ -389,11 +467,6 @@ impl Engine {
         self.config.force("port", port.to_string());
     }
 
-    /// A connection was turned away because there were too many.
-    pub fn count_rejected_connection(&mut self) {
-        self.stats.rejected_connections += 1;
-    }
-
     /// The name and number of a client, for matching rules.
     #[must_use]
     pub fn client_name(&self, id: ClientId) -> Bytes {
@@ -405,6 +478,7 @@ impl Engine {
     pub(crate) fn call(&mut self, id: ClientId, spec: &'static Spec, args: &[Bytes]) -> Reply {
         self.rewritten.clear();
         let before = self.before_command();
+        let stalled_us = self.stalled_us();
         self.show_script(id, spec, args);
         self.note_declared_keys(id, spec, args);
         let outcome = (spec.run)(&mut Call { engine: self, client: id, spec, args });
@@ -415,20 +489,23 @@ impl Engine {
         self.waiters.settled();
         self.settle_copies();
         self.log_command(before, id, args);
+        let took_us = self.stalled_us().saturating_sub(stalled_us);
+        self.note_time(id, spec, args, took_us);
         self.show_call(id, spec, args);
         self.remember_reads(id, spec, args);
-        self.stats.count_call(spec.name, outcome.is_err());
+        let failed = matches!(outcome, Err(_) | Ok(Reply::Error(_)));
+        self.stats.count_call(spec.name, failed, took_us, self.config.tuning.tracks_latency);
         match outcome {
             Ok(reply) => {
-                if let Reply::Error(line) = &reply
-                    && self.script.is_none()
-                {
+                if let Reply::Error(line) = &reply {
                     self.stats.count_error(line);
                 }
                 reply
             }
             Err(error) => {
-                self.stats.count_error(error.code());
+                if !error.was_counted() {
+                    self.stats.count_error(error.code());
+                }
                 Reply::Error(error.to_string())
             }
         }
@@ -454,6 +531,7 @@ impl Engine {
         self.tell_expired();
         for place in self.store.take_touched() {
             self.waiters.written(&place);
+            self.note_written(&place);
             self.invalidate(&place.1);
             let Some(watchers) = self.watched.get(&place) else { continue };
             let gone = self.store.db(place.0).get(&place.1).is_none();
@@ -500,12 +578,9 @@ impl Engine {
 
     /// Has the store note which keys change exactly while someone wants to know.
     pub(crate) fn choose_notes(&mut self) {
-        let is_wanted = !self.watched.is_empty() || !self.waiters.is_empty() || !self.copies.is_empty();
-        self.store.note_touched(is_wanted);
-    }
-
-    pub(crate) fn password(&self) -> &str {
-        &self.config.password
+        let counted = self.memory.is_on() || self.fields.is_on();
+        let watched = !self.watched.is_empty() || !self.waiters.is_empty() || !self.copies.is_empty();
+        self.store.note_touched(counted || watched);
     }
 }
 
@@ -521,6 +596,10 @@ impl std::fmt::Debug for Engine {
     }
 }
 
+#[cfg(test)]
+mod eviction_tests;
+#[cfg(test)]
+mod hash_fields_tests;
 #[cfg(test)]
 mod listen_tests;
 #[cfg(test)]

@@ -63,6 +63,14 @@ pub fn add_floats(left: &[u8], right: &[u8]) -> Option<String> {
     Some(sum.to_string())
 }
 
+/// A float as C's `%.17Lf` writes it, trailing zeros cut.
+#[must_use]
+pub fn human(value: f64) -> String {
+    let text = format!("{value:.17}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
 /// A float as C's `%.17g` writes it.
 #[must_use]
 pub fn general(value: f64) -> String {
@@ -86,6 +94,13 @@ pub fn general(value: f64) -> String {
         let sign = if exponent < 0 { '-' } else { '+' };
         format!("{}e{sign}{:02}", trim(mantissa), exponent.abs())
     }
+}
+
+/// A score as a listpack holds it: whole numbers that half the integers reach as integers.
+#[must_use]
+pub fn packed_score(score: f64) -> String {
+    const HALF: f64 = 4_611_686_018_427_387_904.0;
+    if score.abs() <= HALF && score.fract() == 0.0 { format!("{score:.0}") } else { general(score) }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::cmd;
+use super::eviction::Memory;
 use super::log::Lose;
 use super::pubsub::PubSub;
 use super::stats::Stats;
@@ -26,7 +27,10 @@ impl Engine {
     pub fn restart(&mut self, lose: Option<Lose>, at: Moment) -> usize {
         let lost = match lose {
             Some(lose) => self.lose(lose, at),
-            None => self.lose_everything(at),
+            None => {
+                self.functions.flush();
+                self.lose_everything(at)
+            }
         };
         self.begin_another_process(at);
         self.stats = Stats::default();
@@ -83,7 +87,12 @@ impl Engine {
         self.postponed.clear();
         self.deliveries.clear();
         self.scripts.flush();
-        self.store.note_touched(false);
+        self.memory = Memory::default();
+        if self.fields.is_on() {
+            self.note_all_fields();
+        }
+        self.watch_memory();
+        self.choose_notes();
         self.run_id = cmd::server::random_hex(&mut self.rng);
     }
 }

@@ -49,7 +49,7 @@ impl Topic {
 }
 
 type Names = IndexSet<Bytes, FixedState>;
-type Subscribers = IndexMap<Bytes, IndexSet<ClientId, FixedState>, FixedState>;
+pub(super) type Subscribers = IndexMap<Bytes, IndexSet<ClientId, FixedState>, FixedState>;
 
 /// What a client listens to, in the order in which it began to.
 #[derive(Debug, Default)]

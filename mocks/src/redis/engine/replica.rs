@@ -251,6 +251,7 @@ impl Engine {
             primary.db = command.db;
         }
         self.store.treat_overdue(Overdue::Kept);
+        self.expire_fields();
         // A command that would wait did not, or it would not be in the log.
         self.in_transaction = true;
         self.call(PRIMARY, spec, &command.args);

@@ -4,6 +4,8 @@ use std::hash::{Hash, Hasher};
 
 use indexmap::IndexMap;
 
+use super::latency::Histogram;
+
 use crate::redis::store::FixedState;
 
 /// What happened since the start, or since `CONFIG RESETSTAT`.
@@ -49,22 +51,33 @@ impl Hash for Name {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct CommandStats {
     calls: u64,
     rejected: u64,
     failed: u64,
+    us: i64,
+    histogram: Histogram,
 }
 
 /// Kinds of errors counted; scripts can invent any number (Redis stops at 128 too).
 const ERROR_KINDS: usize = 128;
 
 impl Stats {
-    pub(crate) fn count_call(&mut self, name: &'static str, failed: bool) {
+    pub(crate) fn count_call(&mut self, name: &'static str, failed: bool, took_us: i64, tracks: bool) {
         self.commands += 1;
         let stats = self.per_command.entry(Name(name)).or_default();
         stats.calls += 1;
         stats.failed += u64::from(failed);
+        stats.us += took_us;
+        if tracks {
+            stats.histogram.add(took_us);
+        }
+    }
+
+    /// How long the calls of a command took, if there were any.
+    pub(crate) fn histogram(&self, name: &'static str) -> Option<&Histogram> {
+        self.per_command.get(&Name(name)).map(|stats| &stats.histogram).filter(|one| one.calls() > 0)
     }
 
     /// A command that had been counted when it began to wait ended in an error.
@@ -86,12 +99,14 @@ impl Stats {
         }
     }
 
-    /// The lines of `INFO commandstats`. Commands take no time here.
+    /// The lines of `INFO commandstats`. Commands take no time but what they stall the server for.
     pub(crate) fn command_lines(&self) -> String {
+        #[expect(clippy::cast_precision_loss, reason = "a mean for people")]
         let line = |(Name(name), stats): (&Name, &CommandStats)| {
+            let per_call = if stats.calls == 0 { 0.0 } else { stats.us as f64 / stats.calls as f64 };
             format!(
-                "cmdstat_{name}:calls={},usec=0,usec_per_call=0.00,rejected_calls={},failed_calls={}\r\n",
-                stats.calls, stats.rejected, stats.failed
+                "cmdstat_{name}:calls={},usec={},usec_per_call={:.2},rejected_calls={},failed_calls={}\r\n",
+                stats.calls, stats.us, per_call, stats.rejected, stats.failed
             )
         };
         self.per_command.iter().map(line).collect()
@@ -106,5 +121,12 @@ impl Stats {
             .collect();
         lines.sort();
         lines.concat()
+    }
+}
+
+impl super::Engine {
+    /// A connection was turned away because there were too many.
+    pub fn count_rejected_connection(&mut self) {
+        self.stats.rejected_connections += 1;
     }
 }

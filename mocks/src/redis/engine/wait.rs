@@ -208,8 +208,11 @@ impl Engine {
 
     /// Ends a client's wait, answering `reply`; whether it waited.
     pub(crate) fn unblock(&mut self, id: ClientId, reply: Reply) -> bool {
+        let client = self.clients.get(&id);
+        let over = client.and_then(|client| client.waiting.as_ref()).map(|it| (it.spec, it.args.clone()));
         let ended = self.forget_wait(id);
-        if ended {
+        if let Some((spec, args)) = over {
+            self.note_time(id, spec, &args, 0);
             self.push(id, reply);
         }
         ended

@@ -31,6 +31,8 @@ impl Reply {
             }
             Self::Double(value) if v3 => write_line(b',', general(*value).as_bytes(), out),
             Self::Double(value) => write_bulk(b'$', general(*value).as_bytes(), out),
+            Self::Decimal(digits) if v3 => write_line(b',', digits, out),
+            Self::Decimal(digits) => write_bulk(b'$', digits, out),
             Self::Bool(value) if v3 => out.put_slice(if *value { b"#t\r\n" } else { b"#f\r\n" }),
             Self::Bool(value) => write_number(b':', i64::from(*value), out),
             Self::BigNumber(digits) if v3 => write_line(b'(', digits, out),

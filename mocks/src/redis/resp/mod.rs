@@ -11,6 +11,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+pub(crate) use parse::split_words;
 pub use parse::{Limits, Parser, ProtocolError};
 
 /// A reply, before it is written in the client's version of the protocol.
@@ -36,6 +37,8 @@ pub enum Reply {
     Set(Vec<Reply>),
     /// A number with a fraction; a string in RESP2.
     Double(f64),
+    /// A number with a fraction, already written; a string in RESP2.
+    Decimal(Bytes),
     /// A truth value; 1 or 0 in RESP2.
     Bool(bool),
     /// An integer of any length; a string in RESP2.
@@ -94,7 +97,7 @@ impl Reply {
             Self::Array(_) => "array",
             Self::Map(_) => "map",
             Self::Set(_) => "set",
-            Self::Double(_) => "double",
+            Self::Double(_) | Self::Decimal(_) => "double",
             Self::Bool(_) => "bool",
             Self::BigNumber(_) => "number",
             Self::Push(_) => "push",

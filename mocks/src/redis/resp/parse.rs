@@ -178,7 +178,7 @@ fn read_inline(input: &mut BytesMut) -> Result<Option<Vec<Bytes>>, ProtocolError
 
 /// Splits a line as a shell would (`sdssplitargs`): quotes, and escapes inside double quotes. `None` if a
 /// quote is not closed, or is closed in the middle of a word.
-fn split_words(line: &[u8]) -> Option<Vec<Bytes>> {
+pub(crate) fn split_words(line: &[u8]) -> Option<Vec<Bytes>> {
     // A zero byte ends the line, as it does in C.
     let line = line.split(|byte| *byte == 0).next().unwrap_or_default();
     let mut words = Vec::new();

@@ -111,6 +111,12 @@ impl Db {
         self.keys.get_index(index).map(|(key, _)| key)
     }
 
+    /// The key whose deadline is the `index`th to come, for eviction. Takes time in proportion to `index`.
+    #[must_use]
+    pub fn volatile_at(&self, index: usize) -> Option<&Blob> {
+        self.deadlines.iter().nth(index).map(|(_, key)| key)
+    }
+
     /// The next keys of a scan, and the cursor to go on with; 0 when it is over.
     pub fn scan(&mut self, cursor: u64, count: usize) -> (u64, Vec<Bytes>) {
         let keys = &self.keys;

@@ -13,6 +13,7 @@ mod blob;
 mod db;
 mod list;
 mod rank_tree;
+pub mod rdb;
 mod set;
 mod stream;
 mod value;
@@ -137,6 +138,11 @@ impl Store {
         self.dbs[db].get_mut(key).map(|entry| &mut entry.value)
     }
 
+    /// A value to be changed in a way that does not count as a change: how it is held, or what is cached in it.
+    pub fn reshape(&mut self, db: usize, key: &Bytes) -> Option<&mut Value> {
+        self.dbs[db].get_mut(key).map(|entry| &mut entry.value)
+    }
+
     /// A value to be changed in place by a command that says itself what came of it, with
     /// [`Store::count_changes`] and [`Store::touch`]: not every change counts or breaks a watch.
     pub fn edit_unnoted(&mut self, db: usize, key: &Bytes) -> Option<&mut Value> {
@@ -146,6 +152,13 @@ impl Store {
     /// Counts changes that were made through [`Store::edit_unnoted`].
     pub fn count_changes(&mut self, count: usize) {
         self.dirty += count as u64;
+    }
+
+    /// Sets when a key was last used, for `RESTORE` with an idle time.
+    pub fn set_used(&mut self, db: usize, key: &Bytes, used_ms: i64) {
+        if let Some(entry) = self.dbs[db].get_mut(key) {
+            entry.used_ms = used_ms;
+        }
     }
 
     /// Sets a key, replacing value and deadline.

@@ -3,6 +3,7 @@
 //! Collections are shared until they are written: by whoever reads one while keys change, and by a replica that
 //! was just copied. The next write to such a key copies the collection, once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -158,7 +159,9 @@ impl Str {
         *self = Self::raw(data.freeze());
     }
 
-    fn encoding(&self) -> &'static str {
+    /// The encoding's name.
+    #[must_use]
+    pub fn encoding(&self) -> &'static str {
         match self.encoding {
             Encoding::Int => "int",
             Encoding::Embedded => "embstr",
@@ -174,6 +177,8 @@ pub struct Hash {
     /// Whether Redis would have turned it into a hash table. It never turns back.
     table: bool,
     bytes: usize,
+    /// Unix milliseconds after which fields are gone; most hashes have none.
+    deadlines: BTreeMap<Bytes, i64>,
 }
 
 impl Hash {
@@ -213,7 +218,14 @@ impl Hash {
     }
 
     /// Sets a field; whether it is new. `limits` are the most fields and the longest value of a listpack.
+    /// The field's deadline is over.
     pub fn set(&mut self, field: Bytes, value: Bytes, limits: (usize, usize)) -> bool {
+        self.set_deadline(&field, None);
+        self.replace(field, value, limits)
+    }
+
+    /// Sets a field, keeping its deadline; whether it is new.
+    pub fn replace(&mut self, field: Bytes, value: Bytes, limits: (usize, usize)) -> bool {
         self.table |= field.len() > limits.1 || value.len() > limits.1;
         self.bytes += field.len() + value.len();
         let before = self.fields.insert(field.clone(), value);
@@ -224,8 +236,43 @@ impl Hash {
         before.is_none()
     }
 
+    /// When a field is gone, in Unix milliseconds.
+    #[must_use]
+    pub fn deadline_ms(&self, field: &Bytes) -> Option<i64> {
+        self.deadlines.get(field).copied()
+    }
+
+    /// Sets or clears the deadline of a field that is there.
+    pub fn set_deadline(&mut self, field: &Bytes, deadline_ms: Option<i64>) {
+        match deadline_ms {
+            Some(deadline) => {
+                self.deadlines.insert(field.clone(), deadline);
+            }
+            None => {
+                self.deadlines.remove(field);
+            }
+        }
+    }
+
+    /// The earliest deadline of any field. Looks at all deadlines.
+    #[must_use]
+    pub fn next_deadline_ms(&self) -> Option<i64> {
+        self.deadlines.values().min().copied()
+    }
+
+    /// The fields whose deadline has passed, sorted.
+    #[must_use]
+    pub fn due_fields(&self, now_ms: i64) -> Vec<Bytes> {
+        self.deadlines
+            .iter()
+            .filter(|(_, deadline)| now_ms > **deadline)
+            .map(|(field, _)| field.clone())
+            .collect()
+    }
+
     /// Removes a field; whether it was there.
     pub fn remove(&mut self, field: &Bytes) -> bool {
+        self.set_deadline(field, None);
         let removed =
             if self.table { self.fields.swap_remove(field) } else { self.fields.shift_remove(field) };
         if let Some(value) = &removed {

@@ -49,6 +49,11 @@ impl Zset {
         packed
     }
 
+    /// Turns it into what Redis would hold as a skiplist.
+    pub fn unpack(&mut self) {
+        self.table = true;
+    }
+
     /// How many members there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::help;
 use crate::redis::engine::call::{Call, Outcome};
 use crate::redis::engine::error::CmdError;
-use crate::redis::engine::table::{self, Find, KeySpec, Spec, flags};
+use crate::redis::engine::table::{self, Begin, Find, KeySpec, Spec, flags};
 use crate::redis::resp::Reply;
 
 pub(crate) fn command(_: &mut Call<'_>) -> Outcome {
@@ -16,19 +16,12 @@ pub(crate) fn command_count(_: &mut Call<'_>) -> Outcome {
     Ok(Reply::count(table::all().len()))
 }
 
-pub(crate) fn command_list(call: &mut Call<'_>) -> Outcome {
-    match call.rest(2) {
-        [] => Ok(Reply::bulks(table::all().iter().map(|spec| spec.name))),
-        _ => Err(CmdError::SYNTAX),
-    }
-}
-
 pub(crate) fn command_info(call: &mut Call<'_>) -> Outcome {
     let names = call.rest(2);
     if names.is_empty() {
         return command(call);
     }
-    let one = |name: &Bytes| named(name).map_or(Reply::NullArray, describe);
+    let one = |name: &Bytes| named(name).map_or(Reply::Null, describe);
     Ok(Reply::Array(names.iter().map(one).collect()))
 }
 
@@ -42,7 +35,11 @@ pub(crate) fn command_docs(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn command_getkeys(call: &mut Call<'_>) -> Outcome {
-    let args = call.rest(2);
+    keys_of(call.rest(2)).map(|(_, keys)| Reply::bulks(keys))
+}
+
+/// A command line's command and its keys.
+pub(super) fn keys_of(args: &[Bytes]) -> Result<(&'static Spec, Vec<Bytes>), CmdError> {
     let spec = table::resolve(args).map_err(|_| CmdError::fixed("ERR Invalid command specified"))?;
     if spec.keys.is_empty() {
         return Err(CmdError::fixed("ERR The command has no key arguments"));
@@ -55,7 +52,7 @@ pub(crate) fn command_getkeys(call: &mut Call<'_>) -> Outcome {
     if keys.is_empty() && !spec.has(flags::NO_MANDATORY_KEYS) {
         return Err(CmdError::fixed("ERR Invalid arguments specified for command"));
     }
-    Ok(Reply::bulks(keys))
+    Ok((spec, keys))
 }
 
 pub(crate) fn command_help(_: &mut Call<'_>) -> Outcome {
@@ -63,7 +60,7 @@ pub(crate) fn command_help(_: &mut Call<'_>) -> Outcome {
 }
 
 /// A command by name, or a subcommand by `container|name`.
-fn named(name: &[u8]) -> Option<&'static Spec> {
+pub(super) fn named(name: &[u8]) -> Option<&'static Spec> {
     let Some(bar) = name.iter().position(|byte| *byte == b'|') else { return table::find(name) };
     let container = table::find(&name[..bar])?;
     container.subcommands.iter().find(|sub| name.eq_ignore_ascii_case(sub.name.as_bytes()))
@@ -89,7 +86,11 @@ fn describe(spec: &Spec) -> Reply {
         set(categories.collect()),
         set(spec.tips.iter().map(|tip| word(tip)).collect()),
         set(spec.keys.iter().map(describe_keys).collect()),
-        Reply::Array(spec.subcommands.iter().map(describe).collect()),
+        // The real server answers an empty set or an array of some.
+        match spec.subcommands {
+            [] => set(Vec::new()),
+            subcommands => Reply::Array(subcommands.iter().map(describe).collect()),
+        },
     ])
 }
 
@@ -106,7 +107,7 @@ fn describe_keys(spec: &KeySpec) -> Reply {
                 (word("limit"), Reply::Int(0)),
             ],
         ),
-        Find::AfterWord(_) => step(
+        Find::FirstHalf => step(
             "range",
             vec![
                 (word("lastkey"), Reply::Int(-1)),
@@ -122,6 +123,15 @@ fn describe_keys(spec: &KeySpec) -> Reply {
                 (word("keystep"), Reply::Int(1)),
             ],
         ),
+        Find::Unknown => step("unknown", Vec::new()),
+    };
+    let begin = match spec.begin {
+        Begin::Index(first) => step("index", vec![(word("index"), Reply::count(first))]),
+        Begin::Keyword { word: keyword, from } => step(
+            "keyword",
+            vec![(word("keyword"), word(keyword)), (word("startfrom"), Reply::Int(i64::from(from)))],
+        ),
+        Begin::Unknown => step("unknown", Vec::new()),
     };
     let flags = spec.flags.split(' ').map(|flag| Reply::Status(flag.into())).collect();
     let mut fields = Vec::new();
@@ -129,14 +139,7 @@ fn describe_keys(spec: &KeySpec) -> Reply {
         fields.push((word("notes"), word(note)));
     }
     fields.push((word("flags"), Reply::Set(flags)));
-    let search = match spec.find {
-        Find::AfterWord(keyword) => step(
-            "keyword",
-            vec![(word("keyword"), word(keyword)), (word("startfrom"), Reply::count(spec.first))],
-        ),
-        _ => step("index", vec![(word("index"), Reply::count(spec.first))]),
-    };
-    fields.push((word("begin_search"), search));
+    fields.push((word("begin_search"), begin));
     fields.push((word("find_keys"), find));
     Reply::Map(fields)
 }

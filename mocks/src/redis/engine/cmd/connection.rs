@@ -1,19 +1,16 @@
 //! A connection's own business: greeting, authentication, database, farewell.
 //!
-//! There is one user, `default`; access control lists are not supported.
+//! Who may log in is decided in `engine/acl`.
 
 use bytes::Bytes;
 
 use super::keyspace::database;
-use crate::redis::engine::VERSION;
+use crate::redis::engine::acl;
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::client::Replies;
 use crate::redis::engine::error::CmdError;
 use crate::redis::engine::number::strict_i64;
 use crate::redis::resp::Reply;
-
-const WRONG_PASSWORD: CmdError =
-    CmdError::fixed("WRONGPASS invalid username-password pair or user is disabled.");
 
 pub(crate) fn ping(call: &mut Call<'_>) -> Outcome {
     let only_listens = call.client()?.only_listens();
@@ -41,6 +38,9 @@ pub(crate) fn quit(call: &mut Call<'_>) -> Outcome {
 pub(crate) fn select(call: &mut Call<'_>) -> Outcome {
     let number = call.integer(1)?;
     let db = database(call, number).ok_or(CmdError::INDEX)?;
+    if db != 0 && call.engine.cluster.is_some() {
+        return Err(CmdError::fixed("ERR SELECT is not allowed in cluster mode"));
+    }
     call.client()?.db = db;
     Ok(Reply::OK)
 }
@@ -50,7 +50,7 @@ pub(crate) fn reset(call: &mut Call<'_>) -> Outcome {
     call.engine.forget_subscriptions(call.client);
     call.engine.untrack(call.client);
     call.engine.monitors.shift_remove(&call.client);
-    let authenticated = call.engine.password().is_empty();
+    let authenticated = call.engine.acl.is_open();
     let client = call.client()?;
     client.db = 0;
     client.name = Bytes::new();
@@ -58,6 +58,7 @@ pub(crate) fn reset(call: &mut Call<'_>) -> Outcome {
     client.replies = Replies::On;
     client.monitors = false;
     client.authenticated = authenticated;
+    client.user = acl::DEFAULT;
     Ok(Reply::Status("RESET".into()))
 }
 
@@ -67,28 +68,22 @@ pub(crate) fn auth(call: &mut Call<'_>) -> Outcome {
          Are you sure your configuration is correct?",
     );
     match call.rest(1) {
-        [_] if call.engine.password().is_empty() => Err(NO_PASSWORD),
-        [password] => authenticate(call, b"default", password),
+        [_] if call.engine.acl.default_needs_no_password() => Err(NO_PASSWORD),
+        [password] => authenticate(call, &acl::DEFAULT, password),
         [user, password] => authenticate(call, user, password),
         _ => Err(CmdError::SYNTAX),
     }
     .map(|()| Reply::OK)
 }
 
-fn authenticate(call: &mut Call<'_>, user: &[u8], password: &[u8]) -> Result<(), CmdError> {
-    let expected = call.engine.password();
-    // Without a password every password is right.
-    if user != b"default" || !expected.is_empty() && expected.as_bytes() != password {
-        return Err(WRONG_PASSWORD);
-    }
-    call.client()?.authenticated = true;
-    Ok(())
+fn authenticate(call: &mut Call<'_>, user: &Bytes, password: &Bytes) -> Result<(), CmdError> {
+    call.engine.authenticate(call.client, user, password, &call.args[0])
 }
 
 pub(crate) fn hello(call: &mut Call<'_>) -> Outcome {
     const NOT_A_VERSION: CmdError = CmdError::fixed("ERR Protocol version is not an integer or out of range");
     const NO_AUTH: CmdError = CmdError::fixed(
-        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH \
          <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
          the same time",
     );
@@ -117,7 +112,7 @@ pub(crate) fn hello(call: &mut Call<'_>) -> Outcome {
             }
         };
     }
-    let password_set = !call.engine.password().is_empty();
+    let password_set = !call.engine.acl.is_open();
     let client = call.client()?;
     if password_set && !client.authenticated {
         return Err(NO_AUTH);
@@ -130,10 +125,10 @@ pub(crate) fn hello(call: &mut Call<'_>) -> Outcome {
     let text = |text: &'static str| Reply::bulk(text);
     Ok(Reply::Map(vec![
         (text("server"), text("redis")),
-        (text("version"), text(VERSION)),
+        (text("version"), text(call.engine.version.number())),
         (text("proto"), Reply::Int(i64::from(protocol))),
         (text("id"), Reply::Int(i64::try_from(id).unwrap_or(i64::MAX))),
-        (text("mode"), text("standalone")),
+        (text("mode"), text(call.engine.mode())),
         (text("role"), text(if call.engine.read_only { "replica" } else { "master" })),
         (text("modules"), Reply::Array(Vec::new())),
     ]))

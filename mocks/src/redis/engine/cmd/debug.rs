@@ -1,5 +1,5 @@
 //! The parts of `DEBUG` that make sense for a server without files or processes: `SLEEP`, `ERROR`,
-//! `SET-ACTIVE-EXPIRE`, `CHANGE-REPL-ID`.
+//! `SET-ACTIVE-EXPIRE`, `CHANGE-REPL-ID`, and those of `debug_value`.
 
 use std::time::Duration;
 
@@ -13,6 +13,9 @@ use crate::redis::resp::Reply;
 const LONGEST_SLEEP: f64 = 86_400.0;
 
 pub(crate) fn debug(call: &mut Call<'_>) -> Outcome {
+    if let Some(outcome) = super::debug_value::debug_value(call) {
+        return outcome;
+    }
     match call.rest(1) {
         [word] if is(word, "help") => super::help_reply(help::DEBUG),
         [word] if is(word, "change-repl-id") => {

@@ -138,7 +138,7 @@ pub(crate) fn hincrbyfloat(call: &mut Call<'_>) -> Outcome {
 fn set_field(call: &mut Call<'_>, key: &Bytes, field: &Bytes, value: Bytes) -> Result<(), CmdError> {
     let limits = call.engine.config.hash_listpack;
     call.change(key, |hash: &mut Hash| {
-        hash.set(field.clone(), value, limits);
+        hash.replace(field.clone(), value, limits);
     })
 }
 

@@ -5,17 +5,19 @@
 
 use bytes::Bytes;
 
+use super::info_order::complete;
 use super::replication;
+use crate::redis::engine::Engine;
 use crate::redis::engine::call::{Call, Outcome, is};
+use crate::redis::engine::eviction::EMPTY_BYTES;
 use crate::redis::engine::pubsub::Topic;
-use crate::redis::engine::{Engine, VERSION};
 use crate::redis::resp::Reply;
 
 /// Writes the fields of a section.
 type Fields = fn(&Engine) -> String;
 
-/// Sections in the order in which they are printed; the first eleven without being asked for.
-const SECTIONS: [(&str, Fields); 12] = [
+/// Sections in the order in which they are printed.
+const SECTIONS: [(&str, Fields); 13] = [
     ("Server", server),
     ("Clients", clients),
     ("Memory", memory),
@@ -24,22 +26,26 @@ const SECTIONS: [(&str, Fields); 12] = [
     ("Replication", replication::fields),
     ("CPU", cpu),
     ("Modules", |_| String::new()),
-    ("Errorstats", |engine| engine.stats.error_lines()),
-    ("Cluster", |_| "cluster_enabled:0\r\n".to_owned()),
-    ("Keyspace", keyspace),
     ("Commandstats", |engine| engine.stats.command_lines()),
+    ("Errorstats", |engine| engine.stats.error_lines()),
+    // Commands take no time here.
+    ("Latencystats", |_| String::new()),
+    ("Cluster", |engine| format!("cluster_enabled:{}\r\n", u8::from(engine.cluster.is_some()))),
+    ("Keyspace", keyspace),
 ];
 
-const NOT_DEFAULT: &str = "Commandstats";
+/// Printed only when they are asked for.
+const NOT_DEFAULT: [&str; 2] = ["Commandstats", "Latencystats"];
 
 pub(crate) fn info(call: &mut Call<'_>) -> Outcome {
     let wanted = call.rest(1);
     let asked = |word: &str| wanted.iter().any(|section| is(section, word));
     let default = wanted.is_empty() || asked("default");
     let everything = asked("all") || asked("everything");
-    let parts =
-        SECTIONS.iter().filter(|(name, _)| everything || asked(name) || default && *name != NOT_DEFAULT);
-    let parts = parts.map(|(name, fields)| format!("# {name}\r\n{}", fields(call.engine)));
+    let parts = SECTIONS
+        .iter()
+        .filter(|(name, _)| everything || asked(name) || default && !NOT_DEFAULT.contains(name));
+    let parts = parts.map(|(name, fields)| format!("# {name}\r\n{}", complete(name, &fields(call.engine))));
     let text = parts.collect::<Vec<_>>().join("\r\n");
     Ok(Reply::Verbatim(Bytes::from_static(b"txt"), Bytes::from(text)))
 }
@@ -56,11 +62,11 @@ fn server(engine: &Engine) -> String {
     let uptime = (engine.at.elapsed_us - engine.started.elapsed_us) / 1_000_000;
     let config = |name| engine.config.get(name).unwrap_or_default().to_owned();
     lines([
-        ("redis_version", VERSION.to_owned()),
+        ("redis_version", engine.version.number().to_owned()),
         ("redis_git_sha1", "00000000".to_owned()),
         ("redis_git_dirty", number(0)),
         ("redis_build_id", "0".to_owned()),
-        ("redis_mode", "standalone".to_owned()),
+        ("redis_mode", engine.mode().to_owned()),
         ("os", "squall".to_owned()),
         ("arch_bits", number(64)),
         ("process_id", number(1)),
@@ -91,15 +97,15 @@ fn clients(engine: &Engine) -> String {
 
 fn memory(engine: &Engine) -> String {
     let config = |name| engine.config.get(name).unwrap_or_default().to_owned();
-    let keys = (0..engine.store.databases()).flat_map(|db| engine.store.db(db).iter());
-    let used: usize = keys.map(|(key, entry)| 64 + key.len() + entry.value.weight()).sum();
+    let (used, peak) = (engine.used_memory(), engine.peak_memory());
     lines([
         ("used_memory", number(used)),
-        ("used_memory_peak", number(used)),
-        ("used_memory_dataset", number(used)),
+        ("used_memory_peak", number(peak)),
+        ("used_memory_startup", number(EMPTY_BYTES)),
+        ("used_memory_dataset", number(used - EMPTY_BYTES)),
         ("number_of_cached_scripts", number(engine.scripts.len())),
-        ("number_of_functions", number(0)),
-        ("number_of_libraries", number(0)),
+        ("number_of_functions", number(engine.functions.counts().1)),
+        ("number_of_libraries", number(engine.functions.counts().0)),
         ("maxmemory", config("maxmemory")),
         ("maxmemory_policy", config("maxmemory-policy")),
         ("mem_fragmentation_ratio", "1.00".to_owned()),
@@ -115,7 +121,7 @@ fn persistence(engine: &Engine) -> String {
         ("async_loading", number(0)),
         ("rdb_changes_since_last_save", number(engine.store.dirty())),
         ("rdb_bgsave_in_progress", number(0)),
-        ("rdb_last_save_time", number(engine.started.unix_us / 1_000_000)),
+        ("rdb_last_save_time", number(engine.saved_at_s)),
         ("rdb_last_bgsave_status", "ok".to_owned()),
         ("aof_enabled", number(0)),
         ("aof_rewrite_in_progress", number(0)),

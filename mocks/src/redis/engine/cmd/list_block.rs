@@ -28,9 +28,9 @@ fn pop_first(call: &mut Call<'_>, from: End) -> Outcome {
 }
 
 pub(crate) fn blmpop(call: &mut Call<'_>) -> Outcome {
-    let deadline = call.timeout_argument(1)?;
     let (keys, word, count) = keys_word_and_count(call, 2)?;
     let from = end(word)?;
+    let deadline = call.timeout_argument(1)?;
     let Some((key, elements)) = take_first(call, keys, from, count)? else {
         return wait(call, keys, deadline);
     };

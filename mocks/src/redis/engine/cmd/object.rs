@@ -12,9 +12,10 @@ pub(crate) fn object_encoding(call: &mut Call<'_>) -> Outcome {
 
 pub(crate) fn object_refcount(call: &mut Call<'_>) -> Outcome {
     let key = &call.args[2];
-    // Small integers are shared by the real server; without a maxmemory policy that needs their age.
+    // Small integers are shared by the real server, unless it evicts by the age or the uses of each.
+    let shares = !call.engine.config.tuning.tells_keys_apart();
     Ok(call.look(key).map_or(Reply::Null, |entry| match &entry.value {
-        value if value.is_shared_integer() => Reply::Int(i64::from(i32::MAX)),
+        value if shares && value.is_shared_integer() => Reply::Int(i64::from(i32::MAX)),
         _ => Reply::Int(1),
     }))
 }
@@ -37,15 +38,14 @@ pub(crate) fn object_freq(call: &mut Call<'_>) -> Outcome {
         "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
          switching between policies at runtime LRU and LFU data will take some time to adjust.",
     );
-    let key = &call.args[2];
+    let (db, key) = (call.db(), &call.args[2]);
     if call.look(key).is_none() {
         return Ok(Reply::Null);
     }
     if !counts_frequency(call) {
         return Err(NOT_COUNTED);
     }
-    // What the real server gives a new key; the mock does not count.
-    Ok(Reply::Int(5))
+    Ok(Reply::Int(i64::from(call.engine.uses_of(&(db, key.clone())))))
 }
 
 pub(crate) fn object_help(_: &mut Call<'_>) -> Outcome {

@@ -28,19 +28,19 @@ pub(crate) fn evalsha_ro(call: &mut Call<'_>) -> Outcome {
 fn eval_text(call: &mut Call<'_>, read_only: bool) -> Outcome {
     let (keys, args) = keys_and_args(call)?;
     let sha = call.engine.scripts.load(&call.args[1])?;
-    lua::run(call.engine, call.client, &sha, keys, args, read_only)
+    let program = call.engine.scripts.program(&sha)?;
+    lua::run(call, &program, keys, args, read_only)
 }
 
 fn eval_cached(call: &mut Call<'_>, read_only: bool) -> Outcome {
     let (keys, args) = keys_and_args(call)?;
     let sha = String::from_utf8_lossy(&call.args[1]).to_ascii_lowercase();
-    if !call.engine.scripts.contains(&sha) {
-        return Err(CmdError::NO_SCRIPT);
-    }
-    lua::run(call.engine, call.client, &sha, keys, args, read_only)
+    let program = call.engine.scripts.program(&sha)?;
+    lua::run(call, &program, keys, args, read_only)
 }
 
-fn keys_and_args<'a>(call: &Call<'a>) -> Result<(&'a [Bytes], &'a [Bytes]), CmdError> {
+/// The keys and the other arguments behind their count, the third word.
+pub(super) fn keys_and_args<'a>(call: &Call<'a>) -> Result<(&'a [Bytes], &'a [Bytes]), CmdError> {
     let count = strict_i64(&call.args[2]).ok_or(CmdError::NOT_INTEGER)?;
     let rest = call.rest(3);
     match usize::try_from(count) {
@@ -75,6 +75,16 @@ pub(crate) fn script_flush(call: &mut Call<'_>) -> Outcome {
 pub(crate) fn script_kill(_: &mut Call<'_>) -> Outcome {
     // A script never runs while another command does.
     Err(CmdError::fixed("NOTBUSY No scripts in execution right now."))
+}
+
+pub(crate) fn script_debug(call: &mut Call<'_>) -> Outcome {
+    match &call.args[2] {
+        mode if is(mode, "no") => Ok(Reply::OK),
+        mode if is(mode, "yes") || is(mode, "sync") => {
+            Err(CmdError::fixed("ERR SCRIPT DEBUG is not supported here; run the script without it"))
+        }
+        _ => Err(CmdError::fixed("ERR Use SCRIPT DEBUG YES/SYNC/NO")),
+    }
 }
 
 pub(crate) fn script_help(_: &mut Call<'_>) -> Outcome {

@@ -44,6 +44,9 @@ fn check_mode(call: &Call<'_>) -> Result<(), CmdError> {
 }
 
 pub(crate) fn swapdb(call: &mut Call<'_>) -> Outcome {
+    if call.engine.cluster.is_some() {
+        return Err(CmdError::fixed("ERR SWAPDB is not allowed in cluster mode"));
+    }
     let first = strict_i64(&call.args[1]).ok_or(CmdError::fixed("ERR invalid first DB index"))?;
     let second = strict_i64(&call.args[2]).ok_or(CmdError::fixed("ERR invalid second DB index"))?;
     let (first, second) = (database(call, first), database(call, second));

@@ -44,7 +44,7 @@ pub(crate) fn exec(call: &mut Call<'_>) -> Outcome {
     call.engine.in_transaction = true;
     let run = |(spec, args): (_, Vec<_>)| {
         let sent = call.engine.deliveries();
-        let reply = call.engine.call(call.client, spec, &args);
+        let reply = call.engine.call_queued(call.client, spec, &args);
         // What the client is told meanwhile stands between the replies, as it comes.
         let mut told = call.engine.recall(sent, call.client);
         if told.is_empty() {

@@ -8,7 +8,7 @@ use super::scan;
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::error::CmdError;
 use crate::redis::engine::notify::ZSET;
-use crate::redis::engine::number::{general, score};
+use crate::redis::engine::number::{general, packed_score, score};
 use crate::redis::resp::Reply;
 use crate::redis::store::Zset;
 
@@ -201,10 +201,4 @@ pub(crate) fn zscan(call: &mut Call<'_>) -> Outcome {
     let matching = found.into_iter().filter(|item| options.matches(&item.member));
     let items = matching.flat_map(|item| [Reply::Bulk(item.member.clone()), Reply::bulk(text(item.score))]);
     Ok(scan::page(cursor, items.collect()))
-}
-
-/// A score as a listpack holds it: whole numbers that half the integers reach as integers.
-fn packed_score(score: f64) -> String {
-    const HALF: f64 = 4_611_686_018_427_387_904.0;
-    if score.abs() <= HALF && score.fract() == 0.0 { format!("{score:.0}") } else { general(score) }
 }

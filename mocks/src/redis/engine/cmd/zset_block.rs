@@ -32,9 +32,9 @@ fn pop_first(call: &mut Call<'_>, from_highest: bool) -> Outcome {
 }
 
 pub(crate) fn bzmpop(call: &mut Call<'_>) -> Outcome {
-    let deadline = call.timeout_argument(1)?;
     let (keys, word, count) = keys_word_and_count(call, 2)?;
     let from_highest = highest(word)?;
+    let deadline = call.timeout_argument(1)?;
     let Some((key, taken)) = take_first(call, keys, from_highest, count)? else {
         return wait(call, keys, deadline);
     };

@@ -4,8 +4,9 @@
 //! `err`, `double`, `map`, `set`, `big_number` or `verbatim_string` are that kind of reply.
 
 use bytes::Bytes;
-use mlua::{Lua, Table, Value};
+use mlua::{Lua, MultiValue, Table, Value};
 
+use super::{args, floats, host};
 use crate::redis::engine::number::general;
 use crate::redis::resp::Reply;
 
@@ -23,7 +24,7 @@ pub(super) fn to_lua(lua: &Lua, reply: &Reply, protocol: u8) -> mlua::Result<Val
     };
     match reply {
         Reply::Status(line) => field("ok", text(line.as_bytes())?),
-        Reply::Error(line) => field("err", text(line.as_bytes())?),
+        Reply::Error(line) => host::error_table(lua, &host::error_line(line), true).map(Value::Table),
         #[expect(clippy::cast_precision_loss, reason = "Lua 5.1 has no other numbers")]
         Reply::Int(value) => Ok(Value::Number(*value as f64)),
         Reply::Bulk(bytes) => text(bytes),
@@ -56,6 +57,11 @@ pub(super) fn to_lua(lua: &Lua, reply: &Reply, protocol: u8) -> mlua::Result<Val
         }
         Reply::Double(value) if v3 => field("double", Value::Number(*value)),
         Reply::Double(value) => text(general(*value).as_bytes()),
+        Reply::Decimal(digits) if v3 => {
+            let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+            field("double", Value::Number(number.unwrap_or(0.0)))
+        }
+        Reply::Decimal(digits) => text(digits),
         Reply::Bool(value) if v3 => Ok(Value::Boolean(*value)),
         Reply::Bool(value) => Ok(Value::Number(f64::from(u8::from(*value)))),
         Reply::BigNumber(digits) if v3 => field("big_number", text(digits)?),
@@ -79,27 +85,31 @@ fn sequence(lua: &Lua, items: &[Reply], protocol: u8) -> mlua::Result<Value> {
     Ok(Value::Table(table))
 }
 
-/// What a script returned, as a reply. `protocol` is the one the script chose.
-pub(super) fn to_reply(value: &Value, protocol: u8) -> mlua::Result<Reply> {
-    reply_at(value, protocol, DEPTH)
+/// What a script returned, as a reply; `protocol` is the one the script chose. `errors` gets the errors in it
+/// that have not been counted.
+pub(super) fn to_reply(value: &Value, protocol: u8, errors: &mut Vec<String>) -> mlua::Result<Reply> {
+    reply_at(value, protocol, DEPTH, errors)
 }
 
-fn reply_at(value: &Value, protocol: u8, depth: usize) -> mlua::Result<Reply> {
+fn reply_at(value: &Value, protocol: u8, depth: usize, errors: &mut Vec<String>) -> mlua::Result<Reply> {
     Ok(match value {
         Value::String(text) => Reply::Bulk(Bytes::copy_from_slice(&text.as_bytes())),
         Value::Integer(number) => Reply::Int(*number),
-        Value::Number(number) => Reply::Int(truncate(*number)),
+        Value::Number(number) => Reply::Int(floats::to_i64(*number)),
         Value::Boolean(yes) if protocol >= 3 => Reply::Bool(*yes),
         Value::Boolean(true) => Reply::Int(1),
         Value::Table(_) if depth == 0 => Reply::Error("ERR reached lua stack limit".to_owned()),
-        Value::Table(table) => table_reply(table, protocol, depth - 1)?,
+        Value::Table(table) => table_reply(table, protocol, depth - 1, errors)?,
         _ => Reply::Null,
     })
 }
 
-fn table_reply(table: &Table, protocol: u8, depth: usize) -> mlua::Result<Reply> {
-    if let Some(text) = error_text(table) {
-        return Ok(Reply::Error(text));
+fn table_reply(table: &Table, protocol: u8, depth: usize, errors: &mut Vec<String>) -> mlua::Result<Reply> {
+    if let Some(line) = error_text(table) {
+        if !is_counted(table) {
+            errors.push(line.clone());
+        }
+        return Ok(Reply::Error(line));
     }
     if let Value::String(text) = table.raw_get("ok")? {
         return Ok(Reply::Status(text.to_string_lossy().into()));
@@ -113,12 +123,12 @@ fn table_reply(table: &Table, protocol: u8, depth: usize) -> mlua::Result<Reply>
     if let Value::Table(map) = table.raw_get("map")? {
         let pairs = map.pairs::<Value, Value>().map(|pair| {
             let (key, value) = pair?;
-            Ok((reply_at(&key, protocol, depth)?, reply_at(&value, protocol, depth)?))
+            Ok((reply_at(&key, protocol, depth, errors)?, reply_at(&value, protocol, depth, errors)?))
         });
         return Ok(Reply::Map(pairs.collect::<mlua::Result<_>>()?));
     }
     if let Value::Table(set) = table.raw_get("set")? {
-        let items = set.pairs::<Value, Value>().map(|pair| reply_at(&pair?.0, protocol, depth));
+        let items = set.pairs::<Value, Value>().map(|pair| reply_at(&pair?.0, protocol, depth, errors));
         return Ok(Reply::Set(items.collect::<mlua::Result<_>>()?));
     }
     if let Value::String(digits) = table.raw_get("big_number")? {
@@ -135,7 +145,7 @@ fn table_reply(table: &Table, protocol: u8, depth: usize) -> mlua::Result<Reply>
     loop {
         match table.raw_get::<Value>(items.len() + 1)? {
             Value::Nil => return Ok(Reply::Array(items)),
-            item => items.push(reply_at(&item, protocol, depth)?),
+            item => items.push(reply_at(&item, protocol, depth, errors)?),
         }
     }
 }
@@ -143,30 +153,35 @@ fn table_reply(table: &Table, protocol: u8, depth: usize) -> mlua::Result<Reply>
 /// The error line of a table that stands for an error.
 pub(super) fn error_text(table: &Table) -> Option<String> {
     let Ok(Value::String(text)) = table.raw_get("err") else { return None };
-    let text = text.to_string_lossy();
-    Some(text.strip_prefix('-').unwrap_or(&text).to_owned())
+    Some(text.to_string_lossy())
 }
 
-/// The error line of a table that was raised; a number will do as its text.
-pub(super) fn raised_text(table: &Table) -> Option<String> {
-    let number = || table.raw_get("err").ok().as_ref().and_then(to_argument);
-    error_text(table).or_else(|| number().map(|digits| String::from_utf8_lossy(&digits).into_owned()))
+/// Whether an error says that it was counted when it happened.
+pub(super) fn is_counted(table: &Table) -> bool {
+    matches!(table.raw_get("ignore_error_stats_update"), Ok(Value::Boolean(true)))
 }
 
-/// An argument of a command, if the value can be one.
-pub(super) fn to_argument(value: &Value) -> Option<Bytes> {
+/// A field as text, if it is a string or a number.
+pub(super) fn text_field(table: &Table, name: &str) -> Option<String> {
+    let value = table.raw_get::<Value>(name).ok()?;
+    args::bytes(&value).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The words of a command; the error line says why there is none.
+pub(super) fn to_arguments(values: &MultiValue) -> Result<Vec<Bytes>, &'static str> {
+    if values.is_empty() {
+        return Err("ERR Please specify at least one argument for this redis lib call");
+    }
+    let words: Option<Vec<Bytes>> = values.iter().map(to_argument).collect();
+    words.ok_or("ERR Lua redis lib command arguments must be strings or integers")
+}
+
+fn to_argument(value: &Value) -> Option<Bytes> {
     match value {
         Value::String(text) => Some(Bytes::copy_from_slice(&text.as_bytes())),
         #[expect(clippy::cast_precision_loss, reason = "Lua 5.1 has no other numbers")]
-        Value::Integer(number) => Some(Bytes::from(general(*number as f64))),
-        Value::Number(number) => Some(Bytes::from(general(*number))),
+        Value::Integer(number) => Some(Bytes::from(floats::general(*number as f64, 17))),
+        Value::Number(number) => Some(Bytes::from(floats::general(*number, 17))),
         _ => None,
     }
-}
-
-/// As a C compiler for x86-64 converts: what does not fit is the smallest integer.
-#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "checked")]
-fn truncate(number: f64) -> i64 {
-    let fits = number > -(i64::MAX as f64) - 1.0 && number < i64::MAX as f64;
-    if fits { number as i64 } else { i64::MIN }
 }

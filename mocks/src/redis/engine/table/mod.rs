@@ -4,17 +4,27 @@
 //! servers refuse, which keys a rule matches, and `COMMAND`. Whether Redis knows a command the table lacks is
 //! not recorded: the client gets the real server's text for unknown commands.
 
+mod acl;
+mod admin;
+mod bitmap;
+mod cluster;
 mod connection;
+mod dump;
 mod expire;
 pub(crate) mod flags;
+mod function;
+mod geo;
 mod hash;
+mod hyperloglog;
 mod keyspace;
+mod later;
 mod list;
 mod pubsub;
 mod replication;
 mod script;
 mod server;
 mod set;
+mod sort;
 mod stream;
 mod string;
 mod transaction;
@@ -25,12 +35,15 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use indexmap::IndexMap;
 
-use super::call::{Call, Outcome};
+use super::call::{Call, Outcome, is};
 use super::error::CmdError;
 use crate::redis::store::FixedState;
 
 /// Runs a command. Arity, permissions and modes were checked.
 pub(crate) type Run = fn(&mut Call<'_>) -> Outcome;
+
+/// Says where the keys are in a command line.
+pub(crate) type FindKeys = fn(&[Bytes]) -> Vec<usize>;
 
 /// One command or subcommand.
 #[derive(Clone, Copy)]
@@ -48,16 +61,29 @@ pub struct Spec {
     pub(crate) summary: &'static str,
     pub(crate) tips: &'static [&'static str],
     pub(crate) keys: &'static [KeySpec],
+    /// Finds the keys where the specifications cannot say where they are.
+    pub(crate) find_keys: Option<FindKeys>,
     pub(crate) subcommands: &'static [Self],
 }
 
 /// Where a command's keys are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeySpec {
-    pub(crate) first: usize,
+    pub(crate) begin: Begin,
     pub(crate) find: Find,
     pub(crate) flags: &'static str,
     pub(crate) note: Option<&'static str>,
+}
+
+/// Where the keys of a [`KeySpec`] begin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Begin {
+    /// At this argument.
+    Index(usize),
+    /// After this word, which is looked for from an argument on; from the end backwards if negative.
+    Keyword { word: &'static str, from: i32 },
+    /// Nobody can tell from the command line's shape.
+    Unknown,
 }
 
 /// How keys follow the first position of a [`KeySpec`].
@@ -67,20 +93,34 @@ pub(crate) enum Find {
     Range { last: i32, step: usize },
     /// The argument there says how many follow.
     Counted,
-    /// After a word that stands at the position or later, the first half of the arguments.
-    AfterWord(&'static str),
+    /// Nobody can tell.
+    Unknown,
+    /// The first half of the arguments there.
+    FirstHalf,
 }
 
 const fn range(first: usize, last: i32, step: usize, flags: &'static str) -> KeySpec {
-    KeySpec { first, find: Find::Range { last, step }, flags, note: None }
+    KeySpec { begin: Begin::Index(first), find: Find::Range { last, step }, flags, note: None }
+}
+
+/// Keys after a word that is looked for from an argument on.
+const fn keyword(word: &'static str, from: i32, last: i32, flags: &'static str) -> KeySpec {
+    let find = Find::Range { last, step: 1 };
+    KeySpec { begin: Begin::Keyword { word, from }, find, flags, note: None }
+}
+
+/// Keys of which it is known only that there may be some.
+const fn unknown(flags: &'static str) -> KeySpec {
+    KeySpec { begin: Begin::Unknown, find: Find::Unknown, flags, note: None }
 }
 
 const fn keynum(first: usize, flags: &'static str) -> KeySpec {
-    KeySpec { first, find: Find::Counted, flags, note: None }
+    KeySpec { begin: Begin::Index(first), find: Find::Counted, flags, note: None }
 }
 
-const fn keyword(word: &'static str, first: usize, flags: &'static str) -> KeySpec {
-    KeySpec { first, find: Find::AfterWord(word), flags, note: None }
+/// Keys in the first half of the arguments after a word.
+const fn keyword_half(word: &'static str, from: i32, flags: &'static str) -> KeySpec {
+    KeySpec { begin: Begin::Keyword { word, from }, find: Find::FirstHalf, flags, note: None }
 }
 
 impl KeySpec {
@@ -88,28 +128,46 @@ impl KeySpec {
         Self { note: Some(note), ..self }
     }
 
+    /// The argument the keys begin at.
+    fn first(&self, args: &[Bytes]) -> Option<usize> {
+        match self.begin {
+            Begin::Index(first) => Some(first),
+            Begin::Keyword { word, from } => {
+                let is_word = |at: &usize| is(&args[*at], word);
+                let start = usize::try_from(from.unsigned_abs()).ok()?;
+                let found = if from < 0 {
+                    (1..=args.len().checked_sub(start)?).rev().find(is_word)
+                } else {
+                    (start..args.len()).find(is_word)
+                };
+                Some(found? + 1)
+            }
+            Begin::Unknown => None,
+        }
+    }
+
     fn positions(&self, args: &[Bytes]) -> Vec<usize> {
+        let Some(first) = self.first(args) else { return Vec::new() };
         let (first, last, step) = match self.find {
             Find::Range { last, step } => {
                 let end = if last < 0 {
                     args.len().checked_add_signed(last as isize)
                 } else {
-                    self.first.checked_add_signed(last as isize)
+                    first.checked_add_signed(last as isize)
                 };
-                (self.first, end, step)
+                (first, end, step)
             }
-            Find::AfterWord(word) => {
-                let is_word = |arg: &Bytes| arg.eq_ignore_ascii_case(word.as_bytes());
-                let found = args.iter().skip(self.first).position(is_word);
-                let Some(first) = found.map(|at| self.first + at + 1) else { return Vec::new() };
+            Find::FirstHalf => {
                 let half = args.len().saturating_sub(first) / 2;
                 return (first..first + half).collect();
             }
             Find::Counted => {
-                let count =
-                    args.get(self.first).and_then(|count| std::str::from_utf8(count).ok()?.parse().ok());
-                (self.first + 1, count.and_then(|count: usize| self.first.checked_add(count)), 1)
+                let count = args.get(first).and_then(|count| std::str::from_utf8(count).ok()?.parse().ok());
+                let last = count.and_then(|count: usize| first.checked_add(count));
+                // More keys than there are arguments are none, as the real server finds.
+                (first + 1, last.filter(|last| *last < args.len()), 1)
             }
+            Find::Unknown => return Vec::new(),
         };
         let Some(last) = last else { return Vec::new() };
         (first..=last.min(args.len().saturating_sub(1))).step_by(step).collect()
@@ -130,6 +188,7 @@ impl Spec {
             summary: "",
             tips: &[],
             keys: &[],
+            find_keys: None,
             subcommands: &[],
         }
     }
@@ -150,6 +209,11 @@ impl Spec {
 
     const fn keys(self, keys: &'static [KeySpec]) -> Self {
         Self { keys, ..self }
+    }
+
+    /// Finds keys by a function where [`Spec::keys`] cannot say where they are.
+    const fn find_keys(self, find: FindKeys) -> Self {
+        Self { find_keys: Some(find), ..self }
     }
 
     const fn subcommands(self, subcommands: &'static [Self]) -> Self {
@@ -182,15 +246,40 @@ impl Spec {
 
     /// The positions of the keys in a command line, in order.
     pub(crate) fn key_positions(&self, args: &[Bytes]) -> Vec<usize> {
-        self.keys.iter().flat_map(|spec| spec.positions(args)).collect()
+        match self.find_keys {
+            Some(find) => find(args),
+            None => self.keys.iter().flat_map(|spec| spec.positions(args)).collect(),
+        }
+    }
+
+    /// The positions of the keys in a command line, and the flags that say what is done with each.
+    pub(crate) fn key_uses(&self, args: &[Bytes]) -> Vec<(usize, &'static str)> {
+        let uses = |spec: &KeySpec| {
+            let flags = match self.name {
+                // `variable_flags`: options decide whether the key is also read, or only written.
+                "set" if !args.iter().skip(3).any(|word| is(word, "get")) => "OW update",
+                "bitfield" if !args.iter().skip(2).any(|word| is(word, "set") || is(word, "incrby")) => {
+                    "RO access"
+                }
+                "set" | "bitfield" => "RW access update",
+                _ => spec.flags,
+            };
+            spec.positions(args).into_iter().map(move |at| (at, flags)).collect::<Vec<_>>()
+        };
+        let found = match self.find_keys {
+            // Where the keys are says nothing of their use: all may be written.
+            Some(find) => find(args).into_iter().map(|at| (at, "RW access update")).collect(),
+            None => self.keys.iter().flat_map(uses).collect::<Vec<_>>(),
+        };
+        found.into_iter().filter(|(at, flags)| *at < args.len() && !flags.contains("not_key")).collect()
     }
 
     /// First key, last key and step, as clients that know no key specifications expect them.
     pub(crate) fn legacy_range(&self) -> (i64, i64, i64) {
         let mut all: Option<(i64, i64, i64)> = None;
         for spec in self.keys {
-            let Find::Range { last, step } = spec.find else { continue };
-            let first = i64::try_from(spec.first).unwrap_or(0);
+            let (Begin::Index(first), Find::Range { last, step }) = (spec.begin, spec.find) else { continue };
+            let first = i64::try_from(first).unwrap_or(0);
             let step = i64::try_from(step).unwrap_or(1);
             let last = if last < 0 { i64::from(last) } else { first + i64::from(last) };
             all = Some(match all {
@@ -210,9 +299,17 @@ pub fn all() -> &'static [&'static Spec] {
     static ALL: OnceLock<Vec<&'static Spec>> = OnceLock::new();
     ALL.get_or_init(|| {
         let groups = [
+            acl::TABLE,
+            admin::TABLE,
+            bitmap::TABLE,
+            cluster::TABLE,
             connection::TABLE,
+            dump::TABLE,
             expire::TABLE,
+            function::TABLE,
+            geo::TABLE,
             hash::TABLE,
+            hyperloglog::TABLE,
             keyspace::TABLE,
             list::TABLE,
             pubsub::TABLE,
@@ -220,6 +317,7 @@ pub fn all() -> &'static [&'static Spec] {
             script::TABLE,
             server::TABLE,
             set::TABLE,
+            sort::TABLE,
             stream::TABLE,
             string::TABLE,
             transaction::TABLE,
@@ -243,6 +341,18 @@ pub(crate) fn find(name: &[u8]) -> Option<&'static Spec> {
     lower.copy_from_slice(name);
     lower.make_ascii_lowercase();
     index.get(&*lower).copied()
+}
+
+/// The command of a version after 7.0 that a command line names.
+pub(crate) fn resolve_later(args: &[Bytes]) -> Option<&'static Spec> {
+    let name = args.first()?;
+    let is_named = |spec: &&'static Spec| match spec.name.split_once('|') {
+        None => spec.name.as_bytes().eq_ignore_ascii_case(name),
+        Some((container, sub)) => {
+            container.as_bytes().eq_ignore_ascii_case(name) && args.get(1).is_some_and(|word| is(word, sub))
+        }
+    };
+    later::TABLE.iter().find(is_named)
 }
 
 /// The command a command line names, with its subcommand if it has one.

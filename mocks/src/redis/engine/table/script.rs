@@ -71,6 +71,8 @@ pub(super) const TABLE: &[Spec] = &[
 
 /// The subcommands of `SCRIPT`.
 const SCRIPT: &[Spec] = &[
+    Spec::new("script|debug", 3, NOSCRIPT, "slow scripting", script::script_debug)
+        .docs("3.2.0", "scripting", "O(1)", "Set the debug mode for executed scripts."),
     Spec::new("script|exists", -3, NOSCRIPT, "slow scripting", script::script_exists)
         .docs("2.6.0", "scripting", "O(N) with N being the number of scripts to check (so checking a single script is an O(1) operation).", "Check existence of scripts in the script cache.")
         .tips(&["request_policy:all_shards", "response_policy:agg_logical_and"]),

@@ -3,9 +3,9 @@
 //! Data only; the differential suite compares every row with a real server. Arguments of `COMMAND DOCS` are
 //! left out.
 
-use super::flags::{ADMIN, FAST, LOADING, NONE, NOSCRIPT, READONLY, STALE, WRITE};
+use super::flags::{ADMIN, ALLOW_BUSY, FAST, LOADING, NO_MULTI, NONE, NOSCRIPT, READONLY, STALE, WRITE};
 use super::{Spec, container};
-use crate::redis::engine::cmd::{command, config, server};
+use crate::redis::engine::cmd::{command, command_list, config, server, shutdown};
 
 /// The rows, sorted by name.
 pub(super) const TABLE: &[Spec] = &[
@@ -51,6 +51,19 @@ pub(super) const TABLE: &[Spec] = &[
         .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"]),
     Spec::new("monitor", 1, ADMIN | NOSCRIPT | LOADING | STALE, "admin slow dangerous", server::monitor)
         .docs("1.0.0", "server", "", "Listen for all requests received by the server in real time"),
+    Spec::new(
+        "shutdown",
+        -1,
+        ADMIN | NOSCRIPT | LOADING | STALE | NO_MULTI | ALLOW_BUSY,
+        "admin slow dangerous",
+        shutdown::shutdown,
+    )
+    .docs(
+        "1.0.0",
+        "server",
+        "O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise O(1)",
+        "Synchronously save the dataset to disk and then shut down the server",
+    ),
     Spec::new("swapdb", 3, WRITE | FAST, "keyspace write fast dangerous", server::swapdb).docs(
         "4.0.0",
         "server",
@@ -84,6 +97,19 @@ const COMMAND: &[Spec] = &[
         "O(N) where N is the number of arguments to the command",
         "Extract keys given a full Redis command",
     ),
+    Spec::new(
+        "command|getkeysandflags",
+        -4,
+        LOADING | STALE,
+        "slow connection",
+        command_list::command_getkeysandflags,
+    )
+    .docs(
+        "7.0.0",
+        "server",
+        "O(N) where N is the number of arguments to the command",
+        "Extract keys and access flags given a full Redis command",
+    ),
     Spec::new("command|help", 2, LOADING | STALE, "slow connection", command::command_help).docs(
         "5.0.0",
         "server",
@@ -98,7 +124,7 @@ const COMMAND: &[Spec] = &[
             "Get array of specific Redis command details, or all when no argument is given.",
         )
         .tips(&["nondeterministic_output_order"]),
-    Spec::new("command|list", -2, LOADING | STALE, "slow connection", command::command_list)
+    Spec::new("command|list", -2, LOADING | STALE, "slow connection", command_list::command_list)
         .docs(
             "7.0.0",
             "server",
@@ -137,6 +163,14 @@ const CONFIG: &[Spec] = &[
         config::config_resetstat,
     )
     .docs("2.0.0", "server", "O(1)", "Reset the stats returned by INFO"),
+    Spec::new(
+        "config|rewrite",
+        2,
+        ADMIN | NOSCRIPT | LOADING | STALE,
+        "admin slow dangerous",
+        config::config_rewrite,
+    )
+    .docs("2.8.0", "server", "O(1)", "Rewrite the configuration file with the in memory configuration"),
     Spec::new(
         "config|set",
         -4,

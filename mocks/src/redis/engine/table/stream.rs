@@ -4,7 +4,7 @@
 //! left out.
 
 use super::flags::{BLOCKING, DENYOOM, FAST, LOADING, MOVABLEKEYS, NONE, READONLY, STALE, WRITE};
-use super::{Spec, container, keyword, range};
+use super::{Spec, container, keyword_half, range};
 use crate::redis::engine::cmd::stream;
 
 /// The rows, sorted by name.
@@ -46,10 +46,10 @@ pub(super) const TABLE: &[Spec] = &[
         .keys(&[range(1, 0, 1, "RO access")]),
     Spec::new("xread", -4, READONLY | MOVABLEKEYS | BLOCKING, "read stream slow blocking", stream::xread)
         .docs("5.0.0", "stream", "For each stream mentioned: O(N) with N being the number of elements being returned, it means that XREAD-ing with a fixed COUNT is O(1). Note that when the BLOCK option is used, XADD will pay O(M) time in order to serve the M clients blocked on the stream getting new data.", "Return never seen elements in multiple streams, with IDs greater than the ones reported by the caller for each stream. Can block.")
-        .keys(&[keyword("STREAMS", 1, "RO access")]),
+        .keys(&[keyword_half("STREAMS", 1, "RO access")]),
     Spec::new("xreadgroup", -7, WRITE | MOVABLEKEYS | BLOCKING, "write stream slow blocking", stream::xreadgroup)
         .docs("5.0.0", "stream", "For each stream mentioned: O(M) with M being the number of elements returned. If M is constant (e.g. always asking for the first 10 elements with COUNT), you can consider it O(1). On the other side when XREADGROUP blocks, XADD will pay the O(N) time in order to serve the N clients blocked on the stream getting new data.", "Return new entries from a stream using a consumer group, or access the history of the pending entries for a given consumer. Can block.")
-        .keys(&[keyword("STREAMS", 4, "RO access")]),
+        .keys(&[keyword_half("STREAMS", 4, "RO access")]),
     Spec::new("xrevrange", -4, READONLY, "read stream slow", stream::xrevrange)
         .docs("5.0.0", "stream", "O(N) with N being the number of elements returned. If N is constant (e.g. always asking for the first 10 elements with COUNT), you can consider it O(1).", "Return a range of elements in a stream, with IDs matching the specified IDs interval, in reverse order (from greater to smaller IDs) compared to XRANGE")
         .keys(&[range(1, 0, 1, "RO access")]),

@@ -1,0 +1,67 @@
+//! Consumer groups on the streams of a real Redis 7 or later, which must be installed or the trials are ignored.
+//!
+//! Its own binary without the test harness, because only then can a trial be ignored at run time.
+
+#[path = "support/server.rs"]
+mod server;
+
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use squall_core::keys::KeysError;
+use squall_core::redis::Redis;
+use squall_core::stream::{StreamGroup, StreamGroupOptions, add};
+
+const IDLE: Duration = Duration::from_millis(200);
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let missing = !server::is_installed();
+    let trial = Trial::test("an_entry_comes_again_until_it_is_acknowledged", real);
+    libtest_mimic::run(&arguments, vec![trial.with_ignored_flag(missing)]).exit();
+}
+
+fn real() -> Result<(), Failed> {
+    let server = server::Server::start()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(check(&server.client()))?)
+}
+
+fn consumer(redis: &Redis, name: &str, reclaim_after: Duration) -> StreamGroup {
+    let (stream, group, consumer) = ("parcels".to_owned(), "clerks".to_owned(), name.to_owned());
+    StreamGroup::new(redis.clone(), StreamGroupOptions { stream, group, consumer, reclaim_after, batch: 2 })
+}
+
+async fn check(redis: &Redis) -> Result<(), KeysError> {
+    let hour = Duration::from_secs(3600);
+    let (one, other) = (consumer(redis, "one", hour), consumer(redis, "other", hour));
+    assert_eq!(one.next().await?, [], "the group is made");
+    assert_eq!(other.next().await?, []);
+    for payload in [&b"a"[..], b"b\0\xff", b"c"] {
+        add(redis, "parcels", payload).await?;
+    }
+    let first = one.next().await?;
+    assert_eq!(first.iter().map(|entry| &*entry.payload).collect::<Vec<_>>(), [&b"a"[..], b"b\0\xff"]);
+    let second = other.next().await?;
+    assert_eq!(second.iter().map(|entry| &*entry.payload).collect::<Vec<_>>(), [b"c"]);
+    assert!(one.ack(&first[0].id).await? && !one.ack(&first[0].id).await?);
+    // Nobody waits long enough for what the others hold, until somebody does.
+    assert_eq!((one.next().await?, other.next().await?), (vec![], vec![]));
+    let impatient = consumer(redis, "impatient", IDLE);
+    let mut again = Vec::new();
+    while again.len() < 2 {
+        again.extend(impatient.next().await?);
+    }
+    again.sort_by(|a, b| a.id.cmp(&b.id));
+    assert_eq!(again, [first[1].clone(), second[0].clone()]);
+    for entry in &again {
+        assert!(impatient.ack(&entry.id).await?);
+    }
+    // What was added by hand is no entry of ours, and a group that is gone is made anew.
+    redis.command::<String>(redis::cmd("XADD").arg("parcels").arg("*").arg("other").arg("x")).await?;
+    assert_eq!(one.next().await?[0].payload, "");
+    redis.command::<bool>(redis::cmd("XGROUP").arg("DESTROY").arg("parcels").arg("clerks")).await?;
+    assert_eq!(one.next().await?, []);
+    assert_eq!(one.next().await?, first, "from the beginning");
+    Ok(())
+}

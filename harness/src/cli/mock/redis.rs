@@ -1,0 +1,213 @@
+//! `squall mock redis`: takes the command line of `redis-server`, so that whatever starts that can start this.
+//!
+//! Standard output gets one line per address, `redis://…` or `unix://…`, then `Ready to accept connections`;
+//! `--logfile` gets them too. What the mock has no use for (snapshots, append-only files) is
+//! accepted; what would make it another server (TLS, modules) is refused.
+
+mod daemon;
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use squall_mocks::Clock;
+use squall_mocks::net::Listener;
+use squall_mocks::redis::{Files, Horizon, RedisOptions, RedisServer, Startup};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
+use super::super::{Context, Failure};
+use super::bind;
+
+/// What the real program prints for `--version`, with the mock's name where the allocator's is.
+const VERSION: &str = "Redis server v=7.0.15 sha=00000000:0 malloc=squall bits=64 build=0";
+
+const USAGE: &str = "\
+Takes what redis-server takes: an optional configuration file (or - for standard input), then any parameter
+of CONFIG as --name value. Without --bind it listens on the loopback addresses only.
+
+  squall mock redis                                     127.0.0.1:6379
+  squall mock redis --listen 127.0.0.1:0                a free port, told on standard output
+  squall mock redis --port 7000 --requirepass secret
+  squall mock redis --port 0 --unixsocket /tmp/r.sock
+  squall mock redis redis.conf --save '' --daemonize yes --pidfile r.pid --logfile r.log";
+
+/// A Redis server.
+#[derive(Args)]
+#[command(after_help = USAGE)]
+pub(super) struct RedisArgs {
+    /// `--listen HOST:PORT`, then what redis-server takes.
+    #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+struct Disk;
+
+impl Files for Disk {
+    fn read(&self, path: &str) -> io::Result<String> {
+        std::fs::read_to_string(path)
+    }
+
+    fn standard_input(&self) -> io::Result<String> {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text)?;
+        Ok(text)
+    }
+}
+
+pub(super) fn run(arguments: &RedisArgs, context: &mut Context<'_>) -> Result<u8, Failure> {
+    let mut words = arguments.arguments.clone();
+    if let [first] = words.as_slice()
+        && (first == "-v" || first == "--version")
+    {
+        writeln!(context.out, "{VERSION}")?;
+        return Ok(0);
+    }
+    let listen = take_listen(&mut words)?;
+    let startup = match Startup::parse(&words, &Disk) {
+        Ok(startup) => startup,
+        Err(error) => return refuse(&error.to_string()),
+    };
+    if startup.is_given("dir")
+        && let Err(error) = std::env::set_current_dir(startup.get("dir"))
+    {
+        return refuse(&format!("Can't chdir to '{}': {error}", startup.get("dir")));
+    }
+    if startup.get("daemonize") == "yes" {
+        return daemon::start(&arguments.arguments, context);
+    }
+    // One thread for connections; a script that runs for long keeps it, and another takes over.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(serve(startup, listen, context))
+}
+
+/// The program's own option beside those of redis-server: an address in one word.
+fn take_listen(words: &mut Vec<String>) -> Result<Option<String>, Failure> {
+    let Some(at) = words.iter().position(|word| word == "--listen") else { return Ok(None) };
+    if at + 1 >= words.len() {
+        return Err(Failure::Invalid("error: --listen takes an address like 127.0.0.1:6379".to_owned()));
+    }
+    let address = words.remove(at + 1);
+    words.remove(at);
+    Ok(Some(address))
+}
+
+/// The real program explains on standard error and exits with 1.
+fn refuse(why: &str) -> Result<u8, Failure> {
+    writeln!(io::stderr(), "{why}")?;
+    Ok(1)
+}
+
+/// Files that go when the server goes.
+#[derive(Default)]
+struct Leftovers(Vec<PathBuf>);
+
+impl Drop for Leftovers {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            // Gone already is as good.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+async fn serve(startup: Startup, listen: Option<String>, context: &mut Context<'_>) -> Result<u8, Failure> {
+    let mut leftovers = Leftovers::default();
+    let mut addresses = Vec::new();
+    let mut listeners: Vec<Box<dyn Listener>> = Vec::new();
+    let mut port = None;
+    for listener in tcp_listeners(&startup, listen).await? {
+        let address = listener.local_addr()?;
+        port.get_or_insert(address.port());
+        addresses.push(format!("redis://{address}"));
+        listeners.push(Box::new(listener));
+    }
+    let path = startup.get("unixsocket");
+    if !path.is_empty() {
+        listeners.push(Box::new(unix_listener(path, startup.get("unixsocketperm"))?));
+        leftovers.0.push(PathBuf::from(path));
+        addresses.push(format!("unix://{path}"));
+    }
+    let pidfile = startup.get("pidfile");
+    if !pidfile.is_empty() {
+        std::fs::write(pidfile, format!("{}\n", std::process::id()))?;
+        leftovers.0.push(PathBuf::from(pidfile));
+    }
+    let log = startup.get("logfile").to_owned();
+    // Nobody here can make it fail over, so nothing is kept for that.
+    let horizon = Horizon { writes: 0, ..Horizon::default() };
+    let options = RedisOptions { clock: Clock::system(), horizon, ..RedisOptions::default() };
+    let server = RedisServer::start_as(startup, options);
+    if let Some(port) = port {
+        server.set_port(port);
+    }
+    let (mut end, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut running = JoinSet::new();
+    for mut listener in listeners {
+        let server = server.clone();
+        running.spawn(async move { server.serve_dyn(listener.as_mut()).await });
+    }
+    announce(&log, &addresses, context)?;
+    tokio::select! {
+        biased;
+        _ = end.recv() => {}
+        _ = interrupt.recv() => {}
+        () = server.ended() => {}
+        Some(ended) = running.join_next() => ended.map_err(io::Error::other)??,
+    }
+    Ok(0)
+}
+
+/// Tells where the server listens, at once: whoever started the program waits for it.
+fn announce(log: &str, addresses: &[String], context: &mut Context<'_>) -> Result<(), Failure> {
+    let mut text = addresses.join("\n");
+    text.push_str("\nReady to accept connections\n");
+    if !log.is_empty() {
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(log)?;
+        file.write_all(text.as_bytes())?;
+    }
+    context.out.write_all(text.as_bytes())?;
+    Ok(context.out.flush()?)
+}
+
+/// Listens on the address asked for, else as `bind` and `port` say; a bound address that starts with a dash
+/// may be missing from this machine.
+async fn tcp_listeners(startup: &Startup, listen: Option<String>) -> Result<Vec<TcpListener>, Failure> {
+    if let Some(address) = listen {
+        return Ok(vec![bind(&address).await?]);
+    }
+    let port = startup.get("port");
+    if port == "0" {
+        return Ok(Vec::new());
+    }
+    let hosts = if startup.is_given("bind") { startup.get("bind") } else { "127.0.0.1 -::1" };
+    let mut listeners = Vec::new();
+    for host in hosts.split_ascii_whitespace() {
+        let (host, may_be_missing) = host.strip_prefix('-').map_or((host, false), |host| (host, true));
+        let address = match host {
+            "*" => format!("0.0.0.0:{port}"),
+            "::*" => format!("[::]:{port}"),
+            host if host.contains(':') => format!("[{host}]:{port}"),
+            host => format!("{host}:{port}"),
+        };
+        match bind(&address).await {
+            Ok(listener) => listeners.push(listener),
+            Err(_) if may_be_missing => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(listeners)
+}
+
+fn unix_listener(path: &str, permissions: &str) -> Result<UnixListener, Failure> {
+    use std::os::unix::fs::PermissionsExt as _;
+    // What an earlier server left there is in the way, and nobody's.
+    let _ = std::fs::remove_file(path);
+    let taken = |source| Failure::Address { address: path.to_owned(), source };
+    let listener = UnixListener::bind(path).map_err(taken)?;
+    if let Some(mode) = u32::from_str_radix(permissions, 8).ok().filter(|mode| *mode != 0) {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(taken)?;
+    }
+    Ok(listener)
+}

@@ -1,0 +1,31 @@
+//! `--daemonize yes`: the server goes on in the background.
+//!
+//! The program starts itself again in a process group of its own, without a terminal's input and output, and
+//! exits when that process listens, so whoever waits for the exit finds a server. (Redis forks; a process
+//! with a runtime should not.)
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+
+use super::super::super::{Context, Failure};
+
+/// Starts the server in the background; 0 if it listens, else what it exited with.
+pub(super) fn start(arguments: &[String], context: &mut Context<'_>) -> Result<u8, Failure> {
+    let mut child = Command::new(std::env::current_exe()?);
+    // The last word counts.
+    child.args(["mock", "redis"]).args(arguments).args(["--daemonize", "no"]);
+    child.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+    let mut child = child.spawn()?;
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).lines() {
+            let line = line?;
+            if line == "Ready to accept connections" {
+                return Ok(0);
+            }
+            writeln!(context.out, "{line}")?;
+        }
+    }
+    let status = child.wait()?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}

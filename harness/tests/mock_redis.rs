@@ -1,0 +1,97 @@
+//! `squall mock redis` as programs see it that start a redis-server: its command line, its end, its files.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+struct Server {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Server {
+    /// Starts a server and waits until it listens.
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_squall"));
+        let child = command.args(["mock", "redis"]).args(arguments).stdout(Stdio::piped()).spawn();
+        let mut child = child.expect("the program starts");
+        let mut output = BufReader::new(child.stdout.take().expect("the output is piped"));
+        let mut line = String::new();
+        while line != "Ready to accept connections\n" {
+            line.clear();
+            assert_ne!(output.read_line(&mut line).expect("a line"), 0, "the server ended");
+        }
+        Self { child, output }
+    }
+
+    fn exit_code(mut self) -> Option<i32> {
+        let mut rest = String::new();
+        self.output.read_to_string(&mut rest).expect("the output ends with the program");
+        self.child.wait().expect("the program ends").code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn run(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_squall"));
+    command.args(["mock", "redis"]).args(arguments).stdin(Stdio::null()).output().expect("the program starts")
+}
+
+/// Sends a request and checks the answer.
+fn check(socket: &std::path::Path, request: &str, expected: &str) {
+    let mut client = UnixStream::connect(socket).expect("the server listens");
+    client.set_read_timeout(Some(std::time::Duration::from_secs(10))).expect("a limit");
+    client.write_all(request.as_bytes()).expect("the server reads");
+    let mut answer = vec![0; expected.len()];
+    client.read_exact(&mut answer).expect("the server answers");
+    assert_eq!(String::from_utf8_lossy(&answer), expected);
+}
+
+#[test]
+fn a_server_on_a_unix_socket_ends_when_a_client_says_so_and_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (socket, pidfile) = (folder.path().join("r.sock"), folder.path().join("r.pid"));
+    let path = socket.to_str().expect("text");
+    let arguments = ["--port", "0", "--unixsocket", path, "--pidfile", pidfile.to_str().expect("text")];
+    let server = Server::start(&arguments);
+    check(&socket, "config get port\r\n", "*2\r\n$4\r\nport\r\n$1\r\n0\r\n");
+    assert!(pidfile.exists());
+    check(&socket, "shutdown nosave\r\n", "");
+    assert_eq!(server.exit_code(), Some(0));
+    assert!(!socket.exists() && !pidfile.exists());
+}
+
+#[test]
+fn a_termination_signal_is_a_graceful_end() {
+    let server = Server::start(&["--listen", "127.0.0.1:0"]);
+    let killed = Command::new("kill").arg(server.child.id().to_string()).status().expect("kill runs");
+    assert!(killed.success());
+    assert_eq!(server.exit_code(), Some(0));
+}
+
+#[test]
+fn parameters_come_from_a_file_and_the_command_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (socket, file) = (folder.path().join("r.sock"), folder.path().join("r.conf"));
+    std::fs::write(&file, "port 0\nmaxmemory 1mb\nrequirepass \"a b\"\n").expect("written");
+    let arguments = [file.to_str().expect("text"), "--unixsocket", socket.to_str().expect("text")];
+    let _server = Server::start(&arguments);
+    let expected = "+OK\r\n*2\r\n$9\r\nmaxmemory\r\n$7\r\n1048576\r\n";
+    check(&socket, "AUTH 'a b'\r\nCONFIG GET maxmemory\r\n", expected);
+}
+
+#[test]
+fn what_is_not_understood_is_refused_in_the_real_servers_words() {
+    let output = run(&["--nosuch", "1"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains(">>> 'nosuch \"1\"'\nBad directive or wrong number of arguments"), "{text}");
+    let version = run(&["--version"]);
+    assert!(String::from_utf8_lossy(&version.stdout).starts_with("Redis server v=7.0.15 "));
+}

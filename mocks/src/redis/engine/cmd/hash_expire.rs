@@ -1,0 +1,173 @@
+//! Deadlines of hash fields: `HEXPIRE` and its kin, as Redis 7.4 documents them.
+//!
+//! One reply for each field: -2 there is no such field (or hash), 0 a condition was not met, 1 done, 2 removed
+//! because the time has passed already; -1 the field has no deadline.
+
+use bytes::Bytes;
+
+use crate::redis::engine::call::{Call, Outcome, is};
+use crate::redis::engine::error::CmdError;
+use crate::redis::engine::notify;
+use crate::redis::engine::number::strict_i64;
+use crate::redis::resp::Reply;
+use crate::redis::store::Hash;
+
+/// The latest deadline of a field: it has 46 bits (`HFE_MAX_ABS_TIME_MSEC`).
+const LATEST_MS: i64 = 0xffff_ffff_fffe >> 2;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    Always,
+    /// Only fields without a deadline.
+    Nx,
+    /// Only fields with one.
+    Xx,
+    /// Only a later one; a field without one lives for ever.
+    Gt,
+    /// Only an earlier one.
+    Lt,
+}
+
+impl Condition {
+    fn is_met(self, before: Option<i64>, after: i64) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Nx => before.is_none(),
+            Self::Xx => before.is_some(),
+            Self::Gt => before.is_some_and(|before| after > before),
+            Self::Lt => before.is_none_or(|before| after < before),
+        }
+    }
+}
+
+pub(crate) fn hexpire(call: &mut Call<'_>) -> Outcome {
+    let now = call.now_ms();
+    expire(call, 1000, now)
+}
+
+pub(crate) fn hpexpire(call: &mut Call<'_>) -> Outcome {
+    let now = call.now_ms();
+    expire(call, 1, now)
+}
+
+pub(crate) fn hexpireat(call: &mut Call<'_>) -> Outcome {
+    expire(call, 1000, 0)
+}
+
+pub(crate) fn hpexpireat(call: &mut Call<'_>) -> Outcome {
+    expire(call, 1, 0)
+}
+
+/// The fields named from `index` on: `FIELDS count field …`.
+fn fields<'a>(call: &Call<'a>, index: usize) -> Result<&'a [Bytes], CmdError> {
+    const NO_FIELDS: CmdError =
+        CmdError::fixed("ERR Mandatory argument FIELDS is missing or not at the right position");
+    const NO_COUNT: CmdError = CmdError::fixed("ERR Parameter `numFields` should be greater than 0");
+    const MISCOUNTED: CmdError =
+        CmdError::fixed("ERR The `numfields` parameter must match the number of arguments");
+    let [word, count, fields @ ..] = call.rest(index) else { return Err(NO_FIELDS) };
+    if !is(word, "fields") {
+        return Err(NO_FIELDS);
+    }
+    let count = strict_i64(count).and_then(|count| usize::try_from(count).ok()).filter(|count| *count > 0);
+    let count = count.ok_or(NO_COUNT)?;
+    if count == fields.len() { Ok(fields) } else { Err(MISCOUNTED) }
+}
+
+fn expire(call: &mut Call<'_>, unit: i64, base: i64) -> Outcome {
+    const NEGATIVE: CmdError = CmdError::fixed("ERR invalid expire time, must be >= 0");
+    let (key, now) = (&call.args[1], call.now_ms());
+    call.look_as::<Hash>(key)?;
+    let time = call.integer(2)?;
+    if time < 0 {
+        return Err(NEGATIVE);
+    }
+    let deadline = time.checked_mul(unit).and_then(|ms| ms.checked_add(base)).filter(|at| *at <= LATEST_MS);
+    let deadline = deadline.ok_or_else(|| CmdError::invalid_expire(call.spec.name))?;
+    let conditions =
+        [("nx", Condition::Nx), ("xx", Condition::Xx), ("gt", Condition::Gt), ("lt", Condition::Lt)];
+    let condition = conditions.into_iter().find(|(word, _)| is(&call.args[3], word)).map(|(_, kind)| kind);
+    let fields = fields(call, if condition.is_some() { 4 } else { 3 })?;
+    let condition = condition.unwrap_or(Condition::Always);
+    let Some(hash) = call.look_as::<Hash>(key)? else { return Ok(for_each(fields, |_| -2)) };
+    let due = deadline <= now;
+    let changes =
+        |field: &Bytes| hash.get(field).is_some() && condition.is_met(hash.deadline_ms(field), deadline);
+    let chosen: Vec<Bytes> = fields.iter().filter(|field| changes(field)).cloned().collect();
+    let replies = for_each(fields, |field| match hash.get(field) {
+        None => -2,
+        Some(_) if !changes(field) => 0,
+        Some(_) => 1 + i64::from(due),
+    });
+    if chosen.is_empty() {
+        return Ok(replies);
+    }
+    call.change(key, |hash: &mut Hash| {
+        for field in &chosen {
+            if due {
+                hash.remove(field);
+            } else {
+                hash.set_deadline(field, Some(deadline));
+            }
+        }
+    })?;
+    call.notify(notify::HASH, if due { "hdel" } else { "hexpire" }, key);
+    if due && call.look(key).is_none() {
+        call.notify(notify::GENERIC, "del", key);
+    }
+    Ok(replies)
+}
+
+pub(crate) fn hpersist(call: &mut Call<'_>) -> Outcome {
+    let key = &call.args[1];
+    let fields = fields(call, 2)?;
+    let Some(hash) = call.look_as::<Hash>(key)? else { return Ok(for_each(fields, |_| -2)) };
+    let replies = for_each(fields, |field| match (hash.get(field), hash.deadline_ms(field)) {
+        (None, _) => -2,
+        (Some(_), None) => -1,
+        (Some(_), Some(_)) => 1,
+    });
+    let chosen: Vec<Bytes> =
+        fields.iter().filter(|field| hash.deadline_ms(field).is_some()).cloned().collect();
+    if !chosen.is_empty() {
+        call.change(key, |hash: &mut Hash| {
+            for field in &chosen {
+                hash.set_deadline(field, None);
+            }
+        })?;
+        call.notify(notify::HASH, "hpersist", key);
+    }
+    Ok(replies)
+}
+
+pub(crate) fn httl(call: &mut Call<'_>) -> Outcome {
+    let now = call.now_ms();
+    left(call, |deadline| (deadline - now + 999) / 1000)
+}
+
+pub(crate) fn hpttl(call: &mut Call<'_>) -> Outcome {
+    let now = call.now_ms();
+    left(call, |deadline| deadline - now)
+}
+
+pub(crate) fn hexpiretime(call: &mut Call<'_>) -> Outcome {
+    left(call, |deadline| (deadline + 999) / 1000)
+}
+
+pub(crate) fn hpexpiretime(call: &mut Call<'_>) -> Outcome {
+    left(call, |deadline| deadline)
+}
+
+fn left(call: &mut Call<'_>, tell: impl Fn(i64) -> i64) -> Outcome {
+    let fields = fields(call, 2)?;
+    let hash = call.read_as::<Hash>(&call.args[1])?;
+    Ok(for_each(fields, |field| match hash.map(|hash| (hash.get(field), hash.deadline_ms(field))) {
+        None | Some((None, _)) => -2,
+        Some((_, None)) => -1,
+        Some((_, Some(deadline))) => tell(deadline),
+    }))
+}
+
+fn for_each(fields: &[Bytes], reply: impl Fn(&Bytes) -> i64) -> Reply {
+    Reply::Array(fields.iter().map(|field| Reply::Int(reply(field))).collect())
+}
