@@ -9,8 +9,9 @@ use crate::random::{agree, command};
 use crate::templates::Template;
 use crate::wire::{Servers, words};
 
-/// Where the servers may find an expired key sooner or later, by chance or by their order of keys.
-const BY_CHANCE: [&str; 2] = ["randomkey", "scan"];
+/// Where the servers may find an expired key sooner or later, by chance or by their order of keys; and what may
+/// end the listener of one of them only, as numbers of connections differ.
+const BY_CHANCE: [&str; 3] = ["client kill", "randomkey", "scan"];
 /// What would turn the events off, or on in part: a refused change does so in the real server.
 const CHOOSES: &str = "notify-keyspace-events";
 
