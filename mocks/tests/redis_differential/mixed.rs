@@ -37,13 +37,18 @@ const NOT_MIXED: &[Template] = &[
 /// Commands that no template draws, and why.
 const NOT_DRAWN: &[(&str, &str)] = &[
     ("client|reply", "replies that do not come cannot be paired; golden sequences compare them"),
+    ("client|tracking", "what it leads to comes between replies; golden sequences compare it"),
     ("command", "the rows are compared one by one by command_table_agrees"),
     ("command|count", "counts the commands there are"),
     ("command|docs", "the rows are compared one by one by command_table_agrees"),
     ("command|list", "lists the commands there are"),
     ("debug", "a golden sequence compares the parts there are"),
+    ("monitor", "what it shows comes between replies; a golden sequence compares it"),
+    ("psubscribe", "messages come between replies; golden sequences compare them"),
     ("quit", "ends the connection; a golden sequence compares it"),
     ("shutdown", "ends the server"),
+    ("ssubscribe", "messages come between replies; golden sequences compare them"),
+    ("subscribe", "messages come between replies; golden sequences compare them"),
 ];
 
 /// Compares random sequences of all groups' commands.

@@ -663,6 +663,29 @@ const SCRIPTS: &[Template] = &[
     "type K",
 ];
 
+/// What others are told; those who listen are in golden sequences.
+const LISTENERS: &[Template] = &[
+    "publish K V",
+    "spublish K V",
+    "pubsub channels -/K",
+    "pubsub numpat",
+    "pubsub numsub K K",
+    "pubsub shardchannels -/K",
+    "pubsub shardnumsub K",
+    "pubsub help",
+    "unsubscribe K",
+    "punsubscribe -/K",
+    "sunsubscribe K",
+    "client tracking off",
+    "client tracking maybe",
+    "client caching yes/no/x",
+    "client getredir",
+    "client trackinginfo",
+    "client unblock I -/timeout/error/x",
+    "client pause 0/-1/x -/write/all/x",
+    "client unpause",
+];
+
 /// Names and templates.
 pub fn groups() -> Vec<(&'static str, &'static [Template])> {
     vec![
@@ -678,6 +701,7 @@ pub fn groups() -> Vec<(&'static str, &'static [Template])> {
         ("keys", KEYS),
         ("hashes", HASHES),
         ("sets", SETS),
+        ("listeners", LISTENERS),
         ("lists", LISTS),
         ("blocking", BLOCKING),
         ("sorted_sets", ZSETS),

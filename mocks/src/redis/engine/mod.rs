@@ -485,6 +485,8 @@ impl Engine {
         if self.store.has_news() {
             self.settle();
         }
+        // What a command said of its own writes holds for no other, though nobody asked what it wrote.
+        self.waiters.settled();
         self.settle_copies();
         self.log_command(before, id, args);
         let took_us = self.stalled_us().saturating_sub(stalled_us);
