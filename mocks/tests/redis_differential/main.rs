@@ -15,6 +15,7 @@ mod random;
 mod replica;
 mod table;
 mod templates;
+mod templates_apart;
 mod wire;
 
 use std::process::ExitCode;

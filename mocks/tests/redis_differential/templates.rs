@@ -1,5 +1,7 @@
 //! The commands that random sequences are made of, by group.
 
+use crate::templates_apart;
+
 /// A command line with holes: `K` a key, `F` a field, `V` a value, `I` an integer, `N` a float, `T` a deadline
 /// far ahead or in the past, `D` a database, `M` a member, `P` a score, `R` and `X` the end of
 /// a range of scores and of names, `E` the ID of a stream entry, `C` a number of keys, `S` a limit of an encoding; `a/b/-` one of several, `-` being nothing.
@@ -663,8 +665,13 @@ const SCRIPTS: &[Template] = &[
     "type K",
 ];
 
-/// Names and templates.
+/// Names and templates of all groups.
 pub fn groups() -> Vec<(&'static str, &'static [Template])> {
+    mixed_groups().into_iter().chain(templates_apart::GROUPS).collect()
+}
+
+/// Names and templates of the groups whose commands may be mixed.
+pub fn mixed_groups() -> Vec<(&'static str, &'static [Template])> {
     vec![
         ("connection", CONNECTION),
         ("server", SERVER),

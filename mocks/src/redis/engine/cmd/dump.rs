@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::error::CmdError;
-use crate::redis::engine::notify::GENERIC;
+use crate::redis::engine::notify::{GENERIC, NEW_KEY};
 use crate::redis::engine::number::strict_i64;
 use crate::redis::resp::Reply;
 use crate::redis::store::rdb::{self, Layout, RdbError};
@@ -93,7 +93,12 @@ pub(crate) fn restore(call: &mut Call<'_>) -> Outcome {
         }
         return Ok(Reply::OK);
     }
+    let is_replaced = call.look(key).is_some();
     call.put(key, value, deadline);
+    if is_replaced {
+        // The real server deletes what was there first, so the key is new all the same.
+        call.notify(NEW_KEY, "new", key);
+    }
     if let Some(seconds) = options.idle_seconds {
         call.engine.store.set_used(db, key, now.saturating_sub(seconds.saturating_mul(1000)));
     }
