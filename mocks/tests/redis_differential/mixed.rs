@@ -29,6 +29,12 @@ const NOT_MIXED: &[Template] = &[
     "config set zset-max-listpack-entries S",
     // Of a large set, the payload has an order of its own.
     "dump K",
+    // So have the members of equal weight.
+    "sort K by w* -/alpha -/desc",
+    "sort K by w* alpha limit 0/1/2 I -/desc",
+    "sort K by h*->f -/alpha get # get w* get h*->f",
+    "sort K by nosort get #",
+    "sort K by nosort -/desc limit I I",
     // A copy of a small integer is shared in the mock (known gap).
     "object refcount K",
     // Whether the same time from now is later depends on the millisecond.
