@@ -47,7 +47,6 @@ const NOT_DRAWN: &[(&str, &str)] = &[
     ("bgrewriteaof", "what is answered depends on whether the last one has ended; a golden sequence has it"),
     ("bgsave", "what is answered depends on whether the last one has ended; a golden sequence has it"),
     ("client|reply", "replies that do not come cannot be paired; golden sequences compare them"),
-    ("client|tracking", "what it leads to comes between replies; golden sequences compare it"),
     ("command", "the rows are compared one by one by command_table_agrees"),
     ("command|count", "counts the commands there are"),
     ("command|docs", "the rows are compared one by one by command_table_agrees"),

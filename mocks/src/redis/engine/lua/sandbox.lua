@@ -36,24 +36,13 @@ local math_fields = {}
 for name, value in raw_pairs(math) do math_fields[name] = value end
 math_fields.random, math_fields.randomseed = host.random, host.randomseed
 
--- Lua 5.1 counts the results in a C int, which overflows; Redis patches that too.
-local raw_unpack, MOST_RESULTS = unpack, 1000000
-local function checked_unpack(list, first, last)
-  local from, to = first or 1, last
-  if to == nil and type(list) == 'table' then to = #list end
-  if type(from) == 'number' and type(to) == 'number' and to - from >= MOST_RESULTS then
-    raw_error('too many results to unpack', 2)
-  end
-  return raw_unpack(list, first, last)
-end
-
 local coroutine_fields = {}
 for name, value in raw_pairs(coroutine) do coroutine_fields[name] = value end
 
 local globals = {
   _VERSION = _VERSION, assert = assert, collectgarbage = collectgarbage, error = error, gcinfo = gcinfo,
   ipairs = ipairs, rawequal = rawequal, select = select, tonumber = tonumber, tostring = tostring,
-  type = type, unpack = checked_unpack, coroutine = protect(coroutine_fields), math = protect(math_fields),
+  type = type, unpack = unpack, coroutine = protect(coroutine_fields), math = protect(math_fields),
   redis = protect(redis), string = protect(string), table = protect(table),
 }
 for name, library in raw_pairs(libraries) do globals[name] = protect(library) end
