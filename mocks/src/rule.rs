@@ -130,6 +130,20 @@ struct Entry<M> {
     hits: u64,
 }
 
+/// A rule and what it did so far.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Listed<M> {
+    /// Its name, given or made from its number.
+    pub name: String,
+    /// The rule.
+    pub rule: Rule<M>,
+    /// Requests it matched.
+    pub matches: u64,
+    /// Requests it acted on.
+    pub hits: u64,
+}
+
 /// Most removed rules whose hits are remembered.
 const REMEMBERED: usize = 1024;
 
@@ -158,6 +172,29 @@ impl<M: Matcher> Rules<M> {
         for id in ids {
             self.remove(id);
         }
+    }
+
+    /// Removes the rules of this name; how many there were.
+    pub fn remove_named(&self, name: &str) -> usize {
+        let named = |entry: &Entry<M>| (entry.name == name).then_some(entry.id);
+        let ids: Vec<u64> = self.lock().entries.iter().filter_map(named).collect();
+        ids.iter().for_each(|id| self.remove(*id));
+        ids.len()
+    }
+
+    /// The rules there are, in the order in which they are asked.
+    #[must_use]
+    pub fn list(&self) -> Vec<Listed<M>>
+    where
+        M: Clone,
+    {
+        let listed = |entry: &Entry<M>| Listed {
+            name: entry.name.clone(),
+            rule: entry.rule.clone(),
+            matches: entry.matches,
+            hits: entry.hits,
+        };
+        self.lock().entries.iter().map(listed).collect()
     }
 
     /// Whether there are no rules; servers ask before they describe a request for matching.
@@ -361,6 +398,18 @@ mod tests {
         assert!(rules.decide(&"set").is_none());
         handle.remove();
         assert_eq!(handle.hits(), 2);
+    }
+
+    #[test]
+    fn rules_are_listed_with_their_hits_and_removed_by_name() {
+        let rules = Rules::new(0);
+        rules.add(Rule::new(Named("get"), Act::Silence).named("quiet").times(1));
+        rules.add(Rule::new(Named("set"), Act::DropAfter));
+        assert_eq!(acts(&rules, 3), [true, false, false]);
+        let seen = rules.list().into_iter().map(|it| (it.name, it.matches, it.hits)).collect::<Vec<_>>();
+        assert_eq!(seen, [("quiet".to_owned(), 3, 1), ("rule-2".to_owned(), 0, 0)]);
+        assert_eq!((rules.remove_named("quiet"), rules.remove_named("quiet")), (1, 0));
+        assert_eq!(rules.list().len(), 1);
     }
 
     #[test]

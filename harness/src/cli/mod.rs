@@ -3,6 +3,7 @@
 //! Results go to standard output, progress and errors to standard error. The commands themselves are in one file
 //! each; everything they do is also the library's.
 
+mod control;
 mod inspect;
 mod load;
 mod mock;

@@ -19,6 +19,7 @@ use tokio::time::{Duration, Instant, Sleep, sleep_until};
 use super::conn_busy::{Begun, Late, Meanwhile, POLL};
 use super::engine::admit::describe;
 use super::engine::{ClientId, Delivery, Effects, Engine, Moment, OutputLimit};
+use super::requests::{Recorded, Request, clipped, readable};
 use super::resp::{Parser, Reply};
 use super::rules::{RedisRequest, error_line};
 use super::server::{Link, RedisServer};
@@ -34,6 +35,8 @@ const READ_AHEAD: usize = 1024 * 1024;
 const READ_BYTES: usize = 16 * 1024;
 /// Room for output that is kept when all was written.
 const KEPT_BYTES: usize = 64 * 1024;
+/// What traces and the request log call the reply of a command that was not answered.
+const NO_REPLY: &str = "no reply";
 
 struct Conn<'a> {
     server: &'a RedisServer,
@@ -43,6 +46,8 @@ struct Conn<'a> {
     output: BytesMut,
     /// What to tell the observer when the engine is free again: the observer may ask the server something.
     told: Vec<What>,
+    /// The rule that acts on the command under way.
+    rule: Option<String>,
     /// A rule's delay; nothing else runs before it is over.
     held: Option<Held>,
     /// A command to be tried again when the server is not paused any more.
@@ -69,7 +74,8 @@ struct Held {
 }
 
 enum Then {
-    Run(Vec<Bytes>),
+    /// A command, and the rule that delayed it.
+    Run(Vec<Bytes>, Option<String>),
     Send(Bytes),
 }
 
@@ -88,6 +94,7 @@ pub(super) async fn run(
         input: begun.input,
         output: BytesMut::new(),
         told: Vec::new(),
+        rule: None,
         held: None,
         postponed: None,
         over_until: None,
@@ -184,7 +191,11 @@ impl Conn<'_> {
                 return Some(until);
             }
             match held.then {
-                Then::Run(args) => self.execute(engine, args, now),
+                Then::Run(args, rule) => {
+                    self.rule = rule;
+                    self.execute(engine, args, now);
+                    self.rule = None;
+                }
                 Then::Send(bytes) => self.output.extend_from_slice(&bytes),
             }
         }
@@ -267,7 +278,8 @@ impl Conn<'_> {
             return self.execute(engine, args, now);
         };
         if self.server.is_observed() {
-            self.told.push(What::Rule { name, request: request_text(&args) });
+            self.told.push(What::Rule { name: name.clone(), request: request_text(&args) });
+            self.rule = Some(name);
         }
         let start = self.output.len();
         match act {
@@ -280,24 +292,44 @@ impl Conn<'_> {
                 self.output.truncate(start);
                 Reply::Error(error_line(&text)).write(2, &mut self.output);
             }
-            Act::Delay(by) => self.held = Some(Held { until: Instant::now() + by, then: Then::Run(args) }),
+            Act::Delay(by) => {
+                let then = Then::Run(args, self.rule.take());
+                self.held = Some(Held { until: Instant::now() + by, then });
+            }
             Act::DelayAfter(by) => {
                 self.apply(engine, args, now);
                 self.hold_back(start, by);
             }
-            Act::DropBefore => self.closing = true,
+            Act::DropBefore => {
+                self.log(engine, &args, NO_REPLY);
+                self.closing = true;
+            }
             Act::DropAfter => {
                 self.apply(engine, args, now);
                 self.output.truncate(start);
                 self.closing = true;
             }
-            Act::Silence => {}
+            Act::Silence => self.log(engine, &args, NO_REPLY),
             Act::Truncate(bytes) => {
                 self.apply(engine, args, now);
                 self.output.truncate(start.saturating_add(bytes));
                 self.closing = true;
             }
         }
+        self.rule = None;
+    }
+
+    /// Writes a request into the request log, if there is one.
+    fn log(&self, engine: &Engine, args: &[Bytes], reply: &str) {
+        let Some(log) = self.server.requests() else { return };
+        let request = Request {
+            client: self.id,
+            client_name: readable(&engine.client_name(self.id)),
+            arguments: clipped(describe(args).command, args),
+            reply: reply.to_owned(),
+            rule: self.rule.clone(),
+        };
+        log.push(self.server.now(), Recorded::Request(request));
     }
 
     fn matching_rule(&self, engine: &Engine, args: &[Bytes]) -> Option<(String, Act)> {
@@ -332,7 +364,8 @@ impl Conn<'_> {
     /// Writes a reply, and does what a command led to beside it. `shown` is the command to be told.
     fn finish(&mut self, engine: &mut Engine, shown: Option<&[Bytes]>, effects: &Effects) {
         if let Some(args) = shown {
-            let kind = effects.reply.as_ref().map_or("no reply", Reply::kind).escape_debug();
+            let kind = effects.reply.as_ref().map_or(NO_REPLY, Reply::kind).escape_debug().to_string();
+            self.log(engine, args, &kind);
             self.told.push(What::Request(format!("{} -> {kind}", request_text(args))));
         }
         let own = self.deliver(engine);

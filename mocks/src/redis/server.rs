@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 use super::busy::Busy;
 use super::engine::{ClientId, Delivery, Engine, Moment, Setup, Watcher};
 use super::options::{RedisLimits, RedisOptions};
+use super::requests::{Recorded, Requests};
 use super::rules::RedisMatch;
 use super::{conn, conn_busy};
 use crate::Clock;
@@ -46,6 +47,7 @@ pub(super) struct Shared {
     name: String,
     observer: Mutex<Option<Observer>>,
     observed: AtomicBool,
+    log: OnceLock<Requests>,
     connections: Mutex<BTreeMap<ClientId, Arc<Link>>>,
     pub(super) down: AtomicBool,
     /// A client ended the process.
@@ -101,6 +103,8 @@ impl Link {
 
 /// Bytes a pipe in memory holds before its writer waits.
 const PIPE_BYTES: usize = 64 * 1024;
+/// Most records of a log of requests.
+const MOST_RECORDS: usize = 1_000_000;
 
 impl RedisServer {
     /// An empty server. Nothing listens yet.
@@ -132,6 +136,7 @@ impl RedisServer {
             name: options.name,
             observer: Mutex::default(),
             observed: AtomicBool::new(false),
+            log: OnceLock::new(),
             connections: Mutex::default(),
             down: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -281,6 +286,21 @@ impl RedisServer {
         self.shared.observed.store(true, Ordering::Release);
     }
 
+    /// Keeps the last `capacity` requests and events from now on, 1,000,000 at most. Called again, it changes the
+    /// capacity of the log there is.
+    pub fn log_requests(&self, capacity: usize) -> Requests {
+        let log = self.shared.log.get_or_init(Requests::new).clone();
+        log.set_capacity(capacity.min(MOST_RECORDS));
+        self.shared.observed.store(true, Ordering::Release);
+        log
+    }
+
+    /// The log of requests, if [`RedisServer::log_requests`] was called.
+    #[must_use]
+    pub fn requests(&self) -> Option<&Requests> {
+        self.shared.log.get()
+    }
+
     pub(super) fn engine(&self) -> MutexGuard<'_, Engine> {
         lock(&self.shared.engine)
     }
@@ -319,6 +339,9 @@ impl RedisServer {
 
     /// Tells the observer. Call it without holding the engine: the observer may ask the server something.
     pub(super) fn tell(&self, what: What) {
+        if let (Some(log), What::Event(event)) = (self.requests(), &what) {
+            log.push(self.now(), Recorded::Event(event.clone()));
+        }
         let observer = lock(&self.shared.observer).clone();
         if let Some(observer) = observer {
             observer(Sighting::new(&self.shared.name, what));

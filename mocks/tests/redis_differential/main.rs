@@ -15,6 +15,8 @@ mod random;
 mod replica;
 mod table;
 mod templates;
+mod templates_apart;
+mod templates_values;
 mod wire;
 
 use std::process::ExitCode;

@@ -64,16 +64,25 @@ enum Step {
 /// Everything that was not expired at a time, or that is not at all if none is given.
 type Image = BTreeMap<Place, (Contents, Option<i64>)>;
 
-/// A value without what the real server does not replicate either: how a set is held and ordered, when consumers
+/// A value without what the real server does not replicate either: how a set is held and
+/// ordered, how a string is held (`BITFIELD` decodes one that it then leaves as it is) or a
+/// sorted set (`SORT` unpacks it), when consumers
 /// were last seen, how many entries a group has read.
 #[derive(Clone, Debug, PartialEq)]
 enum Contents {
     Set(BTreeSet<Bytes>),
+    Text(Bytes),
+    Scored(Vec<(Bytes, f64)>),
     Other(Value),
 }
 
 fn image(store: &Store, now_ms: Option<i64>) -> Image {
     let contents = |value: &Value| match value {
+        Value::Str(text) => Contents::Text(text.to_bytes()),
+        Value::Zset(zset) => {
+            let all = zset.all().into_iter();
+            Contents::Scored(all.map(|one| (one.member.clone(), one.score)).collect())
+        }
         Value::Set(set) => Contents::Set(set.iter().collect()),
         Value::Stream(stream) => {
             let mut stream = Stream::clone(stream);

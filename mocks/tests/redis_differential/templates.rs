@@ -1,5 +1,8 @@
 //! The commands that random sequences are made of, by group.
 
+use crate::templates_apart;
+use crate::templates_values::{BITMAPS, PAYLOADS, POSITIONS, SKETCHES, SORTING};
+
 /// A command line with holes: `K` a key, `F` a field, `V` a value, `I` an integer, `N` a float, `T` a deadline
 /// far ahead or in the past, `D` a database, `M` a member, `P` a score, `R` and `X` the end of
 /// a range of scores and of names, `E` the ID of a stream entry, `C` a number of keys, `S` a limit of an encoding; `a/b/-` one of several, `-` being nothing.
@@ -410,168 +413,6 @@ const TRANSACTIONS: &[Template] = &[
     "rename K K",
 ];
 
-const BITMAPS: &[Template] = &[
-    "set K V",
-    "setbit K 0/1/5/7/8/100/-1/x 0/1/2",
-    "setbit K 0/1/5/7/8/100 0/1",
-    "getbit K 0/1/5/7/8/100/I",
-    "bitcount K",
-    "bitcount K I I",
-    "bitcount K I I bit/byte/x",
-    "bitpos K 0/1/1/0/2",
-    "bitpos K 0/1 I",
-    "bitpos K 0/1 I I -/bit/byte",
-    "bitop and/or/xor K K K",
-    "bitop and/or/xor K K K K",
-    "bitop not K K",
-    "bitfield K get u8/i8/u1/i64/u63/i5 0/1/7/#1/#2/100",
-    "bitfield K set u8/i8/u1/i64/u63/i5 0/1/7/#1/#2/100 I",
-    "bitfield K incrby u8/i8/u1/i64/u63/i5 0/1/7/#1/#2/100 I",
-    "bitfield K overflow wrap/sat/fail/fail set u8/i8/u1/i64/u63/i5 0/1/7/#1/#2/30 I incrby i8/u4 3/#2 I",
-    "bitfield K overflow wrap/sat/fail incrby u8/i8/u1/i64/u63/i5 0/1/7/#1/#2/30 I get i8/u4 3/#2",
-    "bitfield_ro K get u8/i64 0/3/#1 -/get -/u3 -/2",
-    "get K",
-    "strlen K",
-    "append K V",
-    "object encoding K",
-    "expire K T",
-    "ttl K",
-    "del K",
-    "lpush K V",
-];
-
-/// Values whose payloads have an order of their own: no sets or hashes large enough for a table.
-const PAYLOADS: &[Template] = &[
-    "set K V",
-    "append K V",
-    "incrby K I",
-    "setbit K 0/9/100 1",
-    "rpush K V V M",
-    "lpush K M M",
-    "lrem K 1 M",
-    "ltrim K 0 2",
-    "sadd K 0/1/2/3/-7/300/70000 9223372036854775807/5/6/-1",
-    "srem K 0/1/2/3",
-    "hset K F M F M",
-    "hdel K F",
-    "zadd K P M P M",
-    "zrem K M",
-    "pfadd K V V",
-    "dump K",
-    "dump K",
-    "eval 'return_redis.call(\"restore\",KEYS[2],ARGV[1],redis.call(\"dump\",KEYS[1]),\"replace\")' 2 K K 0/0/5000000/x/-1",
-    "eval 'return_redis.call(\"restore\",KEYS[2],ARGV[1],redis.call(\"dump\",KEYS[1]),\"replace\",\"absttl\")' 2 K K T",
-    "eval 'return_redis.call(\"restore\",KEYS[2],0,redis.call(\"dump\",KEYS[1]))' 2 K K",
-    "restore K 0 V -/replace/absttl/x",
-    "get K",
-    "lrange K 0 -1",
-    "hgetall K",
-    "smembers K",
-    "zrange K 0 -1 withscores",
-    "object encoding K",
-    "config set zset-max-listpack-entries S",
-    "pttl K",
-    "del K",
-];
-
-const SKETCHES: &[Template] = &[
-    "pfadd K",
-    "pfadd K V",
-    "pfadd K M M M",
-    "pfadd K V I N P T",
-    "pfadd K aa/ab/ac/ad/ae/af ba/bb/bc/bd/be/bf ca/cb/cc/cd/ce/cf da/db/dc/dd/de",
-    "pfcount K",
-    "pfcount K K",
-    "pfmerge K K",
-    "pfmerge K K K",
-    "pfdebug encoding K",
-    "pfdebug decode K",
-    "pfdebug todense K",
-    "get K",
-    "config set hll-sparse-max-bytes 20/30/3000/3000",
-    "setrange K 16/17/18/20/5 V",
-    "append K V",
-    "setbit K 39/63/128/135/140/150 0/1",
-    "object encoding K",
-    "strlen K",
-    "copy K K replace",
-    "expire K T",
-    "ttl K",
-    "set K V",
-    "del K",
-];
-
-const SORTING: &[Template] = &[
-    "rpush K M M M",
-    "rpush K I 1 2 3",
-    "rpush K 5 4 3 2 1 10 9 8 7 6",
-    "sadd K 1 2 3",
-    "sadd K 0/1/2/3/-7",
-    "zadd z N M N M",
-    "sort z -/alpha -/desc",
-    "sort z by nosort -/desc limit I I",
-    "sort z store K",
-    "object encoding z",
-    "set K V",
-    "set w1 N",
-    "set w2 N",
-    "mset w3 a w4 b w5 a w6 b w7 a w8 b",
-    "hset h1 F N",
-    "hset h2 F N",
-    "sort K -/desc/asc",
-    "sort K alpha -/desc",
-    "sort K limit I I -/alpha",
-    "sort K by w* -/alpha -/desc",
-    "sort K by w* alpha limit 0/1/2 I -/desc",
-    "sort K by h*->f -/alpha get # get w* get h*->f",
-    "sort K by nosort get #",
-    "sort K by nosort -/desc limit I I",
-    "sort K store K",
-    "sort K alpha store K -/desc",
-    "sort K get w* alpha store K",
-    "sort_ro K alpha -/desc",
-    "sort_ro K store K",
-    "lrange K 0 -1",
-    "object encoding K",
-    "type K",
-    "expire K T",
-    "ttl K",
-    "del K",
-];
-
-const POSITIONS: &[Template] = &[
-    "geoadd K 0/1/-1/13.361389/179.99/-179.99/-0.5/181/x 0/1/-1/38.115556/85/-85/84.9/86/x a/b/c/d/e",
-    "geoadd K 0/1/-1/13.361389/13.5/-0.001 0/1/-1/38.115556/38/0.001 a/b/c/d/e/f/g/h",
-    "geoadd K 0/1/-1/13.361389/13.5/-0.001 0/1/-1/38.115556/38/0.001 a/b/c/d/e/f/g/h",
-    "geoadd K 100/120/150/-100/-150 50/60/70/80/-60/-80 i/j/k/l/m 10/-10/0.1 10/-10/0.1 n/o/p/q",
-    "geoadd K -/nx/xx -/ch 1/2 1/2 a/b/c",
-    "zadd K P a/b/z",
-    "geopos K a b c",
-    "geohash K a b c",
-    "geodist K a/b/c/x b/c/d -/m/km/mi/ft/x",
-    "georadius K 0/1/13.4/-179/200 0/1/38/84 0/1/100/5000/x/-1/inf m/km/mi/ft -/withdist -/withcoord -/withhash -/asc/desc",
-    "georadius K 0/13.4 0/38 1000/300 km/mi -/store/storedist K -/asc/desc",
-    "georadius K 0/13.4 0/38 1000/300/10000 km/mi count 1/2/3 -/any -/asc/desc",
-    "georadius_ro K 0/13.4 0/38 1000/300/10000 km/mi withdist",
-    "georadiusbymember K a/b/x 1000/300/10000 km/mi withdist -/asc/desc",
-    "georadiusbymember K a/b/x 1000/300/10000 km/mi -/store/storedist K",
-    "georadiusbymember_ro K a/b/x 1000/300/10000 km/mi withcoord",
-    "geosearch K fromlonlat/frommember 0/13.4/150 0/38/-80 byradius 0/1000/5000/20000 km/mi withdist -/asc/desc",
-    "geosearch K fromlonlat 0/13.4/150/-180 0/38/-80/85 byradius 0/1/1000/5000/20000 km/mi withdist -/asc/desc",
-    "geosearch K fromlonlat 0/13.4/150/180 0/38/-80/-85 bybox 0/1/1000/5000/20000 0/1/1000/5000/20000 km/mi withdist -/asc/desc",
-    "geosearch K frommember a/b/c/x bybox 0/1/1000/5000/20000 0/1/1000/5000/20000 km/mi withhash -/asc/desc",
-    "geosearch K frommember a/b/c/x byradius 5000 km count 1/2/3/0 -/any -/asc/desc",
-    "geosearchstore K K frommember a/b/c byradius 5000 km -/storedist -/withdist",
-    "geosearchstore K K fromlonlat 0 0 bybox 5000 5000 km -/storedist count 1/2/9",
-    "zrange K 0 -1 withscores",
-    "zrem K a/b/c",
-    "object encoding K",
-    "config set zset-max-listpack-entries S",
-    "set K V",
-    "del K",
-    "del K",
-];
-
 const CONNECTION: &[Template] = &[
     "ping",
     "ping V",
@@ -663,8 +504,13 @@ const SCRIPTS: &[Template] = &[
     "type K",
 ];
 
-/// Names and templates.
+/// Names and templates of all groups.
 pub fn groups() -> Vec<(&'static str, &'static [Template])> {
+    mixed_groups().into_iter().chain(templates_apart::GROUPS).collect()
+}
+
+/// Names and templates of the groups whose commands may be mixed.
+pub fn mixed_groups() -> Vec<(&'static str, &'static [Template])> {
     vec![
         ("connection", CONNECTION),
         ("server", SERVER),

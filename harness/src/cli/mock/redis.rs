@@ -1,8 +1,8 @@
 //! `squall mock redis`: takes the command line of `redis-server`, so that whatever starts that can start this.
 //!
-//! Standard output gets one line per address, `redis://…` or `unix://…`, then `Ready to accept connections`;
-//! `--logfile` gets them too. What the mock has no use for (snapshots, append-only files) is
-//! accepted; what would make it another server (TLS, modules) is refused.
+//! Standard output gets one line per address, `redis://…`, `unix://…` or `http://…` (the control port), then
+//! `Ready to accept connections`; `--logfile` gets them too. What the mock has no use for (snapshots,
+//! append-only files) is accepted; what would make it another server (TLS, modules) is refused.
 
 mod daemon;
 
@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
-use super::super::{Context, Failure};
+use super::super::{Context, Failure, control};
 use super::bind;
 
 /// What the real program prints for `--version`, with the mock's name where the allocator's is.
@@ -29,6 +29,7 @@ of CONFIG as --name value. Without --bind it listens on the loopback addresses o
 
   squall mock redis                                     127.0.0.1:6379
   squall mock redis --listen 127.0.0.1:0                a free port, told on standard output
+  squall mock redis --control 127.0.0.1:0               a port for faults and questions: docs/mock-control.md
   squall mock redis --port 7000 --requirepass secret
   squall mock redis --port 0 --unixsocket /tmp/r.sock
   squall mock redis redis.conf --save '' --daemonize yes --pidfile r.pid --logfile r.log";
@@ -37,7 +38,7 @@ of CONFIG as --name value. Without --bind it listens on the loopback addresses o
 #[derive(Args)]
 #[command(after_help = USAGE)]
 pub(super) struct RedisArgs {
-    /// `--listen HOST:PORT`, then what redis-server takes.
+    /// `--listen HOST:PORT`, `--control HOST:PORT`, then what redis-server takes.
     #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
@@ -64,7 +65,8 @@ pub(super) fn run(arguments: &RedisArgs, context: &mut Context<'_>) -> Result<u8
         writeln!(context.out, "{VERSION}")?;
         return Ok(0);
     }
-    let listen = take_listen(&mut words)?;
+    let listen = take_address(&mut words, "--listen")?;
+    let control = take_address(&mut words, "--control")?;
     let startup = match Startup::parse(&words, &Disk) {
         Ok(startup) => startup,
         Err(error) => return refuse(&error.to_string()),
@@ -79,14 +81,14 @@ pub(super) fn run(arguments: &RedisArgs, context: &mut Context<'_>) -> Result<u8
     }
     // One thread for connections; a script that runs for long keeps it, and another takes over.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(serve(startup, listen, context))
+    runtime.block_on(serve(startup, listen, control, context))
 }
 
-/// The program's own option beside those of redis-server: an address in one word.
-fn take_listen(words: &mut Vec<String>) -> Result<Option<String>, Failure> {
-    let Some(at) = words.iter().position(|word| word == "--listen") else { return Ok(None) };
+/// Takes one of the program's own options beside those of redis-server: an address in one word.
+fn take_address(words: &mut Vec<String>, option: &str) -> Result<Option<String>, Failure> {
+    let Some(at) = words.iter().position(|word| word == option) else { return Ok(None) };
     if at + 1 >= words.len() {
-        return Err(Failure::Invalid("error: --listen takes an address like 127.0.0.1:6379".to_owned()));
+        return Err(Failure::Invalid(format!("error: {option} takes an address like 127.0.0.1:6379")));
     }
     let address = words.remove(at + 1);
     words.remove(at);
@@ -112,7 +114,12 @@ impl Drop for Leftovers {
     }
 }
 
-async fn serve(startup: Startup, listen: Option<String>, context: &mut Context<'_>) -> Result<u8, Failure> {
+async fn serve(
+    startup: Startup,
+    listen: Option<String>,
+    control: Option<String>,
+    context: &mut Context<'_>,
+) -> Result<u8, Failure> {
     let mut leftovers = Leftovers::default();
     let mut addresses = Vec::new();
     let mut listeners: Vec<Box<dyn Listener>> = Vec::new();
@@ -135,8 +142,12 @@ async fn serve(startup: Startup, listen: Option<String>, context: &mut Context<'
         leftovers.0.push(PathBuf::from(pidfile));
     }
     let log = startup.get("logfile").to_owned();
-    // Nobody here can make it fail over, so nothing is kept for that.
-    let horizon = Horizon { writes: 0, ..Horizon::default() };
+    let control = control::listen(control.as_deref()).await?;
+    if let Some(control) = &control {
+        addresses.push(control.url()?);
+    }
+    // Without a control port nobody here can make it fail over, so nothing is kept for that.
+    let horizon = if control.is_some() { Horizon::default() } else { Horizon::NONE };
     let options = RedisOptions { clock: Clock::system(), horizon, ..RedisOptions::default() };
     let server = RedisServer::start_as(startup, options);
     if let Some(port) = port {
@@ -148,6 +159,7 @@ async fn serve(startup: Startup, listen: Option<String>, context: &mut Context<'
         let server = server.clone();
         running.spawn(async move { server.serve_dyn(listener.as_mut()).await });
     }
+    running.spawn(control::serve_redis(control, server.clone()));
     announce(&log, &addresses, context)?;
     tokio::select! {
         biased;

@@ -132,8 +132,12 @@ impl Config {
         let mut accepted: Vec<(&'static str, String)> = Vec::new();
         for (target, (_, text)) in targets.into_iter().zip(pairs) {
             let words: Vec<&str> = if self.is_multi(target) { text.split(' ').collect() } else { vec![text] };
-            let value = self.check(target, &words).map_err(|why| failed(target, &why))?;
-            accepted.push((target, value));
+            let checked = self.check(target, &words);
+            if checked.is_err() && (target == EVENTS || accepted.iter().any(|(name, _)| *name == EVENTS)) {
+                // The real server puts back what it reports, and so loses the classes that leaves out.
+                self.events = self.get(EVENTS).and_then(notify::parse).unwrap_or(0);
+            }
+            accepted.push((target, checked.map_err(|why| failed(target, &why))?));
         }
         for (name, value) in accepted {
             self.force(name, value);

@@ -66,6 +66,13 @@ impl Engine {
             .collect()
     }
 
+    /// Sends what there is to be sent since `from` before the answer, if that was not there first: a command has
+    /// yet to run, and this is not its doing.
+    pub(super) fn hasten(&mut self, from: usize) {
+        let after = self.is_answered;
+        self.deliveries[from..].iter_mut().for_each(|delivery| delivery.after = after);
+    }
+
     /// How many things are to be sent.
     pub(crate) fn deliveries(&self) -> usize {
         self.deliveries.len()

@@ -191,11 +191,13 @@ impl Engine {
 
     /// Removes a key because of memory, telling whoever listens.
     pub(super) fn evict_key(&mut self, db: usize, key: &Bytes) {
+        let sent = self.deliveries();
         self.store.remove(db, key);
         self.log_own(db, vec![Bytes::from_static(b"del"), key.clone()], true);
         self.stats.evicted += 1;
         self.notify(notify::EVICTED, "evicted", db, key);
         self.settle();
+        self.hasten(sent);
     }
 
     /// The key that goes next.

@@ -38,6 +38,7 @@ mod propagate;
 pub(crate) mod pubsub;
 mod redact;
 pub(crate) mod replica;
+mod setup;
 pub mod slots;
 mod slowlog;
 pub(crate) mod stats;
@@ -78,6 +79,7 @@ pub use error::CmdError;
 pub use log::{Horizon, Lose};
 pub use lua::{Running, Verdict, Watcher};
 pub use output_limit::OutputLimit;
+pub use setup::{Expiry, Setup};
 pub use table::{Spec, all as commands};
 pub use version::Version;
 
@@ -99,39 +101,6 @@ impl Moment {
     pub fn unix_ms(self) -> i64 {
         self.unix_us.div_euclid(1000)
     }
-}
-
-/// When keys are deleted that nobody looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expiry {
-    /// As Redis does, at the next of `hz` ticks a second: up to 100 ms late at 10.
-    Redis {
-        /// Ticks a second, 1 to 500.
-        hz: u32,
-    },
-    /// One millisecond after the deadline, the earliest time at which Redis would call a key expired.
-    Exact,
-    /// Never; keys are deleted when they are looked at.
-    LazyOnly,
-}
-
-/// What an engine starts with.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// Decides every random answer.
-    pub seed: u64,
-    /// When keys are deleted that nobody looks at.
-    pub expiry: Expiry,
-    /// What clients must authenticate with.
-    pub password: Option<String>,
-    /// How far back a failover can lose writes.
-    pub horizon: Horizon,
-    /// How much later than the server its replica has what was written.
-    pub replica_lag: Duration,
-    /// Databases that `SELECT` reaches.
-    pub databases: usize,
-    /// VM instructions after which a script is stopped.
-    pub script_instructions: u64,
 }
 
 /// What a command led to.
@@ -485,6 +454,8 @@ impl Engine {
         if self.store.has_news() {
             self.settle();
         }
+        // What a command said of its own writes holds for no other, though nobody asked what it wrote.
+        self.waiters.settled();
         self.settle_copies();
         self.log_command(before, id, args);
         let took_us = self.stalled_us().saturating_sub(stalled_us);

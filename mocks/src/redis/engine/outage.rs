@@ -27,10 +27,7 @@ impl Engine {
     pub fn restart(&mut self, lose: Option<Lose>, at: Moment) -> usize {
         let lost = match lose {
             Some(lose) => self.lose(lose, at),
-            None => {
-                self.functions.flush();
-                self.lose_everything(at)
-            }
+            None => self.lose_everything(at),
         };
         self.begin_another_process(at);
         self.stats = Stats::default();

@@ -24,7 +24,7 @@ impl Engine {
     /// A client of the replica connected from `address`; `None` if there is no replica.
     pub fn connect_replica(&mut self, address: String, at: Moment) -> Option<ClientId> {
         let replica = self.replica.as_mut()?;
-        Some(replica.reader(&self.config, &self.store, at).engine.connect(address, at))
+        Some(replica.reader(&self.config, &self.store, &self.functions, at).engine.connect(address, at))
     }
 
     /// Whether there is a replica.
@@ -113,6 +113,10 @@ impl Engine {
             replica.begin(&self.config);
         }
         replica.noted += 1;
+        // A script chose that replicas are not to have what it writes from here on.
+        if self.script.is_some_and(|mode| !mode.replicate) {
+            return;
+        }
         let db = self.clients.get(&id).map_or(0, |client| client.db);
         if rewritten.is_empty() {
             replica.log.push(db, args.to_vec(), changed);
@@ -139,13 +143,16 @@ impl Engine {
 
     /// Loses writes. Answers how many.
     pub(super) fn lose(&mut self, lose: Lose, at: Moment) -> usize {
-        self.replica.as_mut().map_or(0, |replica| replica.rewind(lose, at, &mut self.store))
+        self.replica
+            .as_mut()
+            .map_or(0, |replica| replica.rewind(lose, at, &mut self.store, &mut self.functions))
     }
 
     /// Loses all data. Answers how many writes that were, of those that could have been lost.
     pub(super) fn lose_everything(&mut self, at: Moment) -> usize {
+        self.functions.flush();
         match &mut self.replica {
-            Some(replica) => replica.forget(at, &mut self.store),
+            Some(replica) => replica.forget(at, &mut self.store, &self.functions),
             None => {
                 self.store.forget_everything();
                 0

@@ -19,6 +19,7 @@ use std::time::Duration;
 use super::client::{Client, ClientId};
 use super::config::Config;
 use super::log::{Command, Horizon, Log, Lose, micros};
+use super::lua::Functions;
 use super::table;
 use super::{Engine, Moment, Setup};
 use crate::redis::store::{Overdue, Store};
@@ -149,8 +150,14 @@ impl Replica {
         }
     }
 
-    /// Loses writes: `store` is brought to where it was before them. Answers how many.
-    pub(super) fn rewind(&mut self, lose: Lose, at: Moment, store: &mut Store) -> usize {
+    /// Loses writes: `store` and `functions` are brought to where they were before them. Answers how many.
+    pub(super) fn rewind(
+        &mut self,
+        lose: Lose,
+        at: Moment,
+        store: &mut Store,
+        functions: &mut Functions,
+    ) -> usize {
         let (kept, lost) = self.log.split(lose, self.setup.replica_lag, at);
         for _ in 0..kept {
             self.take_over();
@@ -158,45 +165,54 @@ impl Replica {
         if lost > 0 {
             store.swap_data(&mut self.base.store);
             self.base.store.copy_data(store);
+            functions.copy_from(&self.base.functions);
         }
         // What is left when nothing that counts was lost is as good as run: expired keys, parameters.
         while !self.log.writes().is_empty() && lost == 0 {
             self.take_over();
         }
-        self.begin_again(at, store);
+        self.begin_again(at, store, functions);
         lost
     }
 
-    /// Loses all data; how many writes of those that were still known.
-    pub(super) fn forget(&mut self, at: Moment, store: &mut Store) -> usize {
+    /// Loses all data, `functions` being empty already; how many writes of those that were still known.
+    pub(super) fn forget(&mut self, at: Moment, store: &mut Store, functions: &Functions) -> usize {
         let (_, lost) = self.log.split(Lose::LastWrites(usize::MAX), Duration::ZERO, at);
         store.forget_everything();
         self.base.store.forget_everything();
-        self.begin_again(at, store);
+        self.base.functions.flush();
+        self.begin_again(at, store, functions);
         lost
     }
 
     /// A server with this data, which the base has too, has no history, and its replica is another process.
-    fn begin_again(&mut self, at: Moment, store: &Store) {
+    fn begin_again(&mut self, at: Moment, store: &Store, functions: &Functions) {
         self.log.clear();
         self.awaiting.clear();
         if let Some(reader) = &mut self.reader {
             (reader.writes, reader.commands) = (0, 0);
             reader.engine.store.copy_data(store);
+            reader.engine.functions.copy_from(functions);
             reader.engine.begin_another_process(at);
         }
     }
 
     /// What clients of the replica see, made if it was not there.
-    pub(super) fn reader(&mut self, config: &Config, store: &Store, at: Moment) -> &mut Reader {
+    pub(super) fn reader(
+        &mut self,
+        config: &Config,
+        store: &Store,
+        functions: &Functions,
+        at: Moment,
+    ) -> &mut Reader {
         let reader = match self.reader.take() {
             Some(reader) => reader,
-            None => self.make_reader(config, store, at),
+            None => self.make_reader(config, store, functions, at),
         };
         self.reader.insert(reader)
     }
 
-    fn make_reader(&self, config: &Config, store: &Store, at: Moment) -> Reader {
+    fn make_reader(&self, config: &Config, store: &Store, functions: &Functions, at: Moment) -> Reader {
         let mut engine = Box::new(follower(&self.setup, at));
         engine.next_client = REPLICA_CLIENTS;
         engine.read_only = true;
@@ -206,9 +222,11 @@ impl Replica {
         let reached = self.log.reached(self.setup.replica_lag, at);
         if reached == self.log.writes().len() {
             engine.store.copy_data(store);
+            engine.functions.copy_from(functions);
             return Reader { engine, writes: reached, commands: self.log.commands().len() };
         }
         engine.store.copy_data(&self.base.store);
+        engine.functions.copy_from(&self.base.functions);
         let mut reader = Reader { engine, writes: 0, commands: 0 };
         while reader.writes < reached {
             reader.run_next(&self.log);

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::redis::store::Blob;
 
 /// An engine, one client and a clock that moves only by hand.
 struct Bench {
@@ -200,6 +201,62 @@ fn a_failover_loses_a_whole_transaction_or_none_of_it() {
     assert!(!bench.engine.is_connected(bench.client), "every connection is closed");
     bench.client = bench.engine.connect("test:2".to_owned(), bench.at);
     assert_eq!(bench.run("MGET a b"), Reply::Array(vec![Reply::bulk("1"), Reply::Null]));
+}
+
+const LIBRARY: &str =
+    "#!lua name=one\nredis.register_function('f', function(k, a) return redis.call('set', k[1], a[1]) end)";
+
+#[test]
+fn a_failover_loses_libraries_as_it_loses_data() {
+    let mut bench = Bench::new(Expiry::LazyOnly);
+    bench.args(&["FUNCTION", "LOAD", LIBRARY]);
+    let Reply::Bulk(dump) = bench.run("FUNCTION DUMP") else { panic!("expected a payload") };
+    bench.run("FUNCTION DELETE one");
+    let load = [&b"FUNCTION"[..], b"RESTORE", &dump].map(Bytes::copy_from_slice).to_vec();
+    assert_eq!(bench.engine.exec(bench.client, load, bench.at).reply, Some(Reply::OK));
+    bench.run("FUNCTION FLUSH");
+    assert_eq!(bench.engine.logged_writes(), 4);
+    let mut libraries_after_losing = |lost| {
+        assert_eq!(bench.engine.failover(Lose::LastWrites(lost), bench.at), lost);
+        bench.client = bench.engine.connect("test:2".to_owned(), bench.at);
+        let found = bench.engine.functions.counts().0;
+        bench.args(&["FUNCTION", "LOAD", "REPLACE", LIBRARY]);
+        bench.run("FUNCTION FLUSH");
+        found
+    };
+    assert_eq!([1, 1, 2].map(&mut libraries_after_losing), [1, 1, 1]);
+    assert_eq!(bench.engine.restart(None, bench.at), 2);
+    assert_eq!(bench.engine.functions.counts(), (0, 0));
+}
+
+#[test]
+fn clients_of_the_replica_call_functions_and_hear_messages() {
+    let mut bench = Bench::new(Expiry::LazyOnly);
+    bench.args(&["FUNCTION", "LOAD", LIBRARY]);
+    let reader = bench.engine.connect_replica("test:2".to_owned(), bench.at).expect("a replica");
+    let primary = std::mem::replace(&mut bench.client, reader);
+    let found = format!("{:?}", bench.run("FUNCTION LIST"));
+    assert!(found.contains("one"), "{found}");
+    bench.run("SUBSCRIBE news");
+    bench.engine.take_deliveries();
+    bench.client = primary;
+    bench.run("PUBLISH news hello");
+    assert_eq!(bench.engine.logged_writes(), 1, "a message is no change of data");
+    bench.engine.run_due(bench.at);
+    let heard = format!("{:?}", bench.engine.take_deliveries());
+    assert!(heard.contains("hello"), "{heard}");
+}
+
+#[test]
+fn what_a_script_keeps_from_replicas_does_not_reach_them() {
+    let mut bench = Bench::new(Expiry::LazyOnly);
+    bench.engine.connect_replica("test:2".to_owned(), bench.at);
+    let script = "redis.call('set', 'a', 1) redis.set_repl(redis.REPL_NONE) redis.call('set', 'b', 1)";
+    bench.args(&["EVAL", script, "0"]);
+    bench.args(&["EVAL", "redis.set_repl(redis.REPL_NONE) redis.call('set', 'c', 1)", "0"]);
+    let keys = |store: &Store| store.db(0).keys().map(Blob::to_bytes).collect::<Vec<_>>();
+    assert_eq!(keys(bench.engine.store()).len(), 3);
+    assert_eq!(bench.engine.replica_store().map(keys), Some(vec![Bytes::from_static(b"a")]));
 }
 
 #[test]

@@ -221,7 +221,8 @@ impl Engine {
     /// Ends a client's wait as if its time were over, or with an error; whether it waited.
     pub(crate) fn end_wait_early(&mut self, id: ClientId, with_error: bool) -> bool {
         const ENDED: &str = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
-        self.unblock(id, if with_error { Reply::Error(ENDED.to_owned()) } else { Reply::NullArray })
+        let reply = if with_error { Reply::Error(ENDED.to_owned()) } else { self.timeout_reply(id) };
+        self.unblock(id, reply)
     }
 
     /// Ends a client's wait without an answer; whether it waited.

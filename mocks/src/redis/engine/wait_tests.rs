@@ -113,3 +113,15 @@ fn a_client_that_leaves_waits_no_longer() {
     assert_eq!(bench.run(writer, "LLEN q"), [(writer, Reply::Int(1))]);
     assert_eq!(bench.engine.next_due_ms(), None);
 }
+
+#[test]
+fn a_command_that_makes_nothing_ready_says_nothing_of_the_next() {
+    let mut bench = Bench::new();
+    let (waiting, writer) = (bench.client(), bench.client());
+    for line in ["SET t v", "EXPIRE t 1000", "PERSIST t"] {
+        bench.run(writer, line);
+    }
+    assert_eq!(bench.run(waiting, "BLPOP q 0"), []);
+    let served = bench.run(writer, "RPUSH q x");
+    assert!(served.contains(&(waiting, pair("q", "x"))), "{served:?}");
+}

@@ -1,3 +1,5 @@
+//! Rules of users: what they say comes back, none panics, and each permits what it should.
+
 use proptest::prelude::*;
 
 use super::commands::Commands;

@@ -1,3 +1,5 @@
+//! Slots: which node serves them, what is redirected, and what a command with several keys gets.
+
 use super::*;
 use crate::redis::engine::Horizon;
 use crate::redis::engine::{Expiry, Moment, Setup};

@@ -93,6 +93,8 @@ pub(crate) fn restore(call: &mut Call<'_>) -> Outcome {
         }
         return Ok(Reply::OK);
     }
+    // An old value is deleted before, so that the key counts as new.
+    call.engine.store.remove(db, key);
     call.put(key, value, deadline);
     if let Some(seconds) = options.idle_seconds {
         call.engine.store.set_used(db, key, now.saturating_sub(seconds.saturating_mul(1000)));

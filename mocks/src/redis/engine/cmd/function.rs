@@ -36,6 +36,7 @@ pub(crate) fn function_load(call: &mut Call<'_>) -> Outcome {
         return Err(CmdError::new(format!("ERR Unknown option given: {option}")));
     }
     let name = call.engine.functions.load(code, !options.is_empty())?;
+    call.engine.store.count_changes(1);
     Ok(Reply::Bulk(name))
 }
 
@@ -43,6 +44,7 @@ pub(crate) fn function_delete(call: &mut Call<'_>) -> Outcome {
     if !call.engine.functions.delete(&call.args[2]) {
         return Err(CmdError::fixed("ERR Library not found"));
     }
+    call.engine.store.count_changes(1);
     Ok(Reply::OK)
 }
 
@@ -54,6 +56,7 @@ pub(crate) fn function_flush(call: &mut Call<'_>) -> Outcome {
         _ => return Err(CmdError::wrong_subcommand(call.args)),
     }
     call.engine.functions.flush();
+    call.engine.store.count_changes(1);
     Ok(Reply::OK)
 }
 
@@ -136,6 +139,7 @@ pub(crate) fn function_restore(call: &mut Call<'_>) -> Outcome {
     };
     let codes = dump::read(&call.args[2]).map_err(|error| CmdError::new(error.to_string()))?;
     call.engine.functions.restore(&codes, policy)?;
+    call.engine.store.count_changes(1);
     Ok(Reply::OK)
 }
 

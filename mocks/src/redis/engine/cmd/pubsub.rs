@@ -52,10 +52,13 @@ fn end(call: &mut Call<'_>, topic: Topic) -> Reply {
 }
 
 pub(crate) fn publish(call: &mut Call<'_>) -> Outcome {
+    // Nothing changes, but subscribers of the replica are to hear of it.
+    call.replicate(call.args.to_vec());
     Ok(Reply::count(call.engine.publish(&call.args[1], &call.args[2])))
 }
 
 pub(crate) fn spublish(call: &mut Call<'_>) -> Outcome {
+    call.replicate(call.args.to_vec());
     Ok(Reply::count(call.engine.publish_to_shard(&call.args[1], &call.args[2])))
 }
 

@@ -131,6 +131,22 @@ impl Functions {
         self.interpreter = None;
     }
 
+    /// Loads the libraries that another server has in place of these, unless they are the same.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        let codes = |functions: &Self| -> Vec<Bytes> {
+            functions.libraries().map(|library| library.code.clone()).collect()
+        };
+        let wanted = codes(other);
+        if codes(self) == wanted {
+            return;
+        }
+        self.flush();
+        for code in &wanted {
+            // What was loaded there loads here: a library sees nothing of the server while it is loaded.
+            let _ = self.load(code, false);
+        }
+    }
+
     /// Adds libraries whose texts were dumped: all or none.
     pub(crate) fn restore(&mut self, codes: &[Bytes], policy: Policy) -> Result<(), CmdError> {
         let mut new = Self::new(self.budget);
