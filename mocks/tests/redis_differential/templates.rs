@@ -456,7 +456,7 @@ const SERVER: &[Template] = &[
     "config set maxmemory-samples/active-expire-effort/repl-timeout I",
     "config set lfu-log-factor 10 lfu-decay-time I",
     "config set latency-tracking/activerehashing yes/no/x",
-    "config set maxmemory-clients 0/1kb/5%/101%/x",
+    "config set maxmemory-clients 0/101%/x",
     "config set client-output-buffer-limit normal_0_0_0/pubsub_1gb_2mb_60/x_0_0_0/normal_0",
     "config set oom-score-adj-values 0_200_800/1_2/1_2_5000",
     "config set latency-tracking-info-percentiles 50_99_99.9/101/x",
