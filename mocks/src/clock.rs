@@ -59,7 +59,12 @@ impl Clock {
     /// Unix time in microseconds.
     #[must_use]
     pub fn unix_us(&self) -> i64 {
-        let elapsed = i64::try_from((self.elapsed)().as_micros()).unwrap_or(i64::MAX);
+        self.unix_us_at(self.elapsed())
+    }
+
+    /// Unix time in microseconds when [`Clock::elapsed`] was this much: spares those who need both a look at it.
+    pub(crate) fn unix_us_at(&self, elapsed: Duration) -> i64 {
+        let elapsed = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX);
         let offset = self.offset_ms.load(Ordering::Relaxed).saturating_mul(1000);
         self.epoch_us.saturating_add(offset).saturating_add(elapsed)
     }

@@ -547,8 +547,9 @@ impl Drop for Registered<'_> {
 }
 
 fn moment(clock: &Clock) -> Moment {
-    let elapsed_us = i64::try_from(clock.elapsed().as_micros()).unwrap_or(i64::MAX);
-    Moment { unix_us: clock.unix_us(), elapsed_us }
+    let elapsed = clock.elapsed();
+    let elapsed_us = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX);
+    Moment { unix_us: clock.unix_us_at(elapsed), elapsed_us }
 }
 
 fn concerns_one_peer(error: &io::Error) -> bool {

@@ -34,7 +34,7 @@ pub fn describe(args: &[Bytes]) -> Described<'_> {
     }
 }
 
-const NO_REPLICAS: CmdError = CmdError::fixed("NOREPLICAS Not enough good replicas to write.");
+pub(super) const NO_REPLICAS: CmdError = CmdError::fixed("NOREPLICAS Not enough good replicas to write.");
 
 /// Bytes a transaction may queue.
 const QUEUE_BYTES: usize = 512 * 1024 * 1024;
@@ -121,9 +121,8 @@ impl Engine {
     }
 
     /// Whether `min-replicas-to-write` forbids writes: there are no replicas that could be good enough.
-    fn lacks_replicas(&self) -> bool {
-        let configured = |name| self.config.get(name).is_some_and(|value| value != "0");
-        !self.read_only && configured("min-replicas-to-write") && configured("min-replicas-max-lag")
+    pub(super) fn lacks_replicas(&self) -> bool {
+        self.config.tuning.needs_replicas && !self.read_only
     }
 
     /// Runs a queued command, if the client may still run it.
@@ -167,9 +166,6 @@ impl Engine {
                 }
             })
         })?;
-        if spec.has(WRITE) && self.lacks_replicas() {
-            return Err(NO_REPLICAS);
-        }
         self.route_in_script(id, spec, args)
     }
 

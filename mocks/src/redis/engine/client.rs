@@ -1,5 +1,7 @@
 //! What the server knows of a connection: its database, name, protocol version, transaction and watches.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use indexmap::IndexMap;
 
@@ -16,39 +18,53 @@ pub type ClientId = u64;
 
 /// All connections, in the order in which they came.
 #[derive(Debug, Default)]
-pub(crate) struct Clients(IndexMap<ClientId, Box<Client>, FixedState>);
+pub(crate) struct Clients {
+    by_id: IndexMap<ClientId, Box<Client>, FixedState>,
+    /// Where the client asked for last is: a command asks for its client many times over.
+    last: Cell<usize>,
+}
 
 impl Clients {
+    fn place(&self, id: ClientId) -> Option<usize> {
+        let last = self.last.get();
+        if self.by_id.get_index(last).is_some_and(|(found, _)| *found == id) {
+            return Some(last);
+        }
+        let place = self.by_id.get_index_of(&id)?;
+        self.last.set(place);
+        Some(place)
+    }
+
     pub(crate) fn get(&self, id: &ClientId) -> Option<&Client> {
-        self.0.get(id).map(|client| &**client)
+        Some(self.by_id.get_index(self.place(*id)?)?.1)
     }
 
     pub(crate) fn get_mut(&mut self, id: &ClientId) -> Option<&mut Client> {
-        self.0.get_mut(id).map(|client| &mut **client)
+        Some(self.by_id.get_index_mut(self.place(*id)?)?.1)
     }
 
     pub(crate) fn insert(&mut self, client: Client) {
-        self.0.insert(client.id, Box::new(client));
+        self.by_id.insert(client.id, Box::new(client));
     }
 
     pub(crate) fn remove(&mut self, id: &ClientId) {
-        self.0.shift_remove(id);
+        self.by_id.shift_remove(id);
     }
 
     pub(crate) fn contains_key(&self, id: &ClientId) -> bool {
-        self.0.contains_key(id)
+        self.place(*id).is_some()
     }
 
     pub(crate) fn values(&self) -> impl Iterator<Item = &Client> {
-        self.0.values().map(|client| &**client)
+        self.by_id.values().map(|client| &**client)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.by_id.len()
     }
 
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.by_id.clear();
     }
 }
 

@@ -451,12 +451,7 @@ impl Engine {
         self.show_script(id, spec, args);
         self.note_declared_keys(id, spec, args);
         let outcome = (spec.run)(&mut Call { engine: self, client: id, spec, args });
-        if self.store.has_news() {
-            self.settle();
-        }
-        // What a command said of its own writes holds for no other, though nobody asked what it wrote.
-        self.waiters.settled();
-        self.settle_copies();
+        self.settle();
         self.log_command(before, id, args);
         let took_us = self.stalled_us().saturating_sub(stalled_us);
         self.note_time(id, spec, args, took_us);

@@ -28,6 +28,26 @@ pub fn strict_i64(text: &[u8]) -> Option<i64> {
     if negative { Some(value) } else { value.checked_neg() }
 }
 
+/// An integer in its canonical spelling, written into `buffer`.
+#[must_use]
+pub fn decimal(number: i64, buffer: &mut [u8; 20]) -> &[u8] {
+    let mut start = buffer.len();
+    let mut rest = number.unsigned_abs();
+    loop {
+        start -= 1;
+        buffer[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        start -= 1;
+        buffer[start] = b'-';
+    }
+    &buffer[start..]
+}
+
 /// A float as `strtold` reads it, all of the text, without leading spaces and not NaN.
 #[must_use]
 pub fn float(text: &[u8]) -> Option<f64> {

@@ -29,6 +29,8 @@ pub struct Stats {
     /// Reads that did not.
     pub misses: u64,
     per_command: IndexMap<Name, CommandStats, FixedState>,
+    /// Where the command counted last is.
+    last: usize,
     per_error: IndexMap<String, u64, FixedState>,
 }
 
@@ -66,7 +68,14 @@ const ERROR_KINDS: usize = 128;
 impl Stats {
     pub(crate) fn count_call(&mut self, name: &'static str, failed: bool, took_us: i64, tracks: bool) {
         self.commands += 1;
-        let stats = self.per_command.entry(Name(name)).or_default();
+        // Most often the command before was of the same name.
+        let last = self.per_command.get_index(self.last).filter(|(found, _)| **found == Name(name));
+        if last.is_none() {
+            let entry = self.per_command.entry(Name(name));
+            self.last = entry.index();
+            entry.or_default();
+        }
+        let Some((_, stats)) = self.per_command.get_index_mut(self.last) else { return };
         stats.calls += 1;
         stats.failed += u64::from(failed);
         stats.us += took_us;

@@ -19,6 +19,8 @@ pub(super) struct Tuning {
     pub(super) slower_than_us: i64,
     /// Milliseconds from which on latency is watched; 0 for never.
     pub(super) latency_threshold_ms: i64,
+    /// Whether writes need replicas that keep up: `min-replicas-to-write` and `min-replicas-max-lag`.
+    pub(super) needs_replicas: bool,
     /// Whether histograms of latency are kept.
     pub(super) tracks_latency: bool,
 }
@@ -41,6 +43,7 @@ impl Tuning {
             lfu_decay_minutes: integer("lfu-decay-time"),
             slower_than_us: integer("slowlog-log-slower-than"),
             latency_threshold_ms: integer("latency-monitor-threshold"),
+            needs_replicas: integer("min-replicas-to-write") > 0 && integer("min-replicas-max-lag") > 0,
             tracks_latency: text("latency-tracking") == "yes",
         }
     }

@@ -5,7 +5,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::Reply;
-use crate::redis::engine::number::general;
+use crate::redis::engine::number::{decimal, general};
 
 impl Reply {
     /// Appends the reply to `out` in `version` 2 or 3.
@@ -78,22 +78,8 @@ fn write_length(mark: u8, length: usize, out: &mut BytesMut) {
 }
 
 fn write_number(mark: u8, number: i64, out: &mut BytesMut) {
-    let mut digits = [0_u8; 20];
-    let mut start = digits.len();
-    let mut rest = number.unsigned_abs();
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
     out.put_u8(mark);
-    if number < 0 {
-        out.put_u8(b'-');
-    }
-    out.put_slice(&digits[start..]);
+    out.put_slice(decimal(number, &mut [0; 20]));
     out.put_slice(b"\r\n");
 }
 

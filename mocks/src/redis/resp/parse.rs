@@ -116,15 +116,16 @@ impl Parser {
         if input.len() < length + 2 {
             return Ok(false);
         }
+        // Redis does not look at the two bytes after it either.
         let argument = if length >= SHARE_BYTES {
-            input.split_to(length).freeze()
+            let argument = input.split_to(length).freeze();
+            input.advance(2);
+            argument
         } else {
             let copy = Bytes::copy_from_slice(&input[..length]);
-            input.advance(length);
+            input.advance(length + 2);
             copy
         };
-        // Redis does not look at these two bytes either.
-        input.advance(2);
         self.bulk = None;
         self.missing -= 1;
         self.args_bytes += length;
@@ -158,6 +159,11 @@ fn find_line(input: &[u8]) -> Option<usize> {
 
 /// Takes a line off the front of the input, and what number follows its first byte; `None` inside if none does.
 fn take_number(input: &mut BytesMut, too_long: &str) -> Result<Option<Option<i64>>, ProtocolError> {
+    // Nearly all of them: a number below ten.
+    if let [_, digit @ b'0'..=b'9', b'\r', _, ..] = **input {
+        input.advance(4);
+        return Ok(Some(Some(i64::from(digit - b'0'))));
+    }
     let Some(end) = find_line(input) else {
         return if input.len() > LINE_BYTES { Err(error(too_long)) } else { Ok(None) };
     };

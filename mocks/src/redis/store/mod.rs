@@ -278,12 +278,6 @@ impl Store {
         !self.expired.is_empty()
     }
 
-    /// Whether keys changed or expired that nobody asked about yet.
-    #[must_use]
-    pub fn has_news(&self) -> bool {
-        !self.touched.is_empty() || !self.expired.is_empty()
-    }
-
     /// Takes the list of keys that expired since the last call.
     pub fn take_expired(&mut self) -> Vec<Place> {
         std::mem::take(&mut self.expired)

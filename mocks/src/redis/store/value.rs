@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 
 use super::db::FixedState;
 use super::{Blob, List, Set, Stream, Zset};
-use crate::redis::engine::number::strict_i64;
+use crate::redis::engine::number::{decimal, strict_i64};
 
 /// A key's value and lifetime.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,6 +124,13 @@ impl Str {
             return Self { data: Blob::from(data), encoding: Encoding::Int };
         }
         Self::plain(data)
+    }
+
+    /// A number as a string.
+    #[must_use]
+    pub fn integer(number: i64) -> Self {
+        let mut buffer = [0; 20];
+        Self { data: Blob::copied(decimal(number, &mut buffer)), encoding: Encoding::Int }
     }
 
     /// A string as computed commands store it: never an integer (`createStringObject`).

@@ -301,10 +301,14 @@ pub(crate) fn decrby(call: &mut Call<'_>) -> Outcome {
 
 fn add(call: &mut Call<'_>, by: i64) -> Outcome {
     let key = &call.args[1];
-    let before = call.look_str(key)?;
-    let number = before.as_ref().map_or(Some(0), |text| strict_i64(text)).ok_or(CmdError::NOT_INTEGER)?;
+    let (exists, number) = match call.look(key).map(|entry| &entry.value) {
+        None => (false, Some(0)),
+        Some(Value::Str(text)) => (true, strict_i64(text.data())),
+        Some(_) => return Err(CmdError::WRONG_TYPE),
+    };
+    let number = number.ok_or(CmdError::NOT_INTEGER)?;
     let sum = number.checked_add(by).ok_or(CmdError::OVERFLOW)?;
-    replace(call, key, before.is_some(), Str::encoded(Bytes::from(sum.to_string())));
+    replace(call, key, exists, Str::integer(sum));
     call.notify(STRING, "incrby", key);
     Ok(Reply::Int(sum))
 }

@@ -12,6 +12,7 @@ use super::flags::Flags;
 use super::interpreter::Interpreter;
 use super::{broken, convert, host};
 use crate::redis::engine::Engine;
+use crate::redis::engine::admit::NO_REPLICAS;
 use crate::redis::engine::call::{Call, Outcome};
 use crate::redis::engine::client::ClientId;
 use crate::redis::engine::error::CmdError;
@@ -122,7 +123,7 @@ fn prepare(engine: &Engine, flags: Flags, read_only: bool) -> Result<(), CmdErro
         if read_only {
             return Err(CmdError::fixed("ERR Can not execute a script with write flag using *_ro command."));
         }
-        if lacks_replicas(engine) {
+        if engine.lacks_replicas() {
             return Err(NO_REPLICAS);
         }
     }
@@ -132,14 +133,6 @@ fn prepare(engine: &Engine, flags: Flags, read_only: bool) -> Result<(), CmdErro
         ));
     }
     Ok(())
-}
-
-const NO_REPLICAS: CmdError = CmdError::fixed("NOREPLICAS Not enough good replicas to write.");
-
-/// Whether more replicas are asked for than there are; this server has none.
-fn lacks_replicas(engine: &Engine) -> bool {
-    let is_set = |name| engine.config.get(name).is_some_and(|value| value != "0");
-    !engine.read_only && is_set("min-replicas-to-write") && is_set("min-replicas-max-lag")
 }
 
 fn run_function(
@@ -291,7 +284,7 @@ fn verify(
     if spec.has(WRITE) && !mode.wrote && engine.read_only {
         return Err(CmdError::READ_ONLY.to_string().into());
     }
-    if spec.has(WRITE) && !mode.wrote && lacks_replicas(engine) {
+    if spec.has(WRITE) && !mode.wrote && engine.lacks_replicas() {
         return Err(NO_REPLICAS.to_string().into());
     }
     if spec.has(DENYOOM) && !mode.wrote && !mode.allow_oom && engine.is_out_of_memory() {
