@@ -512,6 +512,8 @@ impl RedisServer {
                     engine.run_due(now);
                     self.after_change(engine);
                 }
+                // More may be due, but clients come first.
+                tokio::task::yield_now().await;
                 continue;
             }
             let wait = Duration::from_micros(u64::try_from(wait_us).unwrap_or(0));

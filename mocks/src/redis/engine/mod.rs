@@ -352,12 +352,13 @@ impl Engine {
         Effects { reply, protocol, close: false, kill, stall: None, in_transaction, postponed }
     }
 
-    /// Does what is due: deletes keys whose deadline has passed, ends waits.
+    /// Does what is due: deletes keys whose deadline has passed, ends waits. With [`Expiry::Redis`] there may be
+    /// more keys than it deletes in one go; then [`Engine::next_due_ms`] is not later than now.
     pub fn run_due(&mut self, at: Moment) {
         self.at = at;
         self.end_pause_if_over();
         if self.next_expiry_ms().is_some_and(|due| due <= at.unix_ms()) {
-            self.store.expire_all_due(at.unix_ms());
+            self.store.expire_due(at.unix_ms(), self.expiry.portion());
         }
         self.expire_fields();
         self.settle();

@@ -100,6 +100,23 @@ fn active_expiry_is_due_just_after_the_deadline_or_at_the_next_tick_or_never() {
 }
 
 #[test]
+fn many_keys_that_expire_at_once_go_in_portions_but_where_expiry_is_exact() {
+    for (expiry, left) in [(Expiry::Redis { hz: 10 }, [1500, 500, 0]), (Expiry::Exact, [0, 0, 0])] {
+        let mut bench = Bench::new(expiry);
+        for number in 0..2500 {
+            bench.run(&format!("SET k{number} v PX 50"));
+        }
+        bench.wait_ms(100);
+        for left in left {
+            bench.engine.run_due(bench.at);
+            assert_eq!(bench.run("DBSIZE"), Reply::Int(left), "{expiry:?}");
+            let is_due = bench.engine.next_due_ms().is_some_and(|due| due <= bench.at.unix_ms());
+            assert_eq!(is_due, left > 0, "{expiry:?}");
+        }
+    }
+}
+
+#[test]
 fn a_clock_that_jumps_moves_no_deadline() {
     let mut bench = Bench::new(Expiry::LazyOnly);
     bench.run("SET k v PX 1000");

@@ -220,14 +220,18 @@ impl Store {
         due
     }
 
-    /// Deletes every key whose deadline has passed.
-    pub fn expire_all_due(&mut self, now_ms: i64) {
+    /// Deletes keys whose deadline has passed, the earliest of each database first, up to `most`.
+    pub fn expire_due(&mut self, now_ms: i64, most: usize) {
         if !self.deletes_overdue() {
             return;
         }
+        let mut left = most;
         for db in 0..self.dbs.len() {
-            while let Some(key) = self.dbs[db].first_due(now_ms) {
+            while left > 0
+                && let Some(key) = self.dbs[db].first_due(now_ms)
+            {
                 self.expire_if_due(db, &key, now_ms);
+                left -= 1;
             }
         }
     }
@@ -320,7 +324,7 @@ mod tests {
         let key = Bytes::from_static(b"k");
         store.put(0, &key, text(1), Some(1000), 0);
         store.treat_overdue(Overdue::Hidden);
-        store.expire_all_due(2000);
+        store.expire_due(2000, usize::MAX);
         assert!(store.get(0, &key, 2000).is_none());
         store.treat_overdue(Overdue::Kept);
         assert!(store.get(0, &key, 2000).is_some());
