@@ -131,6 +131,8 @@ pub(crate) enum Replies {
 pub(crate) struct Transaction {
     pub(crate) queue: Vec<(&'static Spec, Vec<Bytes>)>,
     pub(crate) bytes: usize,
+    /// The flags of all that is queued; of scripts and functions, as they were declared when they came.
+    pub(crate) flags: u32,
     /// A command was refused, so `EXEC` will be too.
     pub(crate) aborted: bool,
 }

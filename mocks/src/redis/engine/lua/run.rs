@@ -16,7 +16,7 @@ use crate::redis::engine::call::{Call, Outcome};
 use crate::redis::engine::client::ClientId;
 use crate::redis::engine::error::CmdError;
 use crate::redis::engine::table;
-use crate::redis::engine::table::flags::{DENYOOM, NOSCRIPT, WRITE};
+use crate::redis::engine::table::flags::{DENYOOM, MAY_REPLICATE, NOSCRIPT, WRITE};
 use crate::redis::resp::{Limits, Reply};
 
 /// A script or function, ready to be run.
@@ -92,7 +92,7 @@ impl Engine {
         };
         let writes = if declared.has(Flags::NO_WRITES) { 0 } else { WRITE };
         let needs_memory = if writes == 0 || declared.has(Flags::ALLOW_OOM) { 0 } else { DENYOOM };
-        spec.flags & !(WRITE | DENYOOM) | writes | needs_memory
+        spec.flags & !(WRITE | DENYOOM | MAY_REPLICATE) | writes | needs_memory
     }
 }
 
@@ -272,8 +272,6 @@ fn verify(
     spec: &'static table::Spec,
     args: &[Bytes],
 ) -> Result<(), std::borrow::Cow<'static, str>> {
-    // Commands that change nothing here but do something on replicas.
-    const REPLICATED_READS: [&str; 3] = ["pfcount", "publish", "spublish"];
     if !spec.takes(args.len()) {
         return Err("ERR Wrong number of args calling Redis command from script".into());
     }
@@ -284,7 +282,7 @@ fn verify(
         return Err(refused.to_string().into());
     }
     let Some(mode) = engine.script else { return Ok(()) };
-    if mode.read_only && (spec.has(WRITE) || REPLICATED_READS.contains(&spec.name)) {
+    if mode.read_only && spec.flags & (WRITE | MAY_REPLICATE) != 0 {
         return Err("ERR Write commands are not allowed from read-only scripts.".into());
     }
     // What has begun to write is not stopped halfway.
