@@ -182,6 +182,9 @@ impl Engine {
             }
         }
         self.watch_memory();
+        if pairs.iter().any(|(name, _)| name.eq_ignore_ascii_case("maxmemory")) {
+            self.limit_was_set();
+        }
     }
 
     /// Answers an error for a command that was not run; a transaction under way is spoilt by it.

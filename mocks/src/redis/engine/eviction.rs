@@ -78,6 +78,8 @@ pub(super) struct Memory {
     peak: usize,
     /// The limit is passed and nothing could be evicted, as the last command from outside found it.
     exhausted: bool,
+    /// The limit was set, so what does not fit goes when the commands that came with it have run.
+    overdue: bool,
 }
 
 impl Memory {
@@ -172,11 +174,28 @@ impl Engine {
         self.memory.exhausted
     }
 
-    /// Evicts keys until the data is within the limit, or none may go.
+    /// Has what does not fit go though no other command comes: the limit was set.
+    pub(super) fn limit_was_set(&mut self) {
+        self.memory.overdue = self.config.tuning.memory_limit > 0;
+    }
+
+    /// When keys go though no command comes, in Unix milliseconds.
+    pub(super) fn next_eviction_ms(&self) -> Option<i64> {
+        self.memory.overdue.then(|| self.at.unix_ms())
+    }
+
+    /// Evicts keys if a limit was set since the last command came.
+    pub(super) fn evict_overdue(&mut self) {
+        if self.memory.overdue {
+            self.make_room();
+        }
+    }
+
+    /// Evicts keys until the data is within the limit, or none may go. In a pause the data stays as it is.
     pub(super) fn make_room(&mut self) {
-        self.memory.exhausted = false;
+        (self.memory.exhausted, self.memory.overdue) = (false, false);
         let limit = self.config.tuning.memory_limit;
-        if limit == 0 {
+        if limit == 0 || self.pause.is_some() {
             return;
         }
         self.memory.peak = self.peak_memory();

@@ -361,6 +361,7 @@ impl Engine {
         }
         self.expire_fields();
         self.settle();
+        self.evict_overdue();
         self.close_write();
         self.serve_ready();
         self.run_replica();
@@ -373,7 +374,7 @@ impl Engine {
         let waits = self.waiters.next_deadline_ms();
         let due = self.next_expiry_ms().into_iter().chain(self.next_field_expiry_ms());
         let pause = self.pause.map(|pause| pause.until_ms.saturating_add(1));
-        due.chain(waits).chain(self.replica_due_ms()).chain(pause).min()
+        due.chain(waits).chain(self.replica_due_ms()).chain(pause).chain(self.next_eviction_ms()).min()
     }
 
     fn next_expiry_ms(&self) -> Option<i64> {
