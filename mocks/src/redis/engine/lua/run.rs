@@ -186,7 +186,11 @@ fn run_function(
             (Called::Refused(line), _) => host::error_table(lua, line, false).map(Value::Table),
             (Called::Answered(reply), protocol) => convert::to_lua(lua, &reply, protocol),
         })?;
-        program.interpreter.run.call((&program.run, keys, args, call, call_protected))
+        let may_call = scope.create_function(|_, args: MultiValue| {
+            may_call(&engine.borrow(), id, &args)
+                .map_err(|line| mlua::Error::external(host::Raised::new(line)))
+        })?;
+        program.interpreter.run.call((&program.run, keys, args, call, call_protected, may_call))
     })?;
     let engine = engine.into_inner();
     match result {
@@ -263,6 +267,14 @@ fn call_command(engine: &mut Engine, id: ClientId, args: &MultiValue) -> Called 
         }
         Err(error) => Called::Answered(Reply::Error(error.to_string())),
     }
+}
+
+/// Whether the client that has a run under way may run a command: `redis.acl_check_cmd`.
+fn may_call(engine: &Engine, id: ClientId, args: &MultiValue) -> Result<bool, &'static str> {
+    let args = convert::to_arguments(args)?;
+    let unknown = "ERR Invalid command passed to redis.acl_check_cmd()";
+    let spec = engine.resolve(&args).map_err(|_| unknown)?;
+    Ok(engine.clients.get(&id).is_none_or(|client| engine.acl.check(&client.user, spec, &args).is_ok()))
 }
 
 /// Whether a run may call a command now.
