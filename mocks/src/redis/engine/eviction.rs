@@ -143,6 +143,17 @@ impl Engine {
         self.memory.uses.insert(place, Uses { counter, minute });
     }
 
+    /// Sets a key's counter of uses, if the policy goes by that, for `RESTORE` with a frequency.
+    pub(super) fn set_uses(&mut self, db: usize, key: &Bytes, counter: u8) {
+        if self.config.tuning.policy.rank != Rank::Rare {
+            return;
+        }
+        // That it was written is no use of it.
+        self.settle();
+        let minute = self.minute();
+        self.memory.uses.insert((db, key.clone()), Uses { counter, minute });
+    }
+
     /// A key's counter of uses as it is now.
     pub(super) fn uses_of(&self, place: &Place) -> u8 {
         let Some(uses) = self.memory.uses.get(place) else { return NEW_KEY_USES };
