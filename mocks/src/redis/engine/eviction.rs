@@ -222,7 +222,9 @@ impl Engine {
     /// Removes a key because of memory, telling whoever listens.
     pub(super) fn evict_key(&mut self, db: usize, key: &Bytes) {
         let sent = self.deliveries();
-        self.store.remove(db, key);
+        if let Some(entry) = self.store.remove(db, key) {
+            self.note_freed(&entry.value, Some("lazyfree-lazy-eviction"));
+        }
         self.log_own(db, vec![Bytes::from_static(b"del"), key.clone()], true);
         self.stats.evicted += 1;
         self.notify(notify::EVICTED, "evicted", db, key);

@@ -24,6 +24,7 @@ pub(crate) mod geohash;
 mod hash_fields;
 pub(crate) mod hll;
 mod latency;
+mod lazy_free;
 mod log;
 mod long_double;
 mod lua;
@@ -360,8 +361,8 @@ impl Engine {
             self.store.expire_all_due(at.unix_ms());
         }
         self.expire_fields();
-        self.settle();
         self.evict_overdue();
+        self.settle();
         self.close_write();
         self.serve_ready();
         self.run_replica();

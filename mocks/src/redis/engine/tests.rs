@@ -361,3 +361,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn large_values_that_the_real_server_frees_in_a_thread_are_counted() {
+    let mut bench = Bench::new(Expiry::LazyOnly);
+    let members: Vec<String> = (0..65).map(|member| format!("m{member}")).collect();
+    let fill = |bench: &mut Bench, count: usize| {
+        bench.run("CONFIG SET set-max-intset-entries 1");
+        bench.run(&format!("SADD s {}", members[..count].join(" ")));
+    };
+    fill(&mut bench, 64);
+    bench.run("UNLINK s");
+    assert_eq!(bench.engine.stats().freed_in_thread, 0, "64 are few");
+    fill(&mut bench, 65);
+    bench.run("DEL s");
+    assert_eq!(bench.engine.stats().freed_in_thread, 0, "the parameter says no");
+    for line in ["UNLINK s", "FLUSHDB ASYNC"] {
+        fill(&mut bench, 65);
+        bench.run(line);
+    }
+    bench.run("CONFIG SET lazyfree-lazy-user-del yes");
+    fill(&mut bench, 65);
+    bench.run("DEL s");
+    bench.run("SET k v");
+    bench.run("FLUSHALL SYNC");
+    assert_eq!(bench.engine.stats().freed_in_thread, 3);
+}
