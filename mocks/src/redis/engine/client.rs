@@ -267,16 +267,6 @@ impl Client {
     pub(super) fn hears(&self, reply: &Reply) -> bool {
         self.replies != Replies::Off || matches!(reply, Reply::None) || is_told(reply)
     }
-
-    pub(super) fn watched_key_changed(&mut self, place: &Place, gone: bool) {
-        let Some(watch) = self.watches.iter_mut().find(|watch| watch.place == *place) else { return };
-        if watch.was_expired && gone {
-            // It was gone already when it was watched; from now on it counts.
-            watch.was_expired = false;
-        } else {
-            self.watch_broken = true;
-        }
-    }
 }
 
 /// Whether a reply is a message, which `CLIENT REPLY` does not keep back.

@@ -48,8 +48,8 @@ pub(crate) mod tracking;
 mod tuning;
 mod version;
 pub(crate) mod wait;
+mod watch;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,6 +71,7 @@ use replica::{Link, Replica};
 use stats::Stats;
 use tracking::Copies;
 use wait::Waiters;
+use watch::Watched;
 
 pub use client::ClientId;
 pub use cluster::{Peer, SlotState};
@@ -148,7 +149,7 @@ pub struct Engine {
     pub(crate) run_id: String,
     pub(crate) read_only: bool,
     pub(crate) active_expiry: bool,
-    pub(crate) watched: BTreeMap<Place, BTreeSet<ClientId>>,
+    pub(crate) watched: Watched,
     /// How the script under way may call commands.
     pub(crate) script: Option<lua::Mode>,
     pub(crate) kill: Vec<ClientId>,
@@ -217,7 +218,7 @@ impl Engine {
             started: at,
             read_only: false,
             active_expiry: true,
-            watched: BTreeMap::new(),
+            watched: Watched::new(),
             script: None,
             kill: Vec::new(),
             close: false,
@@ -530,21 +531,6 @@ impl Engine {
         if self.expired.len() < REMEMBERED_EXPIRIES {
             self.expired.extend(expired);
         }
-    }
-
-    /// Ends all watches of a client.
-    pub(crate) fn unwatch(&mut self, id: ClientId) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
-        client.watch_broken = false;
-        for watch in std::mem::take(&mut client.watches) {
-            if let Some(watchers) = self.watched.get_mut(&watch.place) {
-                watchers.remove(&id);
-                if watchers.is_empty() {
-                    self.watched.remove(&watch.place);
-                }
-            }
-        }
-        self.choose_notes();
     }
 
     /// Has the store note which keys change exactly while someone wants to know.
