@@ -95,3 +95,27 @@ fn what_is_not_understood_is_refused_in_the_real_servers_words() {
     let version = run(&["--version"]);
     assert!(String::from_utf8_lossy(&version.stdout).starts_with("Redis server v=7.0.15 "));
 }
+
+#[test]
+fn commands_that_come_while_the_server_is_busy_run_in_the_order_in_which_they_came() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("r.sock");
+    let _server = Server::start(&["--port", "0", "--unixsocket", socket.to_str().expect("text")]);
+    let connect = || UnixStream::connect(&socket).expect("the server listens");
+    let (mut busy, mut clients) = (connect(), [connect(), connect(), connect(), connect()]);
+    for client in [&mut busy].into_iter().chain(&mut clients) {
+        client.set_read_timeout(Some(std::time::Duration::from_secs(10))).expect("a limit");
+        // It is served from now on.
+        client.write_all(b"ping\r\n").expect("the server reads");
+        client.read_exact(&mut [0; 7]).expect("the server answers");
+    }
+    busy.write_all(b"eval 'for i = 1, 3000000 do end' 0\r\n").expect("the server reads");
+    for client in &mut clients {
+        client.write_all(b"rpush order x\r\n").expect("the server reads");
+    }
+    for (place, client) in clients.iter_mut().enumerate() {
+        let mut answer = [0; 4];
+        client.read_exact(&mut answer).expect("the server answers");
+        assert_eq!(String::from_utf8_lossy(&answer), format!(":{}\r\n", place + 1));
+    }
+}

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::Engine;
 use super::acl::{Context, Denied};
-use super::client::{ClientId, Transaction};
+use super::client::ClientId;
 use super::cluster::is_redirect;
 use super::error::CmdError;
 use super::table::flags::{DENYOOM, NO_AUTH, NO_MULTI, WRITE};
@@ -42,8 +42,8 @@ const QUEUE_BYTES: usize = 512 * 1024 * 1024;
 impl Engine {
     pub(super) fn dispatch(&mut self, id: ClientId, args: Vec<Bytes>) -> Reply {
         self.expire_fields();
-        let spec = match self.admit(id, &args) {
-            Ok(spec) => spec,
+        let (spec, flags) = match self.admit(id, &args) {
+            Ok(admitted) => admitted,
             Err(error) => return self.refuse(id, &args, error),
         };
         let Some(client) = self.clients.get_mut(&id) else {
@@ -51,7 +51,7 @@ impl Engine {
         };
         client.last_command = spec.name;
         client.asking &= spec.name == "asking" || client.transaction.is_some();
-        if self.is_paused_for(id, spec, &args) {
+        if self.is_paused_for(id, flags) {
             self.postpone(id, args);
             return Reply::None;
         }
@@ -65,6 +65,7 @@ impl Engine {
                 transaction.aborted = true;
                 transaction.queue.clear();
             } else {
+                transaction.flags |= flags;
                 transaction.queue.push((spec, args));
             }
             return Reply::Status("QUEUED".into());
@@ -74,7 +75,8 @@ impl Engine {
         reply
     }
 
-    fn admit(&mut self, id: ClientId, args: &[Bytes]) -> Result<&'static Spec, CmdError> {
+    /// The command and its flags; those of `EXEC` are also those of what it runs.
+    fn admit(&mut self, id: ClientId, args: &[Bytes]) -> Result<(&'static Spec, u32), CmdError> {
         let spec = self.resolve(args)?;
         if !spec.takes(args.len()) {
             return Err(CmdError::wrong_arity(spec.name));
@@ -84,8 +86,10 @@ impl Engine {
         if !authenticated && !spec.has(NO_AUTH) {
             return Err(CmdError::NO_AUTH);
         }
-        let flags = self.flags_of_call(spec, args);
-        let queues = client.is_some_and(|client| client.transaction.is_some());
+        let queued = client.and_then(|client| client.transaction.as_ref());
+        let queues = queued.is_some();
+        let run = queued.filter(|_| spec.name == "exec").map_or(0, |queued| queued.flags);
+        let flags = self.flags_of_call(spec, args) | run;
         if queues && spec.has(NO_MULTI) {
             return Err(CmdError::fixed("ERR Command not allowed inside a transaction"));
         }
@@ -99,15 +103,12 @@ impl Engine {
         if self.config.tuning.memory_limit > 0 {
             self.make_room();
         }
-        let transaction = self.clients.get(&id).and_then(|client| client.transaction.as_ref());
         let ends = matches!(spec.name, "exec" | "discard" | "quit" | "reset");
-        let needs_memory = flags & DENYOOM != 0
-            || queues && !ends
-            || spec.name == "exec" && queues_any(transaction, DENYOOM);
+        let needs_memory = flags & DENYOOM != 0 || queues && !ends;
         if needs_memory && self.is_out_of_memory() {
             return Err(CmdError::OUT_OF_MEMORY);
         }
-        let writes = flags & WRITE != 0 || spec.name == "exec" && queues_any(transaction, WRITE);
+        let writes = flags & WRITE != 0;
         if writes && self.lacks_replicas() {
             return Err(NO_REPLICAS);
         }
@@ -117,7 +118,7 @@ impl Engine {
         if let Some(client) = self.clients.get(&id) {
             client.check_mode(spec)?;
         }
-        Ok(spec)
+        Ok((spec, flags))
     }
 
     /// Whether `min-replicas-to-write` forbids writes: there are no replicas that could be good enough.
@@ -177,6 +178,9 @@ impl Engine {
             }
         }
         self.watch_memory();
+        if pairs.iter().any(|(name, _)| name.eq_ignore_ascii_case("maxmemory")) {
+            self.limit_was_set();
+        }
     }
 
     /// Answers an error for a command that was not run; a transaction under way is spoilt by it.
@@ -205,11 +209,6 @@ impl Engine {
         }
         Reply::Error(error.to_string())
     }
-}
-
-/// Whether a transaction has queued a command with all of `flags`.
-fn queues_any(transaction: Option<&Transaction>, flags: u32) -> bool {
-    transaction.is_some_and(|transaction| transaction.queue.iter().any(|(spec, _)| spec.has(flags)))
 }
 
 fn not_permitted(spec: &Spec, denied: Denied) -> CmdError {

@@ -149,11 +149,16 @@ impl<'a> Call<'a> {
 
     /// Removes a key; whether it existed and had not expired.
     pub(crate) fn delete(&mut self, key: &Bytes) -> bool {
+        self.take(key).is_some()
+    }
+
+    /// Removes a key; what it held, if it existed and had not expired.
+    pub(crate) fn take(&mut self, key: &Bytes) -> Option<Entry> {
         let (db, now) = (self.db(), self.now_ms());
         let expired = self.engine.store.expire_if_due(db, key, now);
         self.engine.tell_expired();
         // An expired key that a pause keeps is removed all the same, as Redis does.
-        self.engine.store.remove(db, key).is_some() && !expired
+        self.engine.store.remove(db, key).filter(|_| !expired)
     }
 }
 

@@ -147,6 +147,8 @@ pub(crate) enum Replies {
 pub(crate) struct Transaction {
     pub(crate) queue: Vec<(&'static Spec, Vec<Bytes>)>,
     pub(crate) bytes: usize,
+    /// The flags of all that is queued; of scripts and functions, as they were declared when they came.
+    pub(crate) flags: u32,
     /// A command was refused, so `EXEC` will be too.
     pub(crate) aborted: bool,
 }
@@ -280,16 +282,6 @@ impl Client {
     /// Whether something beside the answer to its own command reaches the client.
     pub(super) fn hears(&self, reply: &Reply) -> bool {
         self.replies != Replies::Off || matches!(reply, Reply::None) || is_told(reply)
-    }
-
-    pub(super) fn watched_key_changed(&mut self, place: &Place, gone: bool) {
-        let Some(watch) = self.watches.iter_mut().find(|watch| watch.place == *place) else { return };
-        if watch.was_expired && gone {
-            // It was gone already when it was watched; from now on it counts.
-            watch.was_expired = false;
-        } else {
-            self.watch_broken = true;
-        }
     }
 }
 

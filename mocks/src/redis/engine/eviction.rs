@@ -78,6 +78,8 @@ pub(super) struct Memory {
     peak: usize,
     /// The limit is passed and nothing could be evicted, as the last command from outside found it.
     exhausted: bool,
+    /// The limit was set, so what does not fit goes when the commands that came with it have run.
+    overdue: bool,
 }
 
 impl Memory {
@@ -141,6 +143,17 @@ impl Engine {
         self.memory.uses.insert(place, Uses { counter, minute });
     }
 
+    /// Sets a key's counter of uses, if the policy goes by that, for `RESTORE` with a frequency.
+    pub(super) fn set_uses(&mut self, db: usize, key: &Bytes, counter: u8) {
+        if self.config.tuning.policy.rank != Rank::Rare {
+            return;
+        }
+        // That it was written is no use of it.
+        self.settle();
+        let minute = self.minute();
+        self.memory.uses.insert((db, key.clone()), Uses { counter, minute });
+    }
+
     /// A key's counter of uses as it is now.
     pub(super) fn uses_of(&self, place: &Place) -> u8 {
         let Some(uses) = self.memory.uses.get(place) else { return NEW_KEY_USES };
@@ -172,11 +185,28 @@ impl Engine {
         self.memory.exhausted
     }
 
-    /// Evicts keys until the data is within the limit, or none may go.
+    /// Has what does not fit go though no other command comes: the limit was set.
+    pub(super) fn limit_was_set(&mut self) {
+        self.memory.overdue = self.config.tuning.memory_limit > 0;
+    }
+
+    /// When keys go though no command comes, in Unix milliseconds.
+    pub(super) fn next_eviction_ms(&self) -> Option<i64> {
+        self.memory.overdue.then(|| self.at.unix_ms())
+    }
+
+    /// Evicts keys if a limit was set since the last command came.
+    pub(super) fn evict_overdue(&mut self) {
+        if self.memory.overdue {
+            self.make_room();
+        }
+    }
+
+    /// Evicts keys until the data is within the limit, or none may go. In a pause the data stays as it is.
     pub(super) fn make_room(&mut self) {
-        self.memory.exhausted = false;
+        (self.memory.exhausted, self.memory.overdue) = (false, false);
         let limit = self.config.tuning.memory_limit;
-        if limit == 0 {
+        if limit == 0 || self.pause.is_some() {
             return;
         }
         self.memory.peak = self.peak_memory();
@@ -192,7 +222,9 @@ impl Engine {
     /// Removes a key because of memory, telling whoever listens.
     pub(super) fn evict_key(&mut self, db: usize, key: &Bytes) {
         let sent = self.deliveries();
-        self.store.remove(db, key);
+        if let Some(entry) = self.store.remove(db, key) {
+            self.note_freed(&entry.value, Some("lazyfree-lazy-eviction"));
+        }
         self.log_own(db, vec![Bytes::from_static(b"del"), key.clone()], true);
         self.stats.evicted += 1;
         self.notify(notify::EVICTED, "evicted", db, key);

@@ -93,6 +93,30 @@ fn the_key_used_least_goes_first() {
 }
 
 #[test]
+fn what_does_not_fit_a_new_limit_goes_though_no_command_comes() {
+    let mut server = Server::new("allkeys-lru", 1000);
+    server.run("config set maxmemory 0");
+    server.run("set a 1");
+    assert_eq!(server.engine.next_due_ms(), None);
+    assert_eq!(server.run("config set maxmemory 1"), Reply::OK);
+    assert_eq!(server.engine.next_due_ms(), Some(server.ms));
+    server.engine.run_due(Moment { unix_us: server.ms * 1000, elapsed_us: 0 });
+    assert_eq!((server.engine.store().db(0).len(), server.engine.stats().evicted), (0, 1));
+    assert_eq!(server.engine.next_due_ms(), None);
+}
+
+#[test]
+fn nothing_is_evicted_in_a_pause() {
+    let mut server = Server::new("allkeys-lru", 1000);
+    server.run("set a 1");
+    server.run("client pause 1000 write");
+    server.run("config set maxmemory 1");
+    assert_eq!(server.run("get a"), Reply::bulk("1"));
+    server.run("client unpause");
+    assert_eq!(server.run("get a"), Reply::Null);
+}
+
+#[test]
 fn evicted_keys_are_counted() {
     let mut server = Server::new("allkeys-random", 48 * 4);
     for key in 0..20 {

@@ -73,6 +73,47 @@ fn a_command_kept_back_by_a_pause_is_handed_back_and_its_client_woken_when_it_is
 }
 
 #[test]
+fn a_pause_of_writes_keeps_back_what_may_write_and_what_is_sent_to_replicas() {
+    let mut bench = Bench::new();
+    let (admin, client) = (bench.client(), bench.client());
+    let load =
+        |code: &str| vec![Bytes::from_static(b"SCRIPT"), Bytes::from_static(b"LOAD"), code.to_owned().into()];
+    let sha = |reply: Option<Reply>| match reply {
+        Some(Reply::Bulk(sha)) => String::from_utf8_lossy(&sha).into_owned(),
+        other => panic!("no digest: {other:?}"),
+    };
+    let at = bench.at;
+    let reads = sha(bench.engine.exec(admin, load("#!lua flags=no-writes\nreturn 1"), at).reply);
+    let writes = sha(bench.engine.exec(admin, load("#!lua\nreturn 1"), at).reply);
+    let undeclared = sha(bench.engine.exec(admin, load("return 1"), at).reply);
+    bench.reply(admin, "CLIENT PAUSE 1000 WRITE");
+    let kept_back =
+        ["PUBLISH c m", "PFCOUNT h", &format!("EVALSHA {writes} 0"), &format!("EVALSHA {undeclared} 0")];
+    for line in kept_back {
+        let client = bench.client();
+        assert!(bench.exec(client, line).postponed.is_some(), "{line}");
+    }
+    let evalsha = format!("EVALSHA {reads} 0");
+    assert_eq!(bench.reply(client, &evalsha), Reply::Int(1));
+    assert_eq!(bench.reply(client, &format!("EVALSHA_RO {undeclared} 0")), Reply::Int(1));
+    for line in ["MULTI", &evalsha] {
+        bench.reply(client, line);
+    }
+    assert_eq!(bench.reply(client, "EXEC"), Reply::Array(vec![Reply::Int(1)]));
+}
+
+#[test]
+fn a_transaction_with_a_script_that_may_write_waits_for_the_end_of_a_pause() {
+    let mut bench = Bench::new();
+    let (admin, client) = (bench.client(), bench.client());
+    for line in ["MULTI", "EVAL return 0"] {
+        bench.reply(client, line);
+    }
+    bench.reply(admin, "CLIENT PAUSE 1000 WRITE");
+    assert!(bench.exec(client, "EXEC").postponed.is_some());
+}
+
+#[test]
 fn a_key_that_expires_in_a_pause_is_not_seen_and_is_deleted_after_it() {
     let mut bench = Bench::new();
     let client = bench.client();

@@ -24,6 +24,7 @@ pub(crate) mod geohash;
 mod hash_fields;
 pub(crate) mod hll;
 mod latency;
+mod lazy_free;
 mod log;
 mod long_double;
 mod lua;
@@ -47,8 +48,8 @@ pub(crate) mod tracking;
 mod tuning;
 mod version;
 pub(crate) mod wait;
+mod watch;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +71,7 @@ use replica::{Link, Replica};
 use stats::Stats;
 use tracking::Copies;
 use wait::Waiters;
+use watch::Watched;
 
 pub use client::ClientId;
 pub use cluster::{Peer, SlotState};
@@ -147,7 +149,7 @@ pub struct Engine {
     pub(crate) run_id: String,
     pub(crate) read_only: bool,
     pub(crate) active_expiry: bool,
-    pub(crate) watched: BTreeMap<Place, BTreeSet<ClientId>>,
+    pub(crate) watched: Watched,
     /// How the script under way may call commands.
     pub(crate) script: Option<lua::Mode>,
     pub(crate) kill: Vec<ClientId>,
@@ -216,7 +218,7 @@ impl Engine {
             started: at,
             read_only: false,
             active_expiry: true,
-            watched: BTreeMap::new(),
+            watched: Watched::new(),
             script: None,
             kill: Vec::new(),
             close: false,
@@ -361,6 +363,7 @@ impl Engine {
             self.store.expire_due(at.unix_ms(), self.expiry.portion());
         }
         self.expire_fields();
+        self.evict_overdue();
         self.settle();
         self.close_write();
         self.serve_ready();
@@ -374,7 +377,7 @@ impl Engine {
         let waits = self.waiters.next_deadline_ms();
         let due = self.next_expiry_ms().into_iter().chain(self.next_field_expiry_ms());
         let pause = self.pause.map(|pause| pause.until_ms.saturating_add(1));
-        due.chain(waits).chain(self.replica_due_ms()).chain(pause).min()
+        due.chain(waits).chain(self.replica_due_ms()).chain(pause).chain(self.next_eviction_ms()).min()
     }
 
     fn next_expiry_ms(&self) -> Option<i64> {
@@ -524,21 +527,6 @@ impl Engine {
         if self.expired.len() < REMEMBERED_EXPIRIES {
             self.expired.extend(expired);
         }
-    }
-
-    /// Ends all watches of a client.
-    pub(crate) fn unwatch(&mut self, id: ClientId) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
-        client.watch_broken = false;
-        for watch in std::mem::take(&mut client.watches) {
-            if let Some(watchers) = self.watched.get_mut(&watch.place) {
-                watchers.remove(&id);
-                if watchers.is_empty() {
-                    self.watched.remove(&watch.place);
-                }
-            }
-        }
-        self.choose_notes();
     }
 
     /// Has the store note which keys change exactly while someone wants to know.

@@ -10,8 +10,7 @@ use bytes::Bytes;
 
 use super::Engine;
 use super::client::ClientId;
-use super::table::Spec;
-use super::table::flags::WRITE;
+use super::table::flags::{MAY_REPLICATE, WRITE};
 use crate::redis::resp::Reply;
 use crate::redis::store::Overdue;
 
@@ -23,9 +22,6 @@ pub(crate) struct Pause {
     /// Whether reads are kept back too.
     pub(crate) everything: bool,
 }
-
-/// Commands that are no writes but are sent to replicas.
-pub(super) const SENT_ON: [&str; 6] = ["eval", "evalsha", "fcall", "pfcount", "publish", "spublish"];
 
 impl Engine {
     /// Begins a pause, or makes the one under way longer and stricter.
@@ -59,16 +55,11 @@ impl Engine {
         }
     }
 
-    /// Whether a client's command has to wait for the end of a pause.
-    pub(super) fn is_paused_for(&self, id: ClientId, spec: &Spec, args: &[Bytes]) -> bool {
+    /// Whether a client's command with these flags has to wait for the end of a pause.
+    pub(super) fn is_paused_for(&self, id: ClientId, flags: u32) -> bool {
         let Some(pause) = self.pause else { return false };
-        let Some(client) = self.clients.get(&id).filter(|client| !client.monitors) else { return false };
-        let queued = client.transaction.as_ref().filter(|_| spec.name == "exec");
-        pause.everything
-            || is_sent_on(spec, args)
-            || queued.is_some_and(|transaction| {
-                transaction.queue.iter().any(|(spec, args)| is_sent_on(spec, args))
-            })
+        let monitors = self.clients.get(&id).is_none_or(|client| client.monitors);
+        !monitors && (pause.everything || flags & (WRITE | MAY_REPLICATE) != 0)
     }
 
     /// Keeps a client's command back until the pause is over.
@@ -79,21 +70,4 @@ impl Engine {
             self.kept_back = Some(args);
         }
     }
-}
-
-fn is_sent_on(spec: &Spec, args: &[Bytes]) -> bool {
-    spec.has(WRITE) || SENT_ON.contains(&spec.name) && !declares_no_writes(spec, args)
-}
-
-/// Whether a script says in its first line that it does not write.
-fn declares_no_writes(spec: &Spec, args: &[Bytes]) -> bool {
-    let Some(body) = args.get(1).filter(|body| spec.name == "eval" && body.starts_with(b"#!")) else {
-        return false;
-    };
-    let line = body.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let words = line.split(|byte| byte.is_ascii_whitespace());
-    let mut flags = words
-        .filter_map(|word| word.strip_prefix(b"flags="))
-        .flat_map(|list| list.split(|byte| *byte == b','));
-    flags.any(|flag| flag == b"no-writes")
 }

@@ -12,9 +12,8 @@ use indexmap::{IndexMap, IndexSet};
 use super::Engine;
 use super::client::{Client, ClientId};
 use super::error::CmdError;
-use super::pause::SENT_ON;
 use super::table::Spec;
-use super::table::flags::{READONLY, WRITE};
+use super::table::flags::{MAY_REPLICATE, READONLY, WRITE};
 use crate::redis::glob;
 use crate::redis::resp::Reply;
 use crate::redis::store::FixedState;
@@ -162,7 +161,7 @@ impl Client {
             "sunsubscribe",
             "unsubscribe",
         ];
-        if self.monitors && (spec.flags & (READONLY | WRITE) != 0 || SENT_ON.contains(&spec.name)) {
+        if self.monitors && spec.flags & (READONLY | WRITE | MAY_REPLICATE) != 0 {
             return Err(CmdError::fixed("ERR Replica can't interact with the keyspace"));
         }
         if !self.only_listens() || ALLOWED.contains(&spec.name) {

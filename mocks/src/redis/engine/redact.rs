@@ -10,6 +10,10 @@ use super::table::Spec;
 /// What stands for a secret.
 const REDACTED: Bytes = Bytes::from_static(b"(redacted)");
 
+/// Parameters nobody else is to know.
+const SECRETS: [&str; 5] =
+    ["masterauth", "masteruser", "requirepass", "tls-client-key-file-pass", "tls-key-file-pass"];
+
 /// A command line with its secrets covered: passwords, users and their rules.
 pub(crate) fn redacted<'a>(spec: &Spec, args: &'a [Bytes]) -> Cow<'a, [Bytes]> {
     let hidden: Vec<usize> = match spec.name {
@@ -18,9 +22,7 @@ pub(crate) fn redacted<'a>(spec: &Spec, args: &'a [Bytes]) -> Cow<'a, [Bytes]> {
         "hello" => after(args, "auth", 2),
         "migrate" => after(args, "auth", 1).into_iter().chain(after(args, "auth2", 2)).collect(),
         "config|set" => {
-            let is_secret = |at: &usize| {
-                ["masterauth", "requirepass", "masteruser"].iter().any(|name| is(&args[*at], name))
-            };
+            let is_secret = |at: &usize| SECRETS.iter().any(|name| is(&args[*at], name));
             (2..args.len()).step_by(2).filter(is_secret).map(|at| at + 1).collect()
         }
         _ => return Cow::Borrowed(args),

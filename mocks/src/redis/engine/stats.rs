@@ -24,6 +24,8 @@ pub struct Stats {
     pub expired: u64,
     /// Keys evicted.
     pub evicted: u64,
+    /// Values the real server would have freed in a thread of its own.
+    pub freed_in_thread: u64,
     /// Reads that found their key.
     pub hits: u64,
     /// Reads that did not.

@@ -378,3 +378,64 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn large_values_that_the_real_server_frees_in_a_thread_are_counted() {
+    let mut bench = Bench::new(Expiry::LazyOnly);
+    let members: Vec<String> = (0..65).map(|member| format!("m{member}")).collect();
+    let fill = |bench: &mut Bench, count: usize| {
+        bench.run("CONFIG SET set-max-intset-entries 1");
+        bench.run(&format!("SADD s {}", members[..count].join(" ")));
+    };
+    fill(&mut bench, 64);
+    bench.run("UNLINK s");
+    assert_eq!(bench.engine.stats().freed_in_thread, 0, "64 are few");
+    fill(&mut bench, 65);
+    bench.run("DEL s");
+    assert_eq!(bench.engine.stats().freed_in_thread, 0, "the parameter says no");
+    for line in ["UNLINK s", "FLUSHDB ASYNC"] {
+        fill(&mut bench, 65);
+        bench.run(line);
+    }
+    bench.run("CONFIG SET lazyfree-lazy-user-del yes");
+    fill(&mut bench, 65);
+    bench.run("DEL s");
+    bench.run("SET k v");
+    bench.run("FLUSHALL SYNC");
+    assert_eq!(bench.engine.stats().freed_in_thread, 3);
+}
+
+/// What becomes of a transaction in database 1 if 0 and 1 are exchanged after `k` there was watched.
+fn after_swap(bench: &mut Bench, commands: &[&str]) -> Reply {
+    for line in ["FLUSHALL", "DEBUG SET-ACTIVE-EXPIRE 0"].iter().chain(commands) {
+        bench.run(line);
+    }
+    bench.wait_ms(2);
+    for line in ["SELECT 1", "WATCH k", "SWAPDB 0 1", "MULTI", "PING"] {
+        bench.run(line);
+    }
+    bench.run("EXEC")
+}
+
+#[test]
+fn exchanging_databases_breaks_the_watch_of_a_key_that_is_another_now() {
+    let mut bench = Bench::new(Expiry::LazyOnly);
+    let done = Reply::Array(vec![Reply::Status("PONG".into())]);
+    for unbroken in [
+        &[][..],
+        &["SELECT 1", "SET k v PX 1"],
+        &["SELECT 0", "SET k v PX 1"],
+        &["SELECT 0", "SET k v PX 1", "SELECT 1", "SET k w PX 1"],
+        &["SELECT 1", "SET other v"],
+    ] {
+        assert_eq!(after_swap(&mut bench, unbroken), done, "{unbroken:?}");
+    }
+    for broken in [
+        &["SELECT 0", "SET k v"][..],
+        &["SELECT 1", "SET k v"],
+        &["SELECT 0", "SET k v PX 1", "SELECT 1", "SET k w"],
+        &["SELECT 0", "SET k v", "SELECT 1", "SET k w PX 1"],
+    ] {
+        assert_eq!(after_swap(&mut bench, broken), Reply::NullArray, "{broken:?}");
+    }
+}

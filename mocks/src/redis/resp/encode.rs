@@ -24,10 +24,11 @@ impl Reply {
             Self::Map(pairs) => {
                 let (mark, size) = if v3 { (b'%', pairs.len()) } else { (b'*', pairs.len() * 2) };
                 write_length(mark, size, out);
-                for (key, value) in pairs {
-                    key.write(version, out);
-                    value.write(version, out);
-                }
+                write_pairs(pairs, version, out);
+            }
+            Self::Attributes(pairs) if v3 => {
+                write_length(b'|', pairs.len(), out);
+                write_pairs(pairs, version, out);
             }
             Self::Double(value) if v3 => write_line(b',', general(*value).as_bytes(), out),
             Self::Double(value) => write_bulk(b'$', general(*value).as_bytes(), out),
@@ -47,7 +48,7 @@ impl Reply {
             Self::Verbatim(_, text) => write_bulk(b'$', text, out),
             Self::Push(items) => write_items(if v3 { b'>' } else { b'*' }, items, version, out),
             Self::Several(replies) => replies.iter().for_each(|reply| reply.write(version, out)),
-            Self::None => {}
+            Self::Attributes(_) | Self::None => {}
         }
     }
 
@@ -64,6 +65,13 @@ fn write_items(mark: u8, items: &[Reply], version: u8, out: &mut BytesMut) {
     write_length(mark, items.len(), out);
     for item in items {
         item.write(version, out);
+    }
+}
+
+fn write_pairs(pairs: &[(Reply, Reply)], version: u8, out: &mut BytesMut) {
+    for (key, value) in pairs {
+        key.write(version, out);
+        value.write(version, out);
     }
 }
 
@@ -102,6 +110,16 @@ mod tests {
         let map = Reply::Map(vec![(Reply::bulk("a"), Reply::Int(i64::MIN))]);
         assert_eq!(text(&map, 2), "*2\r\n$1\r\na\r\n:-9223372036854775808\r\n");
         assert_eq!(text(&map, 3), "%1\r\n$1\r\na\r\n:-9223372036854775808\r\n");
+    }
+
+    #[test]
+    fn attributes_are_left_out_in_version_2() {
+        let reply =
+            Reply::Several(vec![Reply::Attributes(vec![(Reply::bulk("a"), Reply::Int(1))]), Reply::Int(2)]);
+        assert_eq!(
+            (text(&reply, 2), text(&reply, 3)),
+            (":2\r\n".into(), "|1\r\n$1\r\na\r\n:1\r\n:2\r\n".into())
+        );
     }
 
     #[test]

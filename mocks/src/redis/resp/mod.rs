@@ -47,6 +47,8 @@ pub enum Reply {
     Verbatim(Bytes, Bytes),
     /// Sent out of turn: a message, an invalidation; an array in RESP2.
     Push(Vec<Reply>),
+    /// Facts about the reply that follows; left out in RESP2.
+    Attributes(Vec<(Reply, Reply)>),
     /// Replies one after the other, without a frame around them: a command that answers several times.
     Several(Vec<Reply>),
     /// Nothing is sent, or not yet.
@@ -101,6 +103,7 @@ impl Reply {
             Self::Bool(_) => "bool",
             Self::BigNumber(_) => "number",
             Self::Push(_) => "push",
+            Self::Attributes(_) => "attributes",
             Self::Several(_) => "several",
             Self::None => "nothing",
         }

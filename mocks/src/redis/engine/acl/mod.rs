@@ -152,7 +152,8 @@ impl<'a> Wish<'a> {
         };
         let keys = spec.key_uses(args).into_iter().map(|(at, flags)| (at, access(flags))).collect();
         let channels = match spec.name {
-            "publish" | "spublish" => vec![(1, false)],
+            // A script may ask of a line that is too short to be run.
+            "publish" | "spublish" => (1..args.len().min(2)).map(|at| (at, false)).collect(),
             "subscribe" | "ssubscribe" => (1..args.len()).map(|at| (at, false)).collect(),
             "psubscribe" => (1..args.len()).map(|at| (at, true)).collect(),
             _ => Vec::new(),

@@ -37,6 +37,14 @@ fn one_selector_must_allow_the_whole_command_line() {
 }
 
 #[test]
+fn a_line_too_short_to_be_run_can_be_asked_about() {
+    let user = user(&["on", "+get", "+publish", "+sort", "+migrate"]);
+    for line in ["get", "publish", "sort", "migrate"] {
+        assert_eq!(check(&user, line), Ok(()), "{line}");
+    }
+}
+
+#[test]
 fn reading_and_writing_are_allowed_apart() {
     let user = user(&["+@all", "%R~r*", "%W~w*"]);
     assert_eq!(check(&user, "get r1"), Ok(()));

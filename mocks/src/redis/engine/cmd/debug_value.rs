@@ -52,6 +52,13 @@ fn protocol(version: u8, kind: &[u8]) -> Outcome {
         "array" => Reply::Array(three()),
         "set" => Reply::Set(three()),
         "map" => Reply::Map((0..3).map(|at| (Reply::Int(at), Reply::Bool(at == 1))).collect()),
+        "attrib" => Reply::Several(vec![
+            Reply::Attributes(vec![(
+                Reply::bulk("key-popularity"),
+                Reply::Array(vec![Reply::bulk("key:123"), Reply::Int(90)]),
+            )]),
+            Reply::bulk("Some real reply following the attribute"),
+        ]),
         "push" if version < 3 => return Err(NO_PUSH),
         "push" => Reply::Several(vec![
             Reply::Push(vec![Reply::bulk("server-cpu-usage"), Reply::Int(42)]),

@@ -29,8 +29,8 @@ struct Options {
     replace: bool,
     absolute: bool,
     idle_seconds: Option<i64>,
-    /// Whether a frequency was given. It is checked, but accesses are not counted.
-    has_frequency: bool,
+    /// What the counter of uses is to be.
+    frequency: Option<u8>,
 }
 
 impl Options {
@@ -48,7 +48,7 @@ impl Options {
                     options.absolute = true;
                     tail
                 }
-                [seconds, tail @ ..] if is(word, "idletime") && !options.has_frequency => {
+                [seconds, tail @ ..] if is(word, "idletime") && options.frequency.is_none() => {
                     let seconds = strict_i64(seconds).ok_or(CmdError::NOT_INTEGER)?;
                     options.idle_seconds = Some(seconds).filter(|seconds| *seconds >= 0);
                     options.idle_seconds.ok_or(BAD_IDLE)?;
@@ -56,8 +56,7 @@ impl Options {
                 }
                 [frequency, tail @ ..] if is(word, "freq") && options.idle_seconds.is_none() => {
                     let frequency = strict_i64(frequency).ok_or(CmdError::NOT_INTEGER)?;
-                    u8::try_from(frequency).map_err(|_| BAD_FREQUENCY)?;
-                    options.has_frequency = true;
+                    options.frequency = Some(u8::try_from(frequency).map_err(|_| BAD_FREQUENCY)?);
                     tail
                 }
                 _ => return Err(CmdError::SYNTAX),
@@ -98,6 +97,9 @@ pub(crate) fn restore(call: &mut Call<'_>) -> Outcome {
     call.put(key, value, deadline);
     if let Some(seconds) = options.idle_seconds {
         call.engine.store.set_used(db, key, now.saturating_sub(seconds.saturating_mul(1000)));
+    }
+    if let Some(frequency) = options.frequency {
+        call.engine.set_uses(db, key, frequency);
     }
     if let Some(deadline) = deadline.filter(|_| !options.absolute) {
         let mut args = call.args.to_vec();

@@ -111,7 +111,7 @@ fn memory(engine: &Engine) -> String {
         ("mem_fragmentation_ratio", "1.00".to_owned()),
         ("mem_allocator", "rust".to_owned()),
         ("lazyfree_pending_objects", number(0)),
-        ("lazyfreed_objects", number(0)),
+        ("lazyfreed_objects", number(engine.stats.freed_in_thread)),
     ])
 }
 

@@ -11,18 +11,24 @@ use crate::redis::resp::Reply;
 use crate::redis::store::Blob;
 
 pub(crate) fn del(call: &mut Call<'_>) -> Outcome {
+    delete_keys(call, Some("lazyfree-lazy-user-del"))
+}
+
+pub(crate) fn unlink(call: &mut Call<'_>) -> Outcome {
+    delete_keys(call, None)
+}
+
+/// Deletes keys; in a thread of its own, the real server would, if `parameter` says so or there is none.
+fn delete_keys(call: &mut Call<'_>, parameter: Option<&str>) -> Outcome {
     let mut deleted = 0;
     for key in call.rest(1) {
-        if call.delete(key) {
+        if let Some(entry) = call.take(key) {
+            call.engine.note_freed(&entry.value, parameter);
             call.notify(GENERIC, "del", key);
             deleted += 1;
         }
     }
     Ok(Reply::count(deleted))
-}
-
-pub(crate) fn unlink(call: &mut Call<'_>) -> Outcome {
-    del(call)
 }
 
 pub(crate) fn exists(call: &mut Call<'_>) -> Outcome {

@@ -41,12 +41,14 @@ fn keys<'a>(call: &Call<'a>) -> Result<&'a [Bytes], CmdError> {
     Ok(&call.args[3..4])
 }
 
-/// The positions of the keys of a command line.
-pub(crate) fn key_positions(args: &[Bytes]) -> Vec<usize> {
+/// The keys of a command line and their use.
+pub(crate) fn key_uses(args: &[Bytes]) -> Vec<(usize, &'static str)> {
+    const USE: &str = "RW access delete";
     let mut at = 6;
     while let Some(word) = args.get(at) {
         if is(word, "keys") {
-            return if args[3].is_empty() { (at + 1..args.len()).collect() } else { Vec::new() };
+            let keys = if args[3].is_empty() { at + 1..args.len() } else { 0..0 };
+            return keys.map(|at| (at, USE)).collect();
         }
         at += match word {
             word if is(word, "auth") => 2,
@@ -54,5 +56,5 @@ pub(crate) fn key_positions(args: &[Bytes]) -> Vec<usize> {
             _ => 1,
         };
     }
-    vec![3]
+    vec![(3, USE)]
 }

@@ -1,5 +1,7 @@
 //! The server as a whole: sizes, flushing, time.
 
+use std::ops::Range;
+
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -19,28 +21,28 @@ pub(crate) fn dbsize(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn flushdb(call: &mut Call<'_>) -> Outcome {
-    check_mode(call)?;
     let db = call.db();
-    call.engine.store.flush(db);
-    call.engine.invalidate_everything();
-    Ok(Reply::OK)
+    flush(call, db..db + 1)
 }
 
 pub(crate) fn flushall(call: &mut Call<'_>) -> Outcome {
-    check_mode(call)?;
-    for db in 0..call.engine.store.databases() {
-        call.engine.store.flush(db);
+    let all = 0..call.engine.store.databases();
+    flush(call, all)
+}
+
+fn flush(call: &mut Call<'_>, dbs: Range<usize>) -> Outcome {
+    let in_thread = match call.rest(1) {
+        [] => call.engine.config.get("lazyfree-lazy-user-flush") == Some("yes"),
+        [mode] if is(mode, "sync") => false,
+        [mode] if is(mode, "async") => true,
+        _ => return Err(CmdError::SYNTAX),
+    };
+    for db in dbs {
+        let keys = call.engine.store.flush(db);
+        call.engine.stats.freed_in_thread += if in_thread { keys as u64 } else { 0 };
     }
     call.engine.invalidate_everything();
     Ok(Reply::OK)
-}
-
-fn check_mode(call: &Call<'_>) -> Result<(), CmdError> {
-    match call.rest(1) {
-        [] => Ok(()),
-        [mode] if is(mode, "sync") || is(mode, "async") => Ok(()),
-        _ => Err(CmdError::SYNTAX),
-    }
 }
 
 pub(crate) fn swapdb(call: &mut Call<'_>) -> Outcome {
@@ -52,7 +54,7 @@ pub(crate) fn swapdb(call: &mut Call<'_>) -> Outcome {
     let (first, second) = (database(call, first), database(call, second));
     let (Some(first), Some(second)) = (first, second) else { return Err(CmdError::INDEX) };
     if first != second {
-        call.engine.store.swap(first, second);
+        call.engine.swap_databases(first, second);
         // Redis tells nobody that keys changed places.
         call.engine.writes_wholesale();
     }

@@ -233,8 +233,8 @@ fn number(text: &[u8]) -> Option<f64> {
     if text.is_empty() { Some(0.0) } else { score(text.trim_ascii_start()) }
 }
 
-/// The positions of the keys of a command line: what is sorted, and the last `STORE` target.
-pub(crate) fn key_positions(args: &[Bytes]) -> Vec<usize> {
+/// The keys of a command line and their use: what is sorted, and the last `STORE` target.
+pub(crate) fn key_uses(args: &[Bytes]) -> Vec<(usize, &'static str)> {
     let mut target = None;
     let mut at = 2;
     while let Some(word) = args.get(at) {
@@ -243,12 +243,11 @@ pub(crate) fn key_positions(args: &[Bytes]) -> Vec<usize> {
         } else if is(word, "get") || is(word, "by") {
             at += 1;
         } else if is(word, "store") && at + 1 < args.len() {
-            at += 1;
-            target = Some(at);
+            target = Some((at + 1, "OW update"));
         }
         at += 1;
     }
-    std::iter::once(1).chain(target).collect()
+    std::iter::once((1, "RO access")).chain(target).collect()
 }
 
 #[cfg(test)]

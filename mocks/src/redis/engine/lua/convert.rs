@@ -31,7 +31,7 @@ pub(super) fn to_lua(lua: &Lua, reply: &Reply, protocol: u8) -> mlua::Result<Val
         Reply::Null | Reply::NullArray if v3 => Ok(Value::Nil),
         Reply::Null | Reply::NullArray => Ok(Value::Boolean(false)),
         Reply::Array(items) | Reply::Push(items) | Reply::Several(items) => sequence(lua, items, protocol),
-        Reply::None => Ok(Value::Nil),
+        Reply::Attributes(_) | Reply::None => Ok(Value::Nil),
         Reply::Set(items) if v3 => {
             let set = lua.create_table()?;
             for item in items {

@@ -14,7 +14,6 @@ use super::args::{self, Args, Thrown, throw};
 use super::guard::Guard;
 use super::{floats, sha1_hex};
 use crate::redis::engine::VERSION;
-use crate::redis::engine::table;
 
 /// What the run under way chose for itself.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +97,6 @@ pub(super) fn functions(lua: &Lua, guard: &Arc<Guard>) -> mlua::Result<Table> {
     host.raw_set("log", lua.create_function(log)?)?;
     host.raw_set("setresp", lua.create_function(setresp)?)?;
     host.raw_set("set_repl", lua.create_function(set_repl)?)?;
-    host.raw_set("acl_check_cmd", lua.create_function(acl_check_cmd)?)?;
     let state = Arc::new(AtomicU64::new(seeded(0)));
     let seed = Arc::clone(&state);
     host.raw_set("random", lua.create_function(move |lua, args| random(lua, args, &state))?)?;
@@ -257,16 +255,6 @@ fn set_repl(lua: &Lua, args: MultiValue) -> mlua::Result<()> {
             Ok(())
         }
         _ => fail("ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE."),
-    }
-}
-
-fn acl_check_cmd(_: &Lua, args: MultiValue) -> mlua::Result<Value> {
-    match super::convert::to_arguments(&args) {
-        Err(why) => fail(why),
-        Ok(args) if table::resolve(&args).is_err() => {
-            fail("ERR Invalid command passed to redis.acl_check_cmd()")
-        }
-        Ok(_) => Ok(Value::Boolean(true)),
     }
 }
 

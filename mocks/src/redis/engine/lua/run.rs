@@ -17,7 +17,7 @@ use crate::redis::engine::call::{Call, Outcome};
 use crate::redis::engine::client::ClientId;
 use crate::redis::engine::error::CmdError;
 use crate::redis::engine::table;
-use crate::redis::engine::table::flags::{DENYOOM, NOSCRIPT, WRITE};
+use crate::redis::engine::table::flags::{DENYOOM, MAY_REPLICATE, NOSCRIPT, WRITE};
 use crate::redis::resp::{Limits, Reply};
 
 /// A script or function, ready to be run.
@@ -93,7 +93,7 @@ impl Engine {
         };
         let writes = if declared.has(Flags::NO_WRITES) { 0 } else { WRITE };
         let needs_memory = if writes == 0 || declared.has(Flags::ALLOW_OOM) { 0 } else { DENYOOM };
-        spec.flags & !(WRITE | DENYOOM) | writes | needs_memory
+        spec.flags & !(WRITE | DENYOOM | MAY_REPLICATE) | writes | needs_memory
     }
 }
 
@@ -179,7 +179,11 @@ fn run_function(
             (Called::Refused(line), _) => host::error_table(lua, line, false).map(Value::Table),
             (Called::Answered(reply), protocol) => convert::to_lua(lua, &reply, protocol),
         })?;
-        program.interpreter.run.call((&program.run, keys, args, call, call_protected))
+        let may_call = scope.create_function(|_, args: MultiValue| {
+            may_call(&engine.borrow(), id, &args)
+                .map_err(|line| mlua::Error::external(host::Raised::new(line)))
+        })?;
+        program.interpreter.run.call((&program.run, keys, args, call, call_protected, may_call))
     })?;
     let engine = engine.into_inner();
     match result {
@@ -258,6 +262,14 @@ fn call_command(engine: &mut Engine, id: ClientId, args: &MultiValue) -> Called 
     }
 }
 
+/// Whether the client that has a run under way may run a command: `redis.acl_check_cmd`.
+fn may_call(engine: &Engine, id: ClientId, args: &MultiValue) -> Result<bool, &'static str> {
+    let args = convert::to_arguments(args)?;
+    let unknown = "ERR Invalid command passed to redis.acl_check_cmd()";
+    let spec = engine.resolve(&args).map_err(|_| unknown)?;
+    Ok(engine.clients.get(&id).is_none_or(|client| engine.acl.check(&client.user, spec, &args).is_ok()))
+}
+
 /// Whether a run may call a command now.
 fn verify(
     engine: &mut Engine,
@@ -265,8 +277,6 @@ fn verify(
     spec: &'static table::Spec,
     args: &[Bytes],
 ) -> Result<(), std::borrow::Cow<'static, str>> {
-    // Commands that change nothing here but do something on replicas.
-    const REPLICATED_READS: [&str; 3] = ["pfcount", "publish", "spublish"];
     if !spec.takes(args.len()) {
         return Err("ERR Wrong number of args calling Redis command from script".into());
     }
@@ -277,7 +287,7 @@ fn verify(
         return Err(refused.to_string().into());
     }
     let Some(mode) = engine.script else { return Ok(()) };
-    if mode.read_only && (spec.has(WRITE) || REPLICATED_READS.contains(&spec.name)) {
+    if mode.read_only && spec.flags & (WRITE | MAY_REPLICATE) != 0 {
         return Err("ERR Write commands are not allowed from read-only scripts.".into());
     }
     // What has begun to write is not stopped halfway.

@@ -23,7 +23,7 @@ local function protect(fields)
 end
 
 local redis = redis_fields
-for _, name in raw_pairs({ 'sha1hex', 'log', 'setresp', 'error_reply', 'status_reply', 'set_repl', 'acl_check_cmd' }) do
+for _, name in raw_pairs({ 'sha1hex', 'log', 'setresp', 'error_reply', 'status_reply', 'set_repl' }) do
   redis[name] = host[name]
 end
 if globals_hold_arguments then
@@ -147,8 +147,8 @@ local function locate(failure)
   return failure
 end
 
-return environment, function(code, keys, args, call, call_protected)
-  redis.call, redis.pcall = call, call_protected
+return environment, function(code, keys, args, call, call_protected, acl_check_cmd)
+  redis.call, redis.pcall, redis.acl_check_cmd = call, call_protected, acl_check_cmd
   if globals_hold_arguments then
     globals.KEYS, globals.ARGV = keys, args
     return raw_xpcall(code, locate)

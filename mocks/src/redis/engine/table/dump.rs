@@ -19,7 +19,7 @@ pub(super) const TABLE: &[Spec] = &[
         .docs("2.6.0", "generic", "This command actually executes a DUMP+DEL in the source instance, and a RESTORE in the target instance. See the pages of these commands for time complexity. Also an O(N) data transfer between the two instances is performed.", "Atomically transfer a key from a Redis instance to another one.")
         .tips(&["nondeterministic_output"])
         .keys(&[range(3, 0, 1, "RW access delete"), keyword("KEYS", -2, -1, "RW access delete incomplete")])
-        .find_keys(migrate::key_positions),
+        .find_keys(migrate::key_uses),
     Spec::new("restore", -4, WRITE | DENYOOM, "keyspace write slow dangerous", dump::restore)
         .docs("2.6.0", "generic", RESTORED, "Create a key using the provided serialized value, previously obtained using DUMP.")
         .keys(&[range(1, 0, 1, "OW update")]),

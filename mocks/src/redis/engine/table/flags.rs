@@ -11,6 +11,9 @@ macro_rules! flags {
 /// No flag.
 pub(crate) const NONE: u32 = 0;
 
+/// No write, but replicas may be sent something all the same. `COMMAND INFO` does not list it.
+pub(crate) const MAY_REPLICATE: u32 = 1 << 19;
+
 flags! {
     WRITE "write" 0,
     READONLY "readonly" 1,

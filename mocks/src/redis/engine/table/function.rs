@@ -4,8 +4,8 @@
 //! left out.
 
 use super::flags::{
-    ALLOW_BUSY, DENYOOM, LOADING, MOVABLEKEYS, NO_MANDATORY_KEYS, NONE, NOSCRIPT, READONLY, SKIP_MONITOR,
-    STALE, WRITE,
+    ALLOW_BUSY, DENYOOM, LOADING, MAY_REPLICATE, MOVABLEKEYS, NO_MANDATORY_KEYS, NONE, NOSCRIPT, READONLY,
+    SKIP_MONITOR, STALE, WRITE,
 };
 use super::{Spec, container, keynum};
 use crate::redis::engine::cmd::function;
@@ -15,7 +15,7 @@ pub(super) const TABLE: &[Spec] = &[
     Spec::new(
         "fcall",
         -3,
-        NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLEKEYS,
+        NOSCRIPT | STALE | SKIP_MONITOR | MAY_REPLICATE | NO_MANDATORY_KEYS | MOVABLEKEYS,
         "slow scripting",
         function::fcall,
     )

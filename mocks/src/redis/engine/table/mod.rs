@@ -42,8 +42,8 @@ use crate::redis::store::FixedState;
 /// Runs a command. Arity, permissions and modes were checked.
 pub(crate) type Run = fn(&mut Call<'_>) -> Outcome;
 
-/// Says where the keys are in a command line.
-pub(crate) type FindKeys = fn(&[Bytes]) -> Vec<usize>;
+/// Says where the keys are in a command line, and what is done with each.
+pub(crate) type FindKeys = fn(&[Bytes]) -> Vec<(usize, &'static str)>;
 
 /// One command or subcommand.
 #[derive(Clone, Copy)]
@@ -247,7 +247,7 @@ impl Spec {
     /// The positions of the keys in a command line, in order.
     pub(crate) fn key_positions(&self, args: &[Bytes]) -> Vec<usize> {
         match self.find_keys {
-            Some(find) => find(args),
+            Some(find) => find(args).into_iter().map(|(at, _)| at).collect(),
             None => self.keys.iter().flat_map(|spec| spec.positions(args)).collect(),
         }
     }
@@ -267,8 +267,7 @@ impl Spec {
             spec.positions(args).into_iter().map(move |at| (at, flags)).collect::<Vec<_>>()
         };
         let found = match self.find_keys {
-            // Where the keys are says nothing of their use: all may be written.
-            Some(find) => find(args).into_iter().map(|at| (at, "RW access update")).collect(),
+            Some(find) => find(args),
             None => self.keys.iter().flat_map(uses).collect::<Vec<_>>(),
         };
         found.into_iter().filter(|(at, flags)| *at < args.len() && !flags.contains("not_key")).collect()

@@ -3,7 +3,7 @@
 //! Data only; the differential suite compares every row with a real server. Arguments of `COMMAND DOCS` are
 //! left out.
 
-use super::flags::{FAST, LOADING, NONE, NOSCRIPT, PUBSUB, STALE};
+use super::flags::{FAST, LOADING, MAY_REPLICATE, NONE, NOSCRIPT, PUBSUB, STALE};
 use super::{Spec, container, range};
 use crate::redis::engine::cmd::pubsub;
 
@@ -11,14 +11,14 @@ use crate::redis::engine::cmd::pubsub;
 pub(super) const TABLE: &[Spec] = &[
     Spec::new("psubscribe", -2, PUBSUB | NOSCRIPT | LOADING | STALE, "pubsub slow", pubsub::psubscribe)
         .docs("2.0.0", "pubsub", "O(N) where N is the number of patterns the client is already subscribed to.", "Listen for messages published to channels matching the given patterns"),
-    Spec::new("publish", 3, PUBSUB | LOADING | STALE | FAST, "pubsub fast", pubsub::publish)
+    Spec::new("publish", 3, PUBSUB | LOADING | STALE | FAST | MAY_REPLICATE, "pubsub fast", pubsub::publish)
         .docs("2.0.0", "pubsub", "O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total number of subscribed patterns (by any client).", "Post a message to a channel"),
     Spec::new("pubsub", -2, NONE, "slow", container)
         .docs("2.8.0", "pubsub", "Depends on subcommand.", "A container for Pub/Sub commands")
         .subcommands(PUBSUB_COMMANDS),
     Spec::new("punsubscribe", -1, PUBSUB | NOSCRIPT | LOADING | STALE, "pubsub slow", pubsub::punsubscribe)
         .docs("2.0.0", "pubsub", "O(N+M) where N is the number of patterns the client is already subscribed and M is the number of total patterns subscribed in the system (by any client).", "Stop listening for messages posted to channels matching the given patterns"),
-    Spec::new("spublish", 3, PUBSUB | LOADING | STALE | FAST, "pubsub fast", pubsub::spublish)
+    Spec::new("spublish", 3, PUBSUB | LOADING | STALE | FAST | MAY_REPLICATE, "pubsub fast", pubsub::spublish)
         .docs("7.0.0", "pubsub", "O(N) where N is the number of clients subscribed to the receiving shard channel.", "Post a message to a shard channel")
         .keys(&[range(1, 0, 1, "not_key")]),
     Spec::new("ssubscribe", -2, PUBSUB | NOSCRIPT | LOADING | STALE, "pubsub slow", pubsub::ssubscribe)

@@ -4,7 +4,8 @@
 //! left out.
 
 use super::flags::{
-    ALLOW_BUSY, LOADING, MOVABLEKEYS, NO_MANDATORY_KEYS, NONE, NOSCRIPT, READONLY, SKIP_MONITOR, STALE,
+    ALLOW_BUSY, LOADING, MAY_REPLICATE, MOVABLEKEYS, NO_MANDATORY_KEYS, NONE, NOSCRIPT, READONLY,
+    SKIP_MONITOR, STALE,
 };
 use super::{Spec, container, keynum};
 use crate::redis::engine::cmd::script;
@@ -14,7 +15,7 @@ pub(super) const TABLE: &[Spec] = &[
     Spec::new(
         "eval",
         -3,
-        NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLEKEYS,
+        NOSCRIPT | STALE | SKIP_MONITOR | MAY_REPLICATE | NO_MANDATORY_KEYS | MOVABLEKEYS,
         "slow scripting",
         script::eval,
     )
@@ -39,7 +40,7 @@ pub(super) const TABLE: &[Spec] = &[
     Spec::new(
         "evalsha",
         -3,
-        NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLEKEYS,
+        NOSCRIPT | STALE | SKIP_MONITOR | MAY_REPLICATE | NO_MANDATORY_KEYS | MOVABLEKEYS,
         "slow scripting",
         script::evalsha,
     )

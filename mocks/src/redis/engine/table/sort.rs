@@ -22,7 +22,7 @@ pub(super) const TABLE: &[Spec] = &[
     )
     .docs("1.0.0", "generic", COMPLEXITY, "Sort the elements in a list, set or sorted set")
     .keys(&[range(1, 0, 1, "RO access"), PATTERNS, TARGET])
-    .find_keys(sort::key_positions),
+    .find_keys(sort::key_uses),
     Spec::new("sort_ro", -2, READONLY | MOVABLEKEYS, "read set sortedset list slow dangerous", sort::sort_ro)
         .docs(
             "7.0.0",
