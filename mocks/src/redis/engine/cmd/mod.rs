@@ -12,6 +12,7 @@ pub(crate) mod client_tracking;
 pub(crate) mod cluster;
 pub(crate) mod cluster_change;
 pub(crate) mod command;
+mod command_docs;
 pub(crate) mod command_list;
 pub(crate) mod config;
 pub(crate) mod connection;
