@@ -12,6 +12,7 @@ mod acl;
 pub(crate) mod admit;
 pub(crate) mod call;
 mod client;
+mod client_limits;
 mod cluster;
 pub(crate) mod cmd;
 mod collection;
@@ -72,6 +73,7 @@ use tracking::Copies;
 use wait::Waiters;
 
 pub use client::ClientId;
+pub use client_limits::Buffers;
 pub use cluster::{Peer, SlotState};
 pub(crate) use config::Config;
 pub use delivery::Delivery;
@@ -178,6 +180,8 @@ pub struct Engine {
     deliveries: Vec<Delivery>,
     expired: Vec<Place>,
     expiry: Expiry,
+    /// When the next client may have been idle for too long; no earlier than that.
+    idle_due_ms: Option<i64>,
     next_client: ClientId,
 }
 
@@ -238,6 +242,7 @@ impl Engine {
             deliveries: Vec::new(),
             expired: Vec::new(),
             expiry: setup.expiry,
+            idle_due_ms: None,
             next_client: 1,
         }
     }
@@ -268,6 +273,7 @@ impl Engine {
         let mut client = Client::new(id, address, authenticated, at);
         client.library = (self.version >= Version::V7_2).then(Default::default);
         self.clients.insert(client);
+        self.arm_idle();
         id
     }
 
@@ -327,6 +333,7 @@ impl Engine {
             }
             None => (None, 2, false),
         };
+        self.arm_idle();
         Effects {
             reply,
             protocol,
@@ -365,6 +372,7 @@ impl Engine {
         self.serve_ready();
         self.run_replica();
         self.end_overdue_waits();
+        self.close_idle();
     }
 
     /// When [`Engine::run_due`] should be called next, in Unix milliseconds.
@@ -373,7 +381,7 @@ impl Engine {
         let waits = self.waiters.next_deadline_ms();
         let due = self.next_expiry_ms().into_iter().chain(self.next_field_expiry_ms());
         let pause = self.pause.map(|pause| pause.until_ms.saturating_add(1));
-        due.chain(waits).chain(self.replica_due_ms()).chain(pause).min()
+        due.chain(waits).chain(self.replica_due_ms()).chain(pause).chain(self.idle_due_ms).min()
     }
 
     fn next_expiry_ms(&self) -> Option<i64> {

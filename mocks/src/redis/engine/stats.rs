@@ -24,6 +24,8 @@ pub struct Stats {
     pub expired: u64,
     /// Keys evicted.
     pub evicted: u64,
+    /// Clients whose connections were closed because all together held too much.
+    pub evicted_clients: u64,
     /// Reads that found their key.
     pub hits: u64,
     /// Reads that did not.
@@ -121,12 +123,5 @@ impl Stats {
             .collect();
         lines.sort();
         lines.concat()
-    }
-}
-
-impl super::Engine {
-    /// A connection was turned away because there were too many.
-    pub fn count_rejected_connection(&mut self) {
-        self.stats.rejected_connections += 1;
     }
 }

@@ -21,6 +21,12 @@ pub(super) struct Tuning {
     pub(super) latency_threshold_ms: i64,
     /// Whether histograms of latency are kept.
     pub(super) tracks_latency: bool,
+    /// `maxclients`.
+    pub(super) most_clients: usize,
+    /// `timeout` in seconds; 0 for never.
+    pub(super) timeout_s: i64,
+    /// `maxmemory-clients` in bytes; 0 for no limit.
+    pub(super) clients_memory_limit: usize,
 }
 
 impl Tuning {
@@ -42,6 +48,12 @@ impl Tuning {
             slower_than_us: integer("slowlog-log-slower-than"),
             latency_threshold_ms: integer("latency-monitor-threshold"),
             tracks_latency: text("latency-tracking") == "yes",
+            most_clients: size("maxclients"),
+            timeout_s: integer("timeout"),
+            clients_memory_limit: match text("maxmemory-clients").strip_suffix('%') {
+                Some(percent) => size("maxmemory") / 100 * percent.parse::<usize>().unwrap_or(0),
+                None => size("maxmemory-clients"),
+            },
         }
     }
 }
