@@ -225,6 +225,7 @@ impl Replica {
         engine.read_only = true;
         engine.set_version(self.base.version);
         engine.config.clone_from(config);
+        engine.config.home = None;
         engine.set_port(self.port);
         engine.link = Some(Link::default());
         let reached = self.log.reached(self.setup.replica_lag, at);
