@@ -17,6 +17,8 @@ pub(crate) mod command_list;
 pub(crate) mod config;
 pub(crate) mod connection;
 pub(crate) mod debug;
+mod debug_data;
+mod debug_digest;
 mod debug_value;
 pub(crate) mod dump;
 pub(crate) mod expire;
