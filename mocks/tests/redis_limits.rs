@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use squall_mocks::net::BoxStream;
 use squall_mocks::redis::{Recorded, RedisLimits, RedisMatch, RedisOptions, RedisServer};
 use squall_mocks::rule::{Act, Rule};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -170,5 +171,79 @@ async fn the_request_log_has_requests_rules_and_events_in_order() -> Tested {
             "Event(\"flushed 1 keys\")",
         ]
     );
+    Ok(())
+}
+
+/// Sends one inline command and reads what comes; empty when the server has closed the connection.
+async fn ask(stream: &mut BoxStream, line: &str) -> anyhow::Result<String> {
+    let mut reply = Vec::with_capacity(1024 * 1024);
+    if stream.write_all(format!("{line}\r\n").as_bytes()).await.is_ok() {
+        stream.read_buf(&mut reply).await?;
+    }
+    Ok(String::from_utf8(reply)?)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_idle_for_longer_than_the_timeout_is_closed_unless_it_waits_or_listens() -> Tested {
+    let server = RedisServer::new(RedisOptions::default());
+    let [mut idle, mut busy, mut waits, mut listens] = std::array::from_fn(|_| server.connect());
+    ask(&mut idle, "PING").await?;
+    ask(&mut listens, "SUBSCRIBE c").await?;
+    waits.write_all(b"BLPOP q 0\r\n").await?;
+    assert_eq!(ask(&mut busy, "CONFIG SET timeout 5").await?, "+OK\r\n");
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(ask(&mut busy, "PING").await?, "+PONG\r\n");
+    }
+    assert_eq!(ask(&mut idle, "PING").await?, "", "it was closed");
+    ask(&mut busy, "RPUSH q 1").await?;
+    let mut reply = Vec::with_capacity(100);
+    waits.read_buf(&mut reply).await?;
+    assert_eq!(reply, b"*2\r\n$1\r\nq\r\n$1\r\n1\r\n");
+    let begun = tokio::time::Instant::now();
+    assert_eq!(waits.read_buf(&mut reply).await?, 0, "its wait is over, so its time runs");
+    assert_eq!(begun.elapsed().as_secs(), 6);
+    assert!(ask(&mut listens, "PING").await?.contains("pong"));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_number_of_clients_holds_for_the_next_one() -> Tested {
+    let server = RedisServer::new(RedisOptions::default());
+    let mut first = server.connect();
+    assert_eq!(ask(&mut first, "CONFIG SET maxclients 1").await?, "+OK\r\n");
+    let full = "-ERR max number of clients reached\r\n".to_owned();
+    assert_eq!(attack(&server, b"PING\r\n").await?, (full, true));
+    assert_eq!(ask(&mut first, "CONFIG SET maxclients 2").await?, "+OK\r\n");
+    assert!(is_alive(&server).await?);
+    assert_eq!(server.stats().rejected_connections, 1);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_that_hold_too_much_together_are_closed_the_biggest_first() -> Tested {
+    let server = RedisServer::new(RedisOptions::default());
+    let [mut safe, mut big, mut small, mut reads] = std::array::from_fn(|_| server.connect());
+    let half_sent = |bytes: usize| format!("*2\r\n$3\r\nGET\r\n$900000\r\n{}", "x".repeat(bytes));
+    ask(&mut small, "CONFIG SET maxmemory-clients 1mb").await?;
+    ask(&mut safe, "CLIENT NO-EVICT on").await?;
+    safe.write_all(half_sent(300_000).as_bytes()).await?;
+    big.write_all(half_sent(560_000).as_bytes()).await?;
+    // Replies that are read in time are not held against anyone.
+    ask(&mut reads, "SETRANGE k 149999 x").await?;
+    for _ in 0..4 {
+        reads.write_all(b"GET k\r\n").await?;
+        reads.read_exact(&mut vec![0; 150_011]).await?;
+    }
+    small.write_all(half_sent(100_000).as_bytes()).await?;
+    assert_eq!(ask(&mut reads, "PING").await?, "+PONG\r\n");
+    assert_eq!(server.stats().evicted_clients, 0);
+    small.write_all("x".repeat(100_000).as_bytes()).await?;
+    assert_eq!(big.read_buf(&mut Vec::with_capacity(100)).await?, 0, "it was closed");
+    assert_eq!(server.stats().evicted_clients, 1);
+    assert_eq!(ask(&mut reads, "PING").await?, "+PONG\r\n");
+    let list = ask(&mut reads, "CLIENT LIST").await?;
+    let mut queries = list.lines().filter_map(|line| line.split_once(" qbuf=")?.1.split(' ').next());
+    assert!(queries.any(|held| held.starts_with("30000")), "{list}");
     Ok(())
 }

@@ -18,7 +18,7 @@ use tokio::time::{Duration, Instant, Sleep, sleep_until};
 
 use super::conn_busy::{Begun, Late, Meanwhile, POLL};
 use super::engine::admit::describe;
-use super::engine::{ClientId, Delivery, Effects, Engine, Moment, OutputLimit};
+use super::engine::{Buffers, ClientId, Delivery, Effects, Engine, Moment, OutputLimit};
 use super::requests::{Recorded, Request, clipped, readable};
 use super::resp::{Parser, Reply};
 use super::rules::{RedisRequest, error_line};
@@ -62,6 +62,8 @@ struct Conn<'a> {
     broken: bool,
     /// Commands may be left in the input.
     more: bool,
+    /// The engine wants to know what the connection holds, also when that becomes less.
+    is_counted: bool,
     /// A command waits for its answer, and nothing else may run.
     waiting: bool,
     /// What happened while a program had the engine.
@@ -102,6 +104,7 @@ pub(super) async fn run(
         closing: false,
         broken: false,
         more: false,
+        is_counted: false,
         waiting: false,
         meanwhile: begun.meanwhile,
     };
@@ -127,7 +130,8 @@ pub(super) async fn run(
                 return Poll::Ready(alive);
             }
             // Room for more output may be what the next command waits for.
-            let written = writes_before && conn.output.is_empty() && (conn.closing || conn.more);
+            let written =
+                writes_before && conn.output.is_empty() && (conn.closing || conn.more || conn.is_counted);
             let over = timer.as_mut().is_some_and(|timer| Sleep::poll(timer.as_mut(), cx).is_ready());
             if written || over || conn.more { Poll::Ready(true) } else { Poll::Pending }
         });
@@ -175,6 +179,12 @@ impl Conn<'_> {
         self.catch_up(&mut engine, now);
         let wake = self.run_commands(&mut engine, now);
         self.limit = engine.output_limit(self.id);
+        self.is_counted = engine.counts_buffers();
+        if self.is_counted {
+            let query = self.input.len() + self.parser.held_bytes();
+            engine.note_buffers(self.id, Buffers { query, output: self.output.len() }, now);
+            self.broken |= !engine.is_connected(self.id) && !self.closing;
+        }
         server.after_change(engine);
         for what in std::mem::take(&mut self.told) {
             server.tell(what);

@@ -122,6 +122,7 @@ impl RedisServer {
         };
         let mut engine = Engine::new(setup, at);
         engine.set_version(options.version);
+        engine.set_max_clients(options.limits.clients);
         if options.cluster {
             engine.set_cluster(true);
         }
@@ -358,7 +359,9 @@ impl RedisServer {
         for delivery in engine.take_deliveries() {
             self.deliver(&delivery);
         }
+        let dropped = engine.take_dropped();
         drop(engine);
+        dropped.into_iter().for_each(|id| self.kill(id));
         if shutdown {
             self.end();
         }
@@ -450,34 +453,36 @@ impl RedisServer {
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         };
-        let Some((id, link)) = registered else {
-            // The peer may be gone already; nothing depends on its hearing this.
-            let _ = stream.write_all(b"-ERR max number of clients reached\r\n").await;
-            return;
+        let (id, link) = match registered {
+            Ok(registered) => registered,
+            Err(why) => {
+                // The peer may be gone already; nothing depends on its hearing this.
+                let _ = stream.write_all(format!("-{why}\r\n").as_bytes()).await;
+                return;
+            }
         };
         let _registered = Registered { server: &self, id };
         conn::run(&self, id, &link, stream, begun).await;
     }
 
-    /// Makes a connection known, unless there are too many. `None` if the engine is taken.
-    fn register(&self, peer: &str, role: Role) -> Option<Option<(ClientId, Arc<Link>)>> {
+    /// Makes a connection known, or says why it is refused. `None` if the engine is taken.
+    fn register(&self, peer: &str, role: Role) -> Option<Result<(ClientId, Arc<Link>), &'static str>> {
         let mut engine = self.engine_soon()?;
         let mut connections = lock(&self.shared.connections);
-        if connections.len() >= self.shared.limits.clients {
-            engine.count_rejected_connection();
-            return Some(None);
+        if let Some(why) = engine.refuse_connection(role == Role::Replica) {
+            return Some(Err(why));
         }
         let (now, peer) = (self.now(), peer.to_owned());
         let id = match role {
             Role::Primary => engine.connect(peer, now),
             Role::Replica => match engine.connect_replica(peer, now) {
                 Some(id) => id,
-                None => return Some(None),
+                None => return Some(Err("ERR there is no replica")),
             },
         };
         let link = Arc::new(Link::default());
         connections.insert(id, Arc::clone(&link));
-        Some(Some((id, link)))
+        Some(Ok((id, link)))
     }
 
     fn check_replica(&self) -> io::Result<()> {

@@ -4,36 +4,27 @@
 //! the last line for a parameter counts, and errors are the real server's. Nothing is started here and no
 //! file is read but through [`Files`].
 //!
-//! Not supported, and refused: TLS, modules, `user` and `rename-command` lines, Sentinel.
+//! Not supported, and refused: TLS, modules, `rename-command` lines, Sentinel.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::engine::{Config, Expiry};
+use bytes::Bytes;
+
+use super::engine::files::{Home, reason};
+use super::engine::{Config, Declared, Expiry, Files, MemoryFiles};
 use super::options::RedisOptions;
 use super::resp::split_words;
 use super::server::RedisServer;
-
-/// Reads what a command line names.
-pub trait Files {
-    /// The text of a file.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    fn read(&self, path: &str) -> io::Result<String>;
-
-    /// The text of standard input.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    fn standard_input(&self) -> io::Result<String>;
-}
 
 /// A server's parameters as its command line and files set them.
 #[derive(Debug)]
 pub struct Startup {
     pub(super) config: Config,
     given: Vec<String>,
+    users: Declared,
+    home: Home,
 }
 
 /// Why a server does not start.
@@ -41,7 +32,7 @@ pub struct Startup {
 #[non_exhaustive]
 pub enum StartupError {
     /// A line that is not understood, in the real server's words.
-    #[error("\n*** FATAL CONFIG FILE ERROR (Redis {version}) ***\nReading the configuration file, at line {line}\n>>> '{text}'\n{why}", version = super::engine::VERSION)]
+    #[error("\n*** FATAL CONFIG FILE ERROR (Redis {version}) ***\nReading the configuration file, at line {line}\n>>> '{text}'\n{why}{place}", version = super::engine::VERSION)]
     Line {
         /// The number of the line, from 1; options of a command line come after the file.
         line: usize,
@@ -49,15 +40,20 @@ pub enum StartupError {
         text: String,
         /// What is wrong with it.
         why: String,
+        /// The file and the line in it, on a line of its own; empty for options of a command line.
+        place: String,
     },
     /// A file cannot be read.
-    #[error("Fatal error, can't open config file '{path}': {source}")]
+    #[error("Fatal error, can't open config file '{path}': {why}", why = reason(source))]
     Unreadable {
         /// The file.
         path: String,
         /// Why.
         source: io::Error,
     },
+    /// The users are not right, in the real server's words.
+    #[error("{0}")]
+    Users(String),
 }
 
 /// Files that include files that include files.
@@ -68,29 +64,32 @@ impl Startup {
     ///
     /// # Errors
     /// [`StartupError`], which is what the program should print before it exits with 1.
-    pub fn parse(arguments: &[String], files: &dyn Files) -> Result<Self, StartupError> {
-        let mut startup = Self { config: Config::new(), given: Vec::new() };
+    pub fn parse(arguments: &[String], files: Arc<dyn Files>) -> Result<Self, StartupError> {
         let (file, mut rest) = match arguments {
             [file, rest @ ..] if !file.starts_with('-') => (Some(file), rest),
             rest => (None, rest),
         };
-        let mut text = file.map(|path| read(files, path)).transpose()?.unwrap_or_default();
+        let home = Home { files, config: file.cloned() };
+        let files = Arc::clone(&home.files);
+        let mut startup = Self { config: Config::new(), given: Vec::new(), users: Declared::default(), home };
+        let mut text = file.map(|path| read(&*files, path)).transpose()?.unwrap_or_default();
+        let place = file.map(|path| (path.as_str(), text.split('\n').count()));
         if let [first, tail @ ..] = rest
             && first == "-"
         {
-            text.push_str(&standard_input(files)?);
+            text.push_str(&standard_input(&*files)?);
             rest = tail;
         } else if let [front @ .., last] = rest
             && last == "-"
         {
-            text.push_str(&standard_input(files)?);
+            text.push_str(&standard_input(&*files)?);
             rest = front;
         }
         if !arguments.is_empty() {
             text.push('\n');
             text.push_str(&lines_of(rest));
         }
-        startup.load(&text, files, 0)?;
+        startup.load(&text, place, &*files, 0)?;
         Ok(startup)
     }
 
@@ -112,13 +111,23 @@ impl Startup {
         self.given.iter().any(|given| given == name)
     }
 
-    fn load(&mut self, text: &str, files: &dyn Files, depth: usize) -> Result<(), StartupError> {
+    /// Understands lines, of which the first are those of a file.
+    fn load(
+        &mut self,
+        text: &str,
+        file: Option<(&str, usize)>,
+        files: &dyn Files,
+        depth: usize,
+    ) -> Result<(), StartupError> {
         for (at, line) in text.split('\n').enumerate() {
             let line = line.trim_matches([' ', '\t', '\r', '\n']);
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let refused = |why: String| StartupError::Line { line: at + 1, text: line.to_owned(), why };
+            let place = file.filter(|(_, lines)| at < *lines);
+            let place = place.map(|(path, _)| format!("\nin {path}:{}", at + 1)).unwrap_or_default();
+            let refused =
+                |why| StartupError::Line { line: at + 1, text: line.to_owned(), why, place: place.clone() };
             let words = split_words(line.as_bytes());
             let words = words.ok_or_else(|| refused("Unbalanced quotes in configuration line".to_owned()))?;
             let words: Vec<String> =
@@ -130,7 +139,7 @@ impl Startup {
                     return Err(refused(format!("more than {DEEPEST_INCLUDE} files include one another")));
                 }
                 let text = read(files, path)?;
-                self.load(&text, files, depth + 1)?;
+                self.load(&text, Some((path, usize::MAX)), files, depth + 1)?;
             } else {
                 self.directive(&name, values).map_err(refused)?;
                 self.given.push(name);
@@ -147,7 +156,10 @@ impl Startup {
         match (name, values.len()) {
             ("list-max-ziplist-entries" | "list-max-ziplist-value" | "lua-replicate-commands", 1) => Ok(()),
             ("rename-command", 2) => unsupported("renamed commands"),
-            ("user", 1..) => unsupported("users in a file: use ACL SETUSER"),
+            ("user", 1..) => {
+                let words: Vec<Bytes> = values.iter().cloned().map(Bytes::from).collect();
+                self.users.add(&words)
+            }
             ("loadmodule", 1..) => unsupported("modules"),
             ("sentinel", _) => unsupported("Sentinel"),
             _ => Err("Bad directive or wrong number of arguments".to_owned()),
@@ -157,15 +169,36 @@ impl Startup {
 
 impl RedisServer {
     /// A server with the parameters of a command line; of `options`, those that Redis has no parameter for.
-    #[must_use]
-    pub fn start_as(startup: Startup, mut options: RedisOptions) -> Self {
+    ///
+    /// # Errors
+    /// If the file of users is not right, or says something else than the configuration.
+    pub fn start_as(startup: Startup, mut options: RedisOptions) -> Result<Self, StartupError> {
         let size = |name| usize::try_from(startup.number(name)).unwrap_or(usize::MAX);
         options.databases = size("databases");
         options.limits.clients = size("maxclients");
         options.expiry = Expiry::Redis { hz: u32::try_from(startup.number("hz")).unwrap_or(10) };
         let server = Self::new(options);
-        server.engine().configure(startup.config);
-        server
+        let mut config = startup.config;
+        config.home = Some(startup.home);
+        server.engine().configure(config);
+        server.engine().begin_users(&startup.users).map_err(StartupError::Users)?;
+        Ok(server)
+    }
+
+    /// Gives the server a file of users in memory with this text, as `aclfile` does: the users are those of the
+    /// file, `ACL LOAD` reads it and `ACL SAVE` writes it. Answers the files, for changing and reading it.
+    ///
+    /// # Errors
+    /// If the text is not right, with the lines that are not. The server's users are then what they were.
+    pub fn use_acl_file(&self, path: &str, text: &str) -> Result<Arc<MemoryFiles>, StartupError> {
+        let files = Arc::new(MemoryFiles::default());
+        let written = files.write(path, text);
+        written.map_err(|error| StartupError::Users(reason(&error)))?;
+        let mut engine = self.engine();
+        engine.config.home = Some(Home { files: Arc::clone(&files) as Arc<dyn Files>, config: None });
+        engine.config.force("aclfile", path.to_owned());
+        engine.begin_users(&Declared::default()).map_err(StartupError::Users)?;
+        Ok(files)
     }
 
     /// The port that `CONFIG GET port` and `INFO` report.
@@ -262,6 +295,10 @@ mod tests {
             }
         }
 
+        fn write(&self, _: &str, _: &str) -> io::Result<()> {
+            Err(io::ErrorKind::PermissionDenied.into())
+        }
+
         fn standard_input(&self) -> io::Result<String> {
             Ok("maxmemory 1mb\n".to_owned())
         }
@@ -271,7 +308,7 @@ mod tests {
         let words = split_words(line.as_bytes()).unwrap_or_default();
         let words: Vec<String> =
             words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
-        Startup::parse(&words, &Fixed(file)).map_err(|error| error.to_string())
+        Startup::parse(&words, Arc::new(Fixed(file))).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -301,8 +338,34 @@ mod tests {
         assert!(parse("--hz 'a b'", "").is_err_and(|error| error.contains("couldn't be parsed")));
         assert!(parse("--port", "").is_err_and(|error| error.ends_with("'port'\nwrong number of arguments")));
         assert!(parse("--tls-port 7000", "").is_err_and(|error| error.ends_with("TLS is not supported")));
-        assert!(parse("main.conf", "hz \"1").is_err_and(|error| error.contains("Unbalanced quotes")));
+        let unbalanced = parse("main.conf", "port 1\nhz \"1").expect_err("no closing quote");
+        assert!(
+            unbalanced.ends_with("\nUnbalanced quotes in configuration line\nin main.conf:2"),
+            "{unbalanced}"
+        );
         assert!(parse("none.conf", "").is_err_and(|error| error.starts_with("Fatal error, can't open")));
+    }
+
+    #[test]
+    fn users_of_a_configuration_are_checked_line_by_line_and_their_commands_at_the_start() {
+        let start = |line: &str| {
+            let startup = parse(line, "user bob on +get\nuser default on >secret ~* +@all\n")?;
+            RedisServer::start_as(startup, RedisOptions::default()).map_err(|error| error.to_string())
+        };
+        let server = start("main.conf").expect("started");
+        let lines = server.engine().acl_lines();
+        assert!(lines[0].starts_with("user bob on resetchannels -@all +get"), "{lines:?}");
+        assert!(lines[1].starts_with("user default on #2bb80d537b1d"), "{lines:?}");
+        let refused = |line| start(line).err().unwrap_or_default();
+        assert!(refused("--user al badrule").ends_with("Error in user declaration 'user': Syntax error"));
+        assert!(refused("main.conf --user bob off").contains("'bob': Duplicate user found."));
+        let unknown = "Error loading ACL rule '+foo' for the user named 'al': Unknown command or category name in \
+                       ACL\nCritical error while loading ACLs. Exiting.";
+        assert_eq!(refused("--user al +foo"), unknown);
+        assert!(refused("main.conf --aclfile users.acl").contains("but not both"));
+        assert!(
+            refused("--aclfile none.acl").ends_with("opening file 'none.acl': No such file or directory")
+        );
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub const SEQUENCES: &[(&str, &str)] = &[
     ("functions", include_str!("golden/functions.txt")),
     ("script_libraries", include_str!("golden/script_libraries.txt")),
     ("scripts", include_str!("golden/scripts.txt")),
+    ("debug", include_str!("golden/debug.txt")),
     ("errors_and_options", include_str!("golden/errors_and_options.txt")),
     ("strings", include_str!("golden/strings.txt")),
     ("ttl_semantics", include_str!("golden/ttl_semantics.txt")),

@@ -21,8 +21,28 @@ pub fn agrees(servers: &Servers) -> Result<(), String> {
                 differences.push(format!("{sub:?}"));
             }
         }
+        let (real, mock) = pair.ask(&words(&format!("command docs {}", spec.name)))?;
+        if in_order(&real) != in_order(&mock) {
+            differences.push(format!("docs of {}\n    real {real:?}\n    mock {mock:?}", spec.name));
+        }
     }
     if differences.is_empty() { Ok(()) } else { Err(format!("\n{}", differences.join("\n"))) }
+}
+
+/// The rows of `COMMAND DOCS`, those of subcommands sorted: the real server tells them in any order.
+fn in_order(docs: &Resp) -> Resp {
+    let Resp::List(kind, items) = docs else { return docs.clone() };
+    let mut items: Vec<Resp> = items.iter().map(in_order).collect();
+    for at in 1..items.len() {
+        if items[at - 1] == Resp::Bulk("subcommands".to_owned())
+            && let Resp::List(_, subs) = &mut items[at]
+        {
+            let mut pairs: Vec<_> = subs.chunks(2).map(<[Resp]>::to_vec).collect();
+            pairs.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+            *subs = pairs.concat();
+        }
+    }
+    Resp::List(*kind, items)
 }
 
 fn first(reply: Resp) -> Resp {

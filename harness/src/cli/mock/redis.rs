@@ -8,6 +8,7 @@ mod daemon;
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use squall_mocks::Clock;
@@ -50,6 +51,13 @@ impl Files for Disk {
         std::fs::read_to_string(path)
     }
 
+    fn write(&self, path: &str, text: &str) -> io::Result<()> {
+        // Whoever reads meanwhile reads the whole old file or the whole new one.
+        let draft = format!("{path}.tmp-{}", std::process::id());
+        std::fs::write(&draft, text)?;
+        std::fs::rename(&draft, path).inspect_err(|_| drop(std::fs::remove_file(&draft)))
+    }
+
     fn standard_input(&self) -> io::Result<String> {
         let mut text = String::new();
         io::stdin().read_to_string(&mut text)?;
@@ -67,7 +75,11 @@ pub(super) fn run(arguments: &RedisArgs, context: &mut Context<'_>) -> Result<u8
     }
     let listen = take_address(&mut words, "--listen")?;
     let control = take_address(&mut words, "--control")?;
-    let startup = match Startup::parse(&words, &Disk) {
+    if let Some(file) = words.first_mut().filter(|word| !word.starts_with('-')) {
+        // It may be written again when the server has moved to `dir`.
+        *file = std::path::absolute(&*file)?.to_string_lossy().into_owned();
+    }
+    let startup = match Startup::parse(&words, Arc::new(Disk)) {
         Ok(startup) => startup,
         Err(error) => return refuse(&error.to_string()),
     };
@@ -154,7 +166,10 @@ async fn serve(
     // Without a control port nobody here can make it fail over, so nothing is kept for that.
     let horizon = if control.is_some() { Horizon::default() } else { Horizon::NONE };
     let options = RedisOptions { clock: Clock::system(), horizon, ..RedisOptions::default() };
-    let server = RedisServer::start_as(startup, options);
+    let server = match RedisServer::start_as(startup, options) {
+        Ok(server) => server,
+        Err(error) => return refuse(&error.to_string()),
+    };
     if let Some(port) = port {
         server.set_port(port);
     }

@@ -4,13 +4,13 @@
 
 use bytes::Bytes;
 
-use super::Engine;
 use super::acl::{Context, Denied};
 use super::client::ClientId;
 use super::cluster::is_redirect;
 use super::error::CmdError;
 use super::table::flags::{DENYOOM, NO_AUTH, NO_MULTI, WRITE};
 use super::table::{self, Spec};
+use super::{Engine, Expiry};
 use crate::redis::resp::Reply;
 
 /// A command line as rules and traces see it.
@@ -177,10 +177,14 @@ impl Engine {
                 self.acl.set_default_password(value.as_bytes());
             }
         }
+        if let (Expiry::Redis { hz }, Some(now)) = (&mut self.expiry, self.config.get("hz")) {
+            *hz = now.parse().unwrap_or(*hz);
+        }
         self.watch_memory();
         if pairs.iter().any(|(name, _)| name.eq_ignore_ascii_case("maxmemory")) {
             self.limit_was_set();
         }
+        self.rearm_idle();
     }
 
     /// Answers an error for a command that was not run; a transaction under way is spoilt by it.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 
 use super::Moment;
+use super::client_limits::Buffers;
 use super::pubsub::{Subscriptions, Topic};
 use super::table::Spec;
 use super::tracking::Tracking;
@@ -55,7 +56,7 @@ impl Clients {
         self.place(*id).is_some()
     }
 
-    pub(crate) fn values(&self) -> impl Iterator<Item = &Client> {
+    pub(crate) fn values(&self) -> impl DoubleEndedIterator<Item = &Client> {
         self.by_id.values().map(|client| &**client)
     }
 
@@ -103,6 +104,8 @@ pub(crate) struct Client {
     pub(crate) is_postponed: bool,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) tracking: Option<Box<Tracking>>,
+    /// What its connection holds, as far as somebody wants to know.
+    pub(super) buffers: Buffers,
     /// It is shown what others run.
     pub(crate) monitors: bool,
 }
@@ -192,6 +195,7 @@ impl Client {
             is_postponed: false,
             subscriptions: Subscriptions::default(),
             tracking: None,
+            buffers: Buffers::default(),
             monitors: false,
             written_to: 0,
         }
@@ -201,8 +205,8 @@ impl Client {
         if self.subscriptions.is_empty() { Class::Normal } else { Class::PubSub }
     }
 
-    /// The line of `CLIENT LIST`. Sizes of buffers, which belong to the shell, are reported as 0, but for the
-    /// command under way: `command` is its size on the wire and the size of its arguments.
+    /// The line of `CLIENT LIST`. Sizes of buffers are 0 while nobody limits them, but for the command under way:
+    /// `command` is its size on the wire and the size of its arguments.
     pub(crate) fn describe(&self, now: Moment, server: &str, command: (usize, usize)) -> String {
         let seconds = |since: Moment| (now.elapsed_us - since.elapsed_us) / 1_000_000;
         let tracking = self.tracking.as_deref();
@@ -235,8 +239,8 @@ impl Client {
         });
         format!(
             "id={} addr={} laddr={server} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} \
-             multi={queued} qbuf={} qbuf-free=0 argv-mem={} multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 oll=0 omem=0 \
-             tot-mem=0 events=r cmd={} user={} redir={redirect} resp={}{library}\n",
+             multi={queued} qbuf={} qbuf-free=0 argv-mem={} multi-mem={queued_bytes} rbs=0 rbp=0 obl={} oll=0 omem=0 \
+             tot-mem={} events=r cmd={} user={} redir={redirect} resp={}{library}\n",
             self.id,
             self.address,
             self.id + 7,
@@ -247,8 +251,10 @@ impl Client {
             self.subscriptions.of(Topic::Channel).len(),
             self.subscriptions.of(Topic::Pattern).len(),
             self.subscriptions.of(Topic::Shard).len(),
-            command.0,
+            command.0.max(self.buffers.query),
             command.1,
+            self.buffers.output,
+            self.memory(),
             self.last_command,
             String::from_utf8_lossy(&self.user),
             self.protocol,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::config_value::check;
+use super::files::Home;
 use super::notify::{self, Class};
 use super::output_limit::{self, OutputLimits};
 use super::parameters::{FIXED, HIDDEN, Kind, MULTI, PARAMETERS, PROTECTED};
@@ -37,6 +38,8 @@ pub(crate) struct Config {
     /// Keys remembered for clients that cache; 0 for any number.
     pub(crate) tracked_keys: usize,
     pub(super) output_limits: OutputLimits,
+    /// The server's files, if it has any.
+    pub(crate) home: Option<Home>,
 }
 
 impl Config {
@@ -55,6 +58,7 @@ impl Config {
             events: 0,
             tracked_keys: 0,
             output_limits: OutputLimits::default(),
+            home: None,
         };
         config.refresh();
         config
@@ -67,6 +71,17 @@ impl Config {
             Kind::Alias(target) => self.lookup(target),
             _ => Some((name, value)),
         }
+    }
+
+    /// The parameter that a name stands for.
+    pub(super) fn target(&self, name: &str) -> Option<&'static str> {
+        self.lookup(name).map(|(name, _)| name)
+    }
+
+    /// All parameters: name, default, value and kind.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&'static str, &'static str, &str, Kind)> {
+        let rows = PARAMETERS.iter().filter(|(_, _, kind, _)| !matches!(kind, Kind::Alias(_)));
+        rows.map(|(name, default, kind, _)| (*name, *default, self.get(name).unwrap_or_default(), *kind))
     }
 
     /// A parameter's value.

@@ -46,10 +46,12 @@ impl Engine {
     }
 
     fn deliver(&mut self, to: ClientId, reply: Reply, after: bool) {
-        let Some(client) = self.clients.get(&to) else { return };
+        let Some(client) = self.clients.get_mut(&to) else { return };
         if client.hears(&reply) {
+            client.used = self.at;
             self.deliveries.push(Delivery { to, protocol: client.protocol, reply, after });
         }
+        self.arm_idle();
     }
 
     /// Takes back what was sent to a client at once since there were `from` things to be sent.

@@ -295,7 +295,7 @@ fn grown(counter: u8, factor: f64, draw: f64) -> u8 {
 }
 
 /// What an allocation of `bytes` takes: jemalloc's classes, 16 bytes apart to 128, then four to a doubling.
-fn allocated(bytes: usize) -> usize {
+pub(super) fn allocated(bytes: usize) -> usize {
     match bytes {
         0..=8 => 8,
         9..=128 => bytes.next_multiple_of(16),
@@ -307,7 +307,7 @@ fn allocated(bytes: usize) -> usize {
 }
 
 /// A string of Redis' own kind with its header.
-fn sds(bytes: usize) -> usize {
+pub(super) fn sds(bytes: usize) -> usize {
     allocated(match bytes {
         0..=31 => bytes + 2,
         32..=255 => bytes + 4,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{Engine, Expiry, Moment, Setup, Version};
-use crate::redis::engine::Horizon;
+use crate::redis::engine::{Horizon, Lose};
 use crate::redis::resp::Reply;
 
 struct Server {
@@ -114,4 +114,19 @@ fn what_is_due_next_includes_fields() {
     server.engine.run_due(Moment { unix_us: (server.ms + 51) * 1000, elapsed_us: 0 });
     let entry = server.engine.store().db(0).get(&Bytes::from_static(b"h")).expect("the hash");
     assert!(matches!(&entry.value, crate::redis::store::Value::Hash(hash) if hash.len() == 1));
+}
+
+#[test]
+fn a_failover_keeps_the_deadlines_of_fields_that_were_not_lost() {
+    let mut server = Server::new(Version::V7_4);
+    server.run("hset h a 1 b 2");
+    server.run("hpexpire h 100 fields 1 a");
+    server.run("set lost 1");
+    let at = Moment { unix_us: server.ms * 1000, elapsed_us: 0 };
+    assert_eq!(server.engine.failover(Lose::LastWrites(1), at), 1);
+    server.client = server.engine.connect("test".to_owned(), at);
+    assert_eq!(server.run("exists lost"), Reply::Int(0));
+    assert_eq!(server.ints("hpttl h fields 2 a b"), [100, -1]);
+    server.ms += 101;
+    assert_eq!(server.run("hget h a"), Reply::Null);
 }

@@ -12,6 +12,7 @@ mod acl;
 pub(crate) mod admit;
 pub(crate) mod call;
 mod client;
+mod client_limits;
 mod cluster;
 pub(crate) mod cmd;
 mod collection;
@@ -20,6 +21,7 @@ mod config_value;
 mod delivery;
 mod error;
 mod eviction;
+pub(crate) mod files;
 pub(crate) mod geohash;
 mod hash_fields;
 pub(crate) mod hll;
@@ -39,6 +41,7 @@ mod propagate;
 pub(crate) mod pubsub;
 mod redact;
 pub(crate) mod replica;
+mod rewrite;
 mod setup;
 pub mod slots;
 mod slowlog;
@@ -73,11 +76,14 @@ use tracking::Copies;
 use wait::Waiters;
 use watch::Watched;
 
+pub(crate) use acl::Declared;
 pub use client::ClientId;
+pub use client_limits::Buffers;
 pub use cluster::{Peer, SlotState};
 pub(crate) use config::Config;
 pub use delivery::Delivery;
 pub use error::CmdError;
+pub use files::{Files, MemoryFiles};
 pub use log::{Horizon, Lose};
 pub use lua::{Running, Verdict, Watcher};
 pub use output_limit::OutputLimit;
@@ -180,6 +186,8 @@ pub struct Engine {
     deliveries: Vec<Delivery>,
     expired: Vec<Place>,
     expiry: Expiry,
+    /// When the next client may have been idle for too long; no earlier than that.
+    idle_due_ms: Option<i64>,
     next_client: ClientId,
 }
 
@@ -240,6 +248,7 @@ impl Engine {
             deliveries: Vec::new(),
             expired: Vec::new(),
             expiry: setup.expiry,
+            idle_due_ms: None,
             next_client: 1,
         }
     }
@@ -270,6 +279,7 @@ impl Engine {
         let mut client = Client::new(id, address, authenticated, at);
         client.library = (self.version >= Version::V7_2).then(Default::default);
         self.clients.insert(client);
+        self.arm_idle();
         id
     }
 
@@ -329,6 +339,7 @@ impl Engine {
             }
             None => (None, 2, false),
         };
+        self.arm_idle();
         Effects {
             reply,
             protocol,
@@ -369,6 +380,7 @@ impl Engine {
         self.serve_ready();
         self.run_replica();
         self.end_overdue_waits();
+        self.close_idle();
     }
 
     /// When [`Engine::run_due`] should be called next, in Unix milliseconds.
@@ -377,7 +389,8 @@ impl Engine {
         let waits = self.waiters.next_deadline_ms();
         let due = self.next_expiry_ms().into_iter().chain(self.next_field_expiry_ms());
         let pause = self.pause.map(|pause| pause.until_ms.saturating_add(1));
-        due.chain(waits).chain(self.replica_due_ms()).chain(pause).chain(self.next_eviction_ms()).min()
+        let own = self.next_eviction_ms().into_iter().chain(self.idle_due_ms);
+        due.chain(waits).chain(self.replica_due_ms()).chain(pause).chain(own).min()
     }
 
     fn next_expiry_ms(&self) -> Option<i64> {

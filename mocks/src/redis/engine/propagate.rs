@@ -65,6 +65,7 @@ impl Engine {
     /// The clock was moved; what is due by the clock that never jumps is due at another time of the wall.
     pub fn clock_jumped(&mut self, at: Moment) {
         self.at = at;
+        self.rearm_idle();
     }
 
     /// The engine a client talks to, if it is the replica's; brought to where it should be at `at`.

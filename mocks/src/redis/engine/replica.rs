@@ -20,15 +20,14 @@ use super::client::{Client, ClientId};
 use super::config::Config;
 use super::log::{Command, Horizon, Log, Lose, micros};
 use super::lua::Functions;
-use super::table;
-use super::{Engine, Moment, Setup};
+use super::{Engine, Moment, Setup, Version};
 use crate::redis::store::{Overdue, Store};
 
 /// Clients of the replica have numbers from here on, so that a number says whose client it is.
 pub(crate) const REPLICA_CLIENTS: ClientId = 1 << 40;
 
 /// The number of the client that the primary is to its replica.
-const PRIMARY: ClientId = 0;
+pub(super) const PRIMARY: ClientId = 0;
 
 /// The log of a server, and the engines that run it.
 pub(crate) struct Replica {
@@ -103,6 +102,14 @@ impl Replica {
         let write = writes.get(writes.partition_point(|write| write.end < end))?;
         Some(write.at.elapsed_us.saturating_add(micros(self.setup.replica_lag)))
             .filter(|_| end > self.log.end_of(0))
+    }
+
+    /// Has the replica behave as a version of Redis, as its primary does.
+    pub(super) fn set_version(&mut self, version: Version) {
+        self.base.set_version(version);
+        if let Some(reader) = &mut self.reader {
+            reader.engine.set_version(version);
+        }
     }
 
     /// Takes over the parameters the server was started with, which no command in the log sets.
@@ -216,7 +223,9 @@ impl Replica {
         let mut engine = Box::new(follower(&self.setup, at));
         engine.next_client = REPLICA_CLIENTS;
         engine.read_only = true;
+        engine.set_version(self.base.version);
         engine.config.clone_from(config);
+        engine.config.home = None;
         engine.set_port(self.port);
         engine.link = Some(Link::default());
         let reached = self.log.reached(self.setup.replica_lag, at);
@@ -260,7 +269,11 @@ fn follower(setup: &Setup, at: Moment) -> Engine {
 impl Engine {
     /// Runs what the primary ran, at the time it ran at.
     fn replay(&mut self, at: Moment, command: &Command) {
-        let Ok(spec) = table::resolve(&command.args) else { return };
+        let Ok(spec) = self.resolve(&command.args) else { return };
+        if !spec.takes(command.args.len()) {
+            // `DEBUG REPLICATE` sends anything.
+            return;
+        }
         self.at = at;
         if !self.clients.contains_key(&PRIMARY) {
             self.clients.insert(Client::new(PRIMARY, "primary:0".to_owned(), true, at));

@@ -26,6 +26,8 @@ pub struct Stats {
     pub evicted: u64,
     /// Values the real server would have freed in a thread of its own.
     pub freed_in_thread: u64,
+    /// Clients whose connections were closed because all together held too much.
+    pub evicted_clients: u64,
     /// Reads that found their key.
     pub hits: u64,
     /// Reads that did not.
@@ -132,12 +134,5 @@ impl Stats {
             .collect();
         lines.sort();
         lines.concat()
-    }
-}
-
-impl super::Engine {
-    /// A connection was turned away because there were too many.
-    pub fn count_rejected_connection(&mut self) {
-        self.stats.rejected_connections += 1;
     }
 }

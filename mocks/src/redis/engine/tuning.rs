@@ -23,6 +23,12 @@ pub(super) struct Tuning {
     pub(super) needs_replicas: bool,
     /// Whether histograms of latency are kept.
     pub(super) tracks_latency: bool,
+    /// `maxclients`.
+    pub(super) most_clients: usize,
+    /// `timeout` in seconds; 0 for never.
+    pub(super) timeout_s: i64,
+    /// `maxmemory-clients` in bytes; 0 for no limit.
+    pub(super) clients_memory_limit: usize,
 }
 
 impl Tuning {
@@ -45,6 +51,12 @@ impl Tuning {
             latency_threshold_ms: integer("latency-monitor-threshold"),
             needs_replicas: integer("min-replicas-to-write") > 0 && integer("min-replicas-max-lag") > 0,
             tracks_latency: text("latency-tracking") == "yes",
+            most_clients: size("maxclients"),
+            timeout_s: integer("timeout"),
+            clients_memory_limit: match text("maxmemory-clients").strip_suffix('%') {
+                Some(percent) => size("maxmemory") / 100 * percent.parse::<usize>().unwrap_or(0),
+                None => size("maxmemory-clients"),
+            },
         }
     }
 }

@@ -1,11 +1,9 @@
 //! Users and what they may do, as `acl.c` of Redis 7.0: the rules, the checks and the log of refusals.
 //!
 //! Most servers have one user who may do everything; then no check looks at a command line at all.
-//!
-//! Not here: users from a file. `ACL LOAD` and `ACL SAVE` answer as a server does that was started without
-//! one.
 
 mod commands;
+mod file;
 mod log;
 mod rule_error;
 mod selector;
@@ -23,6 +21,7 @@ use crate::redis::resp::Reply;
 
 use super::pubsub::Topic;
 pub(in crate::redis::engine) use commands::{CATEGORIES, category, names_in};
+pub(crate) use file::Declared;
 pub(in crate::redis::engine) use log::{Context, LogEntry};
 use selector::{READ, Selector, WRITE, Wish, is_allowed_channel};
 use user::User;

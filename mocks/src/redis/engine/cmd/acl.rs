@@ -40,12 +40,20 @@ pub(crate) fn acl_whoami(call: &mut Call<'_>) -> Outcome {
     Ok(Reply::Bulk(call.client()?.user.clone()))
 }
 
-pub(crate) fn acl_load(_: &mut Call<'_>) -> Outcome {
-    Err(NO_FILE)
+pub(crate) fn acl_load(call: &mut Call<'_>) -> Outcome {
+    needs_file(call)?;
+    call.engine.load_users(call.client)?;
+    Ok(Reply::OK)
 }
 
-pub(crate) fn acl_save(_: &mut Call<'_>) -> Outcome {
-    Err(NO_FILE)
+pub(crate) fn acl_save(call: &mut Call<'_>) -> Outcome {
+    needs_file(call)?;
+    call.engine.save_users()?;
+    Ok(Reply::OK)
+}
+
+fn needs_file(call: &Call<'_>) -> Result<(), CmdError> {
+    if call.engine.config.get("aclfile").is_some_and(|file| !file.is_empty()) { Ok(()) } else { Err(NO_FILE) }
 }
 
 const NO_FILE: CmdError = CmdError::fixed(

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::help;
+use super::{command_docs, help};
 use crate::redis::engine::call::{Call, Outcome};
 use crate::redis::engine::error::CmdError;
 use crate::redis::engine::table::{self, Begin, Find, KeySpec, Spec, flags};
@@ -149,8 +149,11 @@ fn document(spec: &Spec) -> (Reply, Reply) {
         (word("summary"), word(spec.summary)),
         (word("since"), word(spec.since)),
         (word("group"), word(spec.group)),
-        (word("complexity"), word(spec.complexity)),
     ];
+    if !spec.complexity.is_empty() {
+        fields.push((word("complexity"), word(spec.complexity)));
+    }
+    fields.extend(command_docs::fields(spec.name));
     if !spec.subcommands.is_empty() {
         fields.push((word("subcommands"), Reply::Map(spec.subcommands.iter().map(document).collect())));
     }

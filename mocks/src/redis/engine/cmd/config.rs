@@ -1,8 +1,12 @@
-//! `CONFIG`. There is no file to rewrite: a server started with one only read it.
+//! `CONFIG`: parameters, and the file they are from.
+
+use std::io::ErrorKind;
 
 use super::help;
 use crate::redis::engine::call::{Call, Outcome};
 use crate::redis::engine::error::CmdError;
+use crate::redis::engine::files::reason;
+use crate::redis::engine::rewrite::rewrite;
 use crate::redis::engine::stats::Stats;
 use crate::redis::resp::Reply;
 
@@ -31,8 +35,20 @@ pub(crate) fn config_resetstat(call: &mut Call<'_>) -> Outcome {
     Ok(Reply::OK)
 }
 
-pub(crate) fn config_rewrite(_: &mut Call<'_>) -> Outcome {
-    Err(CmdError::fixed("ERR The server is running without a config file"))
+pub(crate) fn config_rewrite(call: &mut Call<'_>) -> Outcome {
+    const NO_FILE: CmdError = CmdError::fixed("ERR The server is running without a config file");
+    let config = &call.engine.config;
+    let home = config.home.as_ref().ok_or(NO_FILE)?;
+    let path = home.config.as_deref().ok_or(NO_FILE)?;
+    let failed = |error| CmdError::new(format!("ERR Rewriting config file: {}", reason(&error)));
+    let old = match home.files.read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        read => read.map_err(failed)?,
+    };
+    let has_file_of_users = config.get("aclfile").is_some_and(|file| !file.is_empty());
+    let users = (!has_file_of_users).then(|| call.engine.acl_lines());
+    home.files.write(path, &rewrite(&old, config, users)).map_err(failed)?;
+    Ok(Reply::OK)
 }
 
 pub(crate) fn config_help(_: &mut Call<'_>) -> Outcome {

@@ -142,7 +142,7 @@ fn stats(engine: &Engine) -> String {
         ("sync_partial_err", number(0)),
         ("expired_keys", number(stats.expired)),
         ("evicted_keys", number(stats.evicted)),
-        ("evicted_clients", number(0)),
+        ("evicted_clients", number(stats.evicted_clients)),
         ("keyspace_hits", number(stats.hits)),
         ("keyspace_misses", number(stats.misses)),
         ("pubsub_channels", number(engine.pubsub.len(Topic::Channel))),

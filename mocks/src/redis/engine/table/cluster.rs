@@ -1,7 +1,7 @@
 //! The commands on clusters, as Redis 7.0.15 describes them in `COMMAND INFO` and `COMMAND DOCS`.
 //!
-//! Data only; the differential suite compares every row with a real server. Arguments of `COMMAND DOCS` are
-//! left out.
+//! Data only; the differential suite compares every row with a real server. Arguments and history,
+//! which `COMMAND DOCS` tells too, are in `cmd/command_docs.txt`.
 
 use super::flags::{ADMIN, FAST, LOADING, NO_ASYNC_LOADING, NONE, NOSCRIPT, STALE};
 use super::{Spec, container};
