@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -132,7 +133,8 @@ def run_page(command, server, log, limit):
     """The examples of one page against a fresh server, and why it ended early if it did."""
     with tempfile.TemporaryDirectory(prefix="squall-clients-") as folder:
         port = free_port()
-        process = start(server(port), Path(folder), port)
+        process = start([*server, "--port", str(port), "--dir", folder], Path(folder), port)
+        check_is_ours(process, port, folder)
         environment = {**os.environ, "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), **SAME}
         with open(log.with_suffix(".stderr"), "wb") as errors:
             # In a group of its own, so that what the page started ends with it.
@@ -154,6 +156,16 @@ def run_page(command, server, log, limit):
     return examples(text), ended
 
 
+def check_is_ours(process, port, folder):
+    """Pages empty the server they are given, so it must be the one started here: it works in a folder of its own."""
+    with socket.create_connection(("127.0.0.1", port), 5) as connection:
+        connection.sendall(b"CONFIG GET dir\r\n")
+        answer = connection.recv(4096)
+    if os.path.realpath(folder).encode() not in answer and folder.encode() not in answer:
+        process.kill()
+        raise SystemExit(f"another server listens on port {port}: nothing was sent to it but CONFIG GET; run again")
+
+
 def compare(mock, real):
     """Outcomes of a page's examples: the same as on the real server, which must not fail them."""
     tests = []
@@ -173,14 +185,30 @@ def difference(found, expected):
     return ""
 
 
+def kept_page(path):
+    """What the real server's page printed when it was last run."""
+    if not path.exists():
+        raise SystemExit(f"--no-real: expected an earlier result at {path}; run once without --no-real")
+    return json.loads(path.read_text())
+
+
+def check_page(title, passes, ended, logs):
+    """A page that fails against the real server is wrong itself."""
+    if ended:
+        raise SystemExit(f"{title}, against the real server: {ended}; see {logs}")
+    for name, ok, text in passes:
+        if not ok:
+            raise SystemExit(f"{title}, {name}: fails against the real server:\n{text}")
+
+
 def run(squall, work, arguments):
     suite = Suite("clients", "Examples of clients")
     logs, kept, folder = work / "logs" / "clients", work / "redis-clients-real", work / "clients"
     for each in (logs, kept, folder):
         each.mkdir(parents=True, exist_ok=True)
     servers = {
-        "mock": lambda port: [squall, "mock", "redis", "--port", str(port)],
-        "real": lambda port: ["redis-server", "--port", str(port), "--save", "", "--enable-debug-command", "yes"],
+        "real": ["redis-server", "--save", "", "--enable-debug-command", "yes"],
+        "mock": [squall, "mock", "redis"],
     }
     outcomes, seconds = {"mock": {}, "real": {}}, {"mock": 0.0, "real": 0.0}
     for title, (install, command) in CLIENTS.items():
@@ -188,24 +216,22 @@ def run(squall, work, arguments):
             continue
         command = command(install(folder))
         saved = kept / f"{title}.json"
-        pages = {"real": (json.loads(saved.read_text()), None)} if arguments.no_real and saved.exists() else {}
-        for name in ("real", "mock"):
+        pages = {}
+        if arguments.no_real:
+            pages["real"] = (kept_page(saved), None)
+        for name, server in servers.items():
             if name not in pages:
                 began = time.monotonic()
-                pages[name] = run_page(command, servers[name], logs / f"{title}-{name}.txt", arguments.limit)
+                pages[name] = run_page(command, server, logs / f"{title}-{name}.txt", arguments.limit)
                 seconds[name] += time.monotonic() - began
         saved.write_text(json.dumps(pages["real"][0], indent=1))
         (real, ended), (mock, mock_ended) = pages["real"], pages["mock"]
         tests = compare(mock, real)
         outcomes["mock"][title] = {"tests": tests, "ended": mock_ended}
-        failed = [(name, not re.search(r"^!!", text, re.M), text) for name, text in real.items()]
-        outcomes["real"][title] = {"tests": failed, "ended": ended}
+        passes = [(name, not re.search(r"^!!", text, re.M), text) for name, text in real.items()]
+        outcomes["real"][title] = {"tests": passes, "ended": ended}
         print(f"  {title}: {sum(ok for _, ok, _ in tests)} of {len(real)}", flush=True)
-        if ended:
-            raise SystemExit(f"{title} against the real server: {ended}; see {logs}")
-        for name, ok, text in failed:
-            if not ok:
-                raise SystemExit(f"{title}, {name}: fails against the real server:\n{text}")
+        check_page(title, passes, ended, logs)
     suite.add_mock(outcomes["mock"], seconds["mock"])
     suite.add_real(outcomes["real"], seconds["real"])
     return suite

@@ -4,7 +4,10 @@
 use futures_util::StreamExt;
 use redis::aio::ConnectionManagerConfig;
 use redis::streams::{StreamId, StreamMaxlen, StreamRangeReply, StreamReadOptions, StreamReadReply};
-use redis::{AsyncCommands, Client, Commands, ControlFlow, FromRedisValue, PubSubCommands, RedisResult, Script, ToRedisArgs, Value};
+use redis::{
+    AsyncCommands, Client, Commands, ControlFlow, FromRedisValue, PubSubCommands, RedisResult, Script,
+    ToRedisArgs, Value,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Debug;
 
@@ -35,7 +38,10 @@ fn main() {
     let client = Client::open(url).expect("the address of a server");
     for (name, example) in EXAMPLES {
         println!("## {name}");
-        let done = client.get_connection().and_then(|mut server| server.flushall::<()>()).and_then(|()| example(&client));
+        let done = client
+            .get_connection()
+            .and_then(|mut server| server.flushall::<()>())
+            .and_then(|()| example(&client));
         if let Err(error) = done {
             println!("!! {error}");
         }
@@ -142,7 +148,8 @@ fn pipelining(client: &Client) -> RedisResult<()> {
 fn transactions(client: &Client) -> RedisResult<()> {
     let mut con = client.get_connection()?;
     let mut other = client.get_connection()?;
-    let atomic: (i32, i32) = redis::pipe().atomic().set("a", 1).ignore().incr("a", 1).get("a").query(&mut con)?;
+    let atomic: (i32, i32) =
+        redis::pipe().atomic().set("a", 1).ignore().incr("a", 1).get("a").query(&mut con)?;
     show(atomic);
     let mut tries = 0;
     let (value,): (i64,) = redis::transaction(&mut con, &["a"], |con, pipe| {
@@ -187,11 +194,19 @@ fn scripts(client: &Client) -> RedisResult<()> {
     show(script.arg(1).arg(2).invoke::<i32>(&mut con)?);
     redis::cmd("SCRIPT").arg("FLUSH").exec(&mut con)?;
     show(script.arg(3).arg(4).invoke::<i32>(&mut con)?);
-    let swap = Script::new("local old = redis.call('GET', KEYS[1]); redis.call('SET', KEYS[1], ARGV[1]); return old");
+    let swap = Script::new(
+        "local old = redis.call('GET', KEYS[1]); redis.call('SET', KEYS[1], ARGV[1]); return old",
+    );
     show(swap.key("k").arg("v").invoke::<Option<String>>(&mut con)?);
     show(swap.key("k").arg("w").invoke::<Option<String>>(&mut con)?);
     show_failure(Script::new("return redis.call('lpush', KEYS[1], 1)").key("k").invoke::<Value>(&mut con));
-    show(redis::pipe().load_script(&script).ignore().invoke_script(script.arg(5).arg(6)).query::<(i32,)>(&mut con)?);
+    show(
+        redis::pipe()
+            .load_script(&script)
+            .ignore()
+            .invoke_script(script.arg(5).arg(6))
+            .query::<(i32,)>(&mut con)?,
+    );
     Ok(())
 }
 
@@ -205,7 +220,9 @@ fn streams(client: &Client) -> RedisResult<()> {
     show_failure(con.xgroup_create::<_, _, _, String>("s", "g", "0"));
     let options = StreamReadOptions::default().group("g", "alice").count(2);
     let reply: StreamReadReply = con.xread_options(&["s"], &[">"], &options)?;
-    show(reply.keys.iter().flat_map(|key| &key.ids).map(|StreamId { id, .. }| id.clone()).collect::<Vec<_>>());
+    show(
+        reply.keys.iter().flat_map(|key| &key.ids).map(|StreamId { id, .. }| id.clone()).collect::<Vec<_>>(),
+    );
     show(con.xack::<_, _, _, usize>("s", "g", &["2-0"])?);
     show(con.xpending::<_, _, Value>("s", "g")?);
     let range: StreamRangeReply = con.xrange_count("s", "-", "+", 2)?;
@@ -219,12 +236,16 @@ fn streams(client: &Client) -> RedisResult<()> {
 fn geo(client: &Client) -> RedisResult<()> {
     use redis::geo::{Coord, RadiusOptions, RadiusOrder, RadiusSearchResult, Unit};
     let mut con = client.get_connection()?;
-    let places = &[(Coord::lon_lat(13.361389, 38.115556), "Palermo"), (Coord::lon_lat(15.087269, 37.502669), "Catania")];
+    let places = &[
+        (Coord::lon_lat(13.361389, 38.115556), "Palermo"),
+        (Coord::lon_lat(15.087269, 37.502669), "Catania"),
+    ];
     show(con.geo_add::<_, _, usize>("Sicily", places)?);
     show(con.geo_dist::<_, _, _, f64>("Sicily", "Palermo", "Catania", Unit::Kilometers)?);
     show(con.geo_pos::<_, _, Vec<Option<Coord<f64>>>>("Sicily", &["Palermo", "none"])?);
     let options = RadiusOptions::default().order(RadiusOrder::Asc).with_dist();
-    let near: Vec<RadiusSearchResult> = con.geo_radius("Sicily", 15.0, 37.0, 200.0, Unit::Kilometers, options)?;
+    let near: Vec<RadiusSearchResult> =
+        con.geo_radius("Sicily", 15.0, 37.0, 200.0, Unit::Kilometers, options)?;
     show(near.iter().map(|found| (&found.name, found.dist)).collect::<Vec<_>>());
     Ok(())
 }
@@ -292,15 +313,23 @@ fn async_commands(client: &Client) -> RedisResult<()> {
         let mut con = client.get_multiplexed_async_connection().await?;
         con.set::<_, _, ()>("key1", b"foo").await?;
         show(con.get::<_, String>("key1").await?);
-        let (one, two, three) = tokio::join!(increased(con.clone()), increased(con.clone()), increased(con.clone()));
+        let (one, two, three) =
+            tokio::join!(increased(con.clone()), increased(con.clone()), increased(con.clone()));
         show([one?, two?, three?]);
         let mut pipe = redis::pipe();
         let values: (String, i64) = pipe.atomic().get("key1").incr("n", 5).query_async(&mut con).await?;
         show(values);
-        let mut keys: Vec<String> = con.scan_match::<_, String>("*").await?.map(|key| key.unwrap_or_default()).collect().await;
+        let mut keys: Vec<String> =
+            con.scan_match::<_, String>("*").await?.map(|key| key.unwrap_or_default()).collect().await;
         keys.sort();
         show(keys);
-        show(Script::new("return {KEYS[1], ARGV[1]}").key("k").arg(7).invoke_async::<(String, i32)>(&mut con).await?);
+        show(
+            Script::new("return {KEYS[1], ARGV[1]}")
+                .key("k")
+                .arg(7)
+                .invoke_async::<(String, i32)>(&mut con)
+                .await?,
+        );
         Ok(())
     })
 }
@@ -330,7 +359,9 @@ fn async_pubsub(client: &Client) -> RedisResult<()> {
 
 fn manager(client: &Client) -> RedisResult<()> {
     on_tokio(async {
-        let config = ConnectionManagerConfig::new().set_min_delay(std::time::Duration::from_millis(1)).set_number_of_retries(5);
+        let config = ConnectionManagerConfig::new()
+            .set_min_delay(std::time::Duration::from_millis(1))
+            .set_number_of_retries(5);
         let mut manager = client.get_connection_manager_with_config(config).await?;
         let mut admin = client.get_multiplexed_async_connection().await?;
         manager.set::<_, _, ()>("a", 1).await?;
