@@ -61,6 +61,9 @@ def start(command, folder, port):
     log = open(folder / "server.log", "wb")
     server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
     for _ in range(200):
+        if server.poll() is not None:
+            # Whoever listens there is not ours.
+            break
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
             return server

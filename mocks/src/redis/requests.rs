@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::Notify;
 
-use super::engine::{ClientId, Moment};
+use super::engine::{ClientId, Moment, redacted};
 
 /// Longest text of one argument, in bytes of the argument.
 const ARGUMENT_BYTES: usize = 128;
@@ -208,13 +208,10 @@ fn push_hex(text: &mut String, byte: u8) {
 
 /// A command line as the log keeps it. `command` is its name as the command table has it.
 pub(super) fn clipped(command: &str, args: &[Bytes]) -> Vec<String> {
-    let secret = secrets(command, args);
-    let mut texts: Vec<String> = args
+    let mut texts: Vec<String> = redacted(command, args)
         .iter()
         .take(ARGUMENTS)
-        .enumerate()
-        .map(|(index, arg)| match arg.get(..ARGUMENT_BYTES) {
-            _ if secret.contains(&index) => "(redacted)".to_owned(),
+        .map(|arg| match arg.get(..ARGUMENT_BYTES) {
             Some(start) if arg.len() > ARGUMENT_BYTES => {
                 format!("{}... ({} bytes)", readable(start), arg.len())
             }
@@ -225,25 +222,6 @@ pub(super) fn clipped(command: &str, args: &[Bytes]) -> Vec<String> {
         texts.push(format!("... ({} more arguments)", args.len() - ARGUMENTS));
     }
     texts
-}
-
-/// Where passwords are in a command line.
-fn secrets(command: &str, args: &[Bytes]) -> std::ops::Range<usize> {
-    let after = |word: &str| {
-        args.iter().position(|arg| arg.eq_ignore_ascii_case(word.as_bytes())).map_or(args.len(), |at| at + 1)
-    };
-    match command {
-        "auth" => 1..args.len(),
-        "hello" => after("auth")..after("auth") + 2,
-        "migrate" => after("auth").min(after("auth2"))..args.len(),
-        "acl|setuser" => 3..args.len(),
-        "config|set" if args.iter().any(|arg| is_secret_parameter(arg)) => 3..args.len(),
-        _ => 0..0,
-    }
-}
-
-fn is_secret_parameter(name: &[u8]) -> bool {
-    [&b"requirepass"[..], b"masterauth", b"masteruser"].iter().any(|it| it.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

@@ -62,6 +62,19 @@ impl<'a> Call<'a> {
         number::strict_i64(argument).ok_or(CmdError::NOT_INTEGER)
     }
 
+    /// An optional last argument that counts elements. `surplus` says what is wrong with more than it.
+    pub(crate) fn optional_count(&self, at: usize, surplus: CmdError) -> Result<Option<usize>, CmdError> {
+        const NOT_POSITIVE: CmdError = CmdError::fixed("ERR value is out of range, must be positive");
+        match self.rest(at) {
+            [] => Ok(None),
+            [count] => {
+                let count = number::strict_i64(count).and_then(|count| usize::try_from(count).ok());
+                count.map(Some).ok_or(NOT_POSITIVE)
+            }
+            _ => Err(surplus),
+        }
+    }
+
     /// Looks a key up to be read: counts a hit or a miss, and notes the use.
     pub(crate) fn read(&mut self, key: &Bytes) -> Option<&Entry> {
         let (db, now) = (self.db(), self.now_ms());

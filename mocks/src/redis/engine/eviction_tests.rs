@@ -4,8 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::eviction::{EMPTY_BYTES, key_bytes};
-use super::{Engine, Expiry, Moment, Setup};
-use crate::redis::engine::Horizon;
+use super::{Engine, Moment, Setup};
 use crate::redis::resp::Reply;
 
 struct Server {
@@ -17,16 +16,7 @@ struct Server {
 impl Server {
     /// A server that may hold `keys` bytes of keys and values.
     fn new(policy: &str, keys: usize) -> Self {
-        let setup = Setup {
-            seed: 7,
-            expiry: Expiry::Exact,
-            password: None,
-            horizon: Horizon::default(),
-            replica_lag: std::time::Duration::ZERO,
-            databases: 16,
-            script_instructions: 1_000_000,
-        };
-        let mut engine = Engine::new(setup, Moment::default());
+        let mut engine = Engine::new(Setup::for_tests(), Moment::default());
         let client = engine.connect("test".to_owned(), Moment::default());
         let mut server = Self { engine, client, ms: 1_000_000 };
         server.run(&format!("config set maxmemory {} maxmemory-policy {policy}", EMPTY_BYTES + keys));

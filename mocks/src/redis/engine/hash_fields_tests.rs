@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{Engine, Expiry, Moment, Setup, Version};
-use crate::redis::engine::{Horizon, Lose};
+use super::{Engine, Moment, Setup, Version};
+use crate::redis::engine::Lose;
 use crate::redis::resp::Reply;
 
 struct Server {
@@ -14,16 +14,7 @@ struct Server {
 
 impl Server {
     fn new(version: Version) -> Self {
-        let setup = Setup {
-            seed: 1,
-            expiry: Expiry::Exact,
-            password: None,
-            horizon: Horizon::default(),
-            replica_lag: std::time::Duration::ZERO,
-            databases: 16,
-            script_instructions: 1_000_000,
-        };
-        let mut engine = Engine::new(setup, Moment::default());
+        let mut engine = Engine::new(Setup::for_tests(), Moment::default());
         engine.set_version(version);
         let client = engine.connect("test".to_owned(), Moment::default());
         Self { engine, client, ms: 1_000_000 }

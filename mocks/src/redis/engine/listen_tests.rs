@@ -13,16 +13,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let at = Moment { unix_us: 1_000_000_000, elapsed_us: 0 };
-        let setup = Setup {
-            seed: 7,
-            expiry: Expiry::Exact,
-            password: None,
-            horizon: Horizon::default(),
-            replica_lag: Duration::ZERO,
-            databases: 16,
-            script_instructions: 1_000_000,
-        };
-        Self { engine: Engine::new(setup, at), at }
+        Self { engine: Engine::new(Setup::for_tests(), at), at }
     }
 
     fn client(&mut self) -> ClientId {

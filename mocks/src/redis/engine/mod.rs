@@ -87,6 +87,7 @@ pub use files::{Files, MemoryFiles};
 pub use log::{Horizon, Lose};
 pub use lua::{Running, Verdict, Watcher};
 pub use output_limit::OutputLimit;
+pub(crate) use redact::redacted;
 pub use setup::{Expiry, Setup};
 pub use table::{Spec, all as commands};
 pub use version::Version;

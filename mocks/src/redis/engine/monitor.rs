@@ -39,7 +39,7 @@ impl Engine {
         let who = if self.script.is_some() { "lua" } else { client.address.as_str() };
         let mut line =
             format!("{}.{:06} [{} {who}]", us.div_euclid(1_000_000), us.rem_euclid(1_000_000), client.db);
-        for argument in redacted(spec, args).iter() {
+        for argument in &*redacted(spec.name, args) {
             line.push(' ');
             quote(argument, &mut line);
         }

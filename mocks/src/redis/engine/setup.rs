@@ -50,3 +50,19 @@ pub struct Setup {
     /// VM instructions after which a script is stopped.
     pub script_instructions: u64,
 }
+
+#[cfg(test)]
+impl Setup {
+    /// What a test starts with that asks for nothing else.
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            seed: 7,
+            expiry: Expiry::Exact,
+            password: None,
+            horizon: Horizon::default(),
+            replica_lag: Duration::ZERO,
+            databases: 16,
+            script_instructions: 1_000_000,
+        }
+    }
+}

@@ -80,7 +80,7 @@ impl Engine {
             id: self.slow_log.next_id,
             at_s: self.at.unix_us.div_euclid(1_000_000),
             took_us,
-            args: trimmed(&redacted(spec, args)),
+            args: trimmed(&redacted(spec.name, args)),
             address: client.map(|client| client.address.clone()).unwrap_or_default(),
             client: client.map(|client| client.name.clone()).unwrap_or_default(),
         };

@@ -15,16 +15,7 @@ struct Bench {
 impl Bench {
     fn new(expiry: Expiry) -> Self {
         let at = Moment { unix_us: 1_000_000_000, elapsed_us: 0 };
-        let setup = Setup {
-            seed: 7,
-            expiry,
-            password: None,
-            horizon: Horizon::default(),
-            replica_lag: Duration::ZERO,
-            databases: 16,
-            script_instructions: 1_000_000,
-        };
-        let mut engine = Engine::new(setup, at);
+        let mut engine = Engine::new(Setup { expiry, ..Setup::for_tests() }, at);
         let client = engine.connect("test:1".to_owned(), at);
         Self { engine, client, at }
     }

@@ -11,16 +11,8 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new() -> Self {
         let at = Moment { unix_us: 1_000_000_000, elapsed_us: 0 };
-        let setup = Setup {
-            seed: 7,
-            expiry: Expiry::Exact,
-            password: None,
-            // A replica would take away what is to be replicated, which tests look at.
-            horizon: Horizon::NONE,
-            replica_lag: Duration::ZERO,
-            databases: 16,
-            script_instructions: 1_000_000,
-        };
+        // A replica would take away what is to be replicated, which tests look at.
+        let setup = Setup { horizon: Horizon::NONE, ..Setup::for_tests() };
         Self { engine: Engine::new(setup, at), at }
     }
 

@@ -1,8 +1,7 @@
 //! Slots: which node serves them, what is redirected, and what a command with several keys gets.
 
 use super::*;
-use crate::redis::engine::Horizon;
-use crate::redis::engine::{Expiry, Moment, Setup};
+use crate::redis::engine::{Moment, Setup};
 use crate::redis::resp::Reply;
 
 const NOW: Moment = Moment { unix_us: 1_700_000_000_000_000, elapsed_us: 0 };
@@ -14,16 +13,7 @@ struct Server {
 
 impl Server {
     fn new() -> Self {
-        let setup = Setup {
-            seed: 1,
-            expiry: Expiry::Exact,
-            password: None,
-            horizon: Horizon::default(),
-            replica_lag: std::time::Duration::ZERO,
-            databases: 16,
-            script_instructions: 1_000_000,
-        };
-        let mut engine = Engine::new(setup, NOW);
+        let mut engine = Engine::new(Setup::for_tests(), NOW);
         engine.set_cluster(true);
         let client = engine.connect("test".to_owned(), NOW);
         Self { engine, client }

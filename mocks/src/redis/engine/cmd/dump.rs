@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::redis::engine::call::{Call, Outcome, is};
+use crate::redis::engine::config::Config;
 use crate::redis::engine::error::CmdError;
 use crate::redis::engine::notify::GENERIC;
 use crate::redis::engine::number::strict_i64;
@@ -119,6 +120,11 @@ fn layout(call: &Call<'_>) -> Layout {
         zset: config.zset_listpack,
         set_integers: config.set_integers,
         list_node: config.get("list-max-listpack-size").and_then(|size| size.parse().ok()).unwrap_or(-2),
-        compress: config.get("rdbcompression") != Some("no"),
+        compress: compresses(config),
     }
+}
+
+/// Whether strings are compressed.
+pub(super) fn compresses(config: &Config) -> bool {
+    config.get("rdbcompression") != Some("no")
 }

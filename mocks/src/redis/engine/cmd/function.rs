@@ -121,7 +121,7 @@ pub(crate) fn stats_reply(running: Reply, (libraries, functions): (usize, usize)
 
 pub(crate) fn function_dump(call: &mut Call<'_>) -> Outcome {
     let codes = call.engine.functions.libraries().map(|library| &library.code);
-    Ok(Reply::Bulk(dump::write(codes)))
+    Ok(Reply::Bulk(dump::write(codes, super::dump::compresses(&call.engine.config))))
 }
 
 pub(crate) fn function_restore(call: &mut Call<'_>) -> Outcome {

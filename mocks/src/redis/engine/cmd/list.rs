@@ -7,7 +7,6 @@ use bytes::Bytes;
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::error::CmdError;
 use crate::redis::engine::notify::LIST;
-use crate::redis::engine::number::strict_i64;
 use crate::redis::resp::Reply;
 use crate::redis::store::{End, List};
 
@@ -54,16 +53,8 @@ pub(crate) fn rpop(call: &mut Call<'_>) -> Outcome {
 }
 
 fn pop(call: &mut Call<'_>, end: End) -> Outcome {
-    const NOT_POSITIVE: CmdError = CmdError::fixed("ERR value is out of range, must be positive");
     let key = &call.args[1];
-    let count = match call.rest(2) {
-        [] => None,
-        [count] => {
-            let count = strict_i64(count).and_then(|count| usize::try_from(count).ok());
-            Some(count.ok_or(NOT_POSITIVE)?)
-        }
-        _ => return Err(CmdError::wrong_arity(call.spec.name)),
-    };
+    let count = call.optional_count(2, CmdError::wrong_arity(call.spec.name))?;
     if call.look_as::<List>(key)?.is_none() {
         return Ok(if count.is_some() { Reply::NullArray } else { Reply::Null });
     }

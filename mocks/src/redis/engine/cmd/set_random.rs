@@ -6,7 +6,6 @@ use super::random;
 use crate::redis::engine::call::{Call, Outcome};
 use crate::redis::engine::error::CmdError;
 use crate::redis::engine::notify::SET;
-use crate::redis::engine::number::strict_i64;
 use crate::redis::resp::Reply;
 use crate::redis::store::Set;
 
@@ -31,17 +30,9 @@ pub(crate) fn srandmember(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn spop(call: &mut Call<'_>) -> Outcome {
-    const NOT_POSITIVE: CmdError = CmdError::fixed("ERR value is out of range, must be positive");
     let key = &call.args[1];
     let mut rng = call.engine.rng.clone();
-    let count = match call.rest(2) {
-        [] => None,
-        [count] => {
-            let count = strict_i64(count).and_then(|count| usize::try_from(count).ok());
-            Some(count.ok_or(NOT_POSITIVE)?)
-        }
-        _ => return Err(CmdError::SYNTAX),
-    };
+    let count = call.optional_count(2, CmdError::SYNTAX)?;
     let Some(set) = call.look_as::<Set>(key)? else {
         return Ok(if count.is_some() { Reply::Set(Vec::new()) } else { Reply::Null });
     };

@@ -165,7 +165,7 @@ fn read_now(call: &mut Call<'_>, options: &Options<'_>) -> Outcome {
     let mut answers = Vec::new();
     for (key, after) in options.keys.iter().zip(&after) {
         let entries = match options.group {
-            Some(member) => read_as(call, member, key, *after, options.count)?,
+            Some(member) => read_as(call, Share { member, key, after: *after, count: options.count })?,
             None => read(call, key, *after, options.count)?,
         };
         answers.extend(entries.map(|entries| (key.clone(), entries)));
@@ -210,40 +210,45 @@ fn all_if_zero(count: usize) -> usize {
     if count == 0 { usize::MAX } else { count }
 }
 
+/// The entries of a stream that a member of a group asks for.
+#[derive(Clone, Copy)]
+struct Share<'a> {
+    member: Member<'a>,
+    key: &'a Bytes,
+    after: StreamId,
+    /// At most so many; 0 for all.
+    count: usize,
+}
+
+impl Share<'_> {
+    fn start(self) -> StreamId {
+        self.after.next().unwrap_or_default()
+    }
+}
+
 /// The entries of a stream for a member of a group: new ones, or those pending for it after an ID. `None` if
 /// there are no new ones.
-fn read_as(
-    call: &mut Call<'_>,
-    member: Member<'_>,
-    key: &Bytes,
-    after: StreamId,
-    count: usize,
-) -> Result<Option<Reply>, CmdError> {
-    let Some(stream) = call.read_as::<Stream>(key)? else { return Ok(None) };
-    if after != NEW {
-        return history(call, member, key, after, count).map(Some);
+fn read_as(call: &mut Call<'_>, share: Share<'_>) -> Result<Option<Reply>, CmdError> {
+    let Some(stream) = call.read_as::<Stream>(share.key)? else { return Ok(None) };
+    if share.after != NEW {
+        return history(call, share).map(Some);
     }
-    let last = stream.groups().get(member.group).map(|group| group.last_id);
+    let last = stream.groups().get(share.member.group).map(|group| group.last_id);
     let Some(last) = last.filter(|last| stream.last_entry_id().is_some_and(|top| top > *last)) else {
         return Ok(None);
     };
-    deliver(call, member, key, last, count).map(Some)
+    deliver(call, Share { after: last, ..share }).map(Some)
 }
 
 /// What is pending for a consumer, once more.
-fn history(
-    call: &mut Call<'_>,
-    member: Member<'_>,
-    key: &Bytes,
-    after: StreamId,
-    count: usize,
-) -> Result<Reply, CmdError> {
+fn history(call: &mut Call<'_>, share: Share<'_>) -> Result<Reply, CmdError> {
+    let Share { member, key, count, .. } = share;
     see(call, member, key)?;
     let now = call.now_ms();
-    let start = after.next().unwrap_or_default();
     let stream = call.edit_stream(key)?;
     let consumer = stream.groups().get(member.group).and_then(|group| group.consumers().get(member.consumer));
-    let ids = consumer.into_iter().flat_map(|one| one.pending().range(start..)).take(all_if_zero(count));
+    let ids =
+        consumer.into_iter().flat_map(|one| one.pending().range(share.start()..)).take(all_if_zero(count));
     let found: Vec<(StreamId, Option<Reply>)> =
         ids.map(|id| (*id, stream.get(*id).map(stream_id::entry))).collect();
     if let Some(group) = stream.groups_mut().get_mut(member.group) {
@@ -259,19 +264,14 @@ fn history(
 }
 
 /// Gives a consumer the entries after an ID, and makes them pending for it unless it wants it otherwise.
-fn deliver(
-    call: &mut Call<'_>,
-    member: Member<'_>,
-    key: &Bytes,
-    after: StreamId,
-    count: usize,
-) -> Result<Reply, CmdError> {
+fn deliver(call: &mut Call<'_>, share: Share<'_>) -> Result<Reply, CmdError> {
+    let Share { member, key, count, .. } = share;
     see(call, member, key)?;
     let now = call.now_ms();
-    let start = after.next().unwrap_or_default();
     let stream = call.edit_stream(key)?;
     let counters = *stream.counters();
-    let found: Vec<_> = stream.range(start, StreamId::MAX).take(all_if_zero(count)).cloned().collect();
+    let found: Vec<_> =
+        stream.range(share.start(), StreamId::MAX).take(all_if_zero(count)).cloned().collect();
     let mut lines = Vec::new();
     if let Some(group) = stream.groups_mut().get_mut(member.group) {
         let mut moved = false;
@@ -330,7 +330,7 @@ fn read_ready_as(call: &mut Call<'_>, options: &Options<'_>, member: Member<'_>,
         return call.wait_for(options.keys, Kind::StreamGroup, options.block.flatten());
     }
     let count = if options.count == 0 { COUNT_AFTER_WAIT } else { options.count };
-    let entries = deliver(call, member, key, last, count)?;
+    let entries = deliver(call, Share { member, key, after: last, count })?;
     Ok(by_stream(call, vec![(key.clone(), entries)]))
 }
 

@@ -8,7 +8,6 @@ use super::zset_range::scored;
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::error::CmdError;
 use crate::redis::engine::notify::ZSET;
-use crate::redis::engine::number::strict_i64;
 use crate::redis::resp::Reply;
 use crate::redis::store::{Scored, Zset};
 
@@ -21,16 +20,8 @@ pub(crate) fn zpopmax(call: &mut Call<'_>) -> Outcome {
 }
 
 fn pop(call: &mut Call<'_>, highest: bool) -> Outcome {
-    const NOT_POSITIVE: CmdError = CmdError::fixed("ERR value is out of range, must be positive");
     let key = &call.args[1];
-    let count = match call.rest(2) {
-        [] => None,
-        [count] => {
-            let count = strict_i64(count).and_then(|count| usize::try_from(count).ok());
-            Some(count.ok_or(NOT_POSITIVE)?)
-        }
-        _ => return Err(CmdError::SYNTAX),
-    };
+    let count = call.optional_count(2, CmdError::SYNTAX)?;
     let nest = count.is_some() && call.protocol() >= 3;
     let taken = take(call, key, highest, count.unwrap_or(1))?;
     Ok(scored(taken.unwrap_or_default(), true, nest))

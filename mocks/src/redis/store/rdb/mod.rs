@@ -16,7 +16,7 @@ mod stream;
 mod value;
 
 use super::Value;
-use read::Reader;
+pub(crate) use read::{Reader, write_string};
 
 /// The version of the format.
 const VERSION: u16 = 10;
@@ -55,9 +55,7 @@ pub enum RdbError {
 pub fn dump(value: &Value, layout: &Layout) -> Vec<u8> {
     let mut out = Vec::new();
     value::write(value, layout, &mut out);
-    out.extend_from_slice(&VERSION.to_le_bytes());
-    let checksum = crc64::checksum(&out);
-    out.extend_from_slice(&checksum.to_le_bytes());
+    seal(&mut out);
     out
 }
 
@@ -66,17 +64,25 @@ pub fn dump(value: &Value, layout: &Layout) -> Vec<u8> {
 /// # Errors
 /// [`RdbError`], in the order in which the real server finds out.
 pub fn restore(payload: &[u8], layout: &Layout) -> Result<Value, RdbError> {
-    let (value, footer) =
+    // What follows the value is not looked at.
+    value::read(&mut Reader::new(unsealed(payload)?), layout).ok_or(RdbError::Format)
+}
+
+/// Ends a payload with version and checksum.
+pub(crate) fn seal(out: &mut Vec<u8>) {
+    out.extend_from_slice(&VERSION.to_le_bytes());
+    let checksum = crc64::checksum(out);
+    out.extend_from_slice(&checksum.to_le_bytes());
+}
+
+/// What is before the version and the checksum of a payload, if they are right.
+pub(crate) fn unsealed(payload: &[u8]) -> Result<&[u8], RdbError> {
+    let (body, footer) =
         payload.len().checked_sub(FOOTER).map(|at| payload.split_at(at)).ok_or(RdbError::Footer)?;
     let (version, checksum) = footer.split_at(2);
-    if u16::from_le_bytes([version[0], version[1]]) > VERSION {
-        return Err(RdbError::Footer);
-    }
-    if crc64::checksum(&payload[..payload.len() - 8]).to_le_bytes() != checksum {
-        return Err(RdbError::Footer);
-    }
-    // What follows the value is not looked at.
-    value::read(&mut Reader::new(value), layout).ok_or(RdbError::Format)
+    let is_readable = u16::from_le_bytes([version[0], version[1]]) <= VERSION;
+    let is_intact = crc64::checksum(&payload[..payload.len() - 8]).to_le_bytes() == checksum;
+    if is_readable && is_intact { Ok(body) } else { Err(RdbError::Footer) }
 }
 
 #[cfg(test)]

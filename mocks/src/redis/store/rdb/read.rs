@@ -13,7 +13,7 @@ const UNCOMPRESSED_BYTES: usize = 20;
 const GAIN: usize = 4;
 
 /// Bytes still to be read. Every method answers `None` if they do not hold what is asked for.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
 
@@ -25,7 +25,7 @@ enum Length {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
@@ -35,7 +35,7 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
-    pub(super) fn byte(&mut self) -> Option<u8> {
+    pub(crate) fn byte(&mut self) -> Option<u8> {
         self.take(1).map(|bytes| bytes[0])
     }
 
@@ -60,8 +60,17 @@ impl<'a> Reader<'a> {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     /// A string, in whichever form.
     pub(super) fn string(&mut self) -> Option<Bytes> {
+        self.string_within(usize::MAX)
+    }
+
+    /// A string that is not compressed from more than `most` bytes.
+    pub(crate) fn string_within(&mut self, most: usize) -> Option<Bytes> {
         let form = match self.length_or_special()? {
             Length::Count(count) => {
                 return self.take(usize::try_from(count).ok()?).map(Bytes::copy_from_slice);
@@ -75,7 +84,8 @@ impl<'a> Reader<'a> {
             3 => {
                 let (packed, length) = (self.length()?, self.length()?);
                 let packed = self.take(usize::try_from(packed).ok()?)?;
-                return lzf::decompress(packed, usize::try_from(length).ok()?).map(Bytes::from);
+                let length = usize::try_from(length).ok().filter(|length| *length <= most)?;
+                return lzf::decompress(packed, length).map(Bytes::from);
             }
             _ => return None,
         };
@@ -123,7 +133,7 @@ pub(super) fn write_number(number: u64, out: &mut Vec<u8>) {
     }
 }
 
-pub(super) fn write_string(text: &[u8], compress: bool, out: &mut Vec<u8>) {
+pub(crate) fn write_string(text: &[u8], compress: bool, out: &mut Vec<u8>) {
     let number = Some(text).filter(|text| text.len() <= INTEGER_BYTES).and_then(strict_i64);
     if let Some(number) = number.and_then(|number| i32::try_from(number).ok()) {
         return write_integer(number, out);
