@@ -41,7 +41,6 @@ const QUEUE_BYTES: usize = 512 * 1024 * 1024;
 
 impl Engine {
     pub(super) fn dispatch(&mut self, id: ClientId, args: Vec<Bytes>) -> Reply {
-        self.expire_fields();
         let spec = match self.admit(id, &args) {
             Ok(spec) => spec,
             Err(error) => return self.refuse(id, &args, error),

@@ -20,8 +20,7 @@ use super::client::{Client, ClientId};
 use super::config::Config;
 use super::log::{Command, Horizon, Log, Lose, micros};
 use super::lua::Functions;
-use super::table;
-use super::{Engine, Moment, Setup};
+use super::{Engine, Moment, Setup, Version};
 use crate::redis::store::{Overdue, Store};
 
 /// Clients of the replica have numbers from here on, so that a number says whose client it is.
@@ -103,6 +102,14 @@ impl Replica {
         let write = writes.get(writes.partition_point(|write| write.end < end))?;
         Some(write.at.elapsed_us.saturating_add(micros(self.setup.replica_lag)))
             .filter(|_| end > self.log.end_of(0))
+    }
+
+    /// Has the engines behave as a version of Redis.
+    pub(super) fn set_version(&mut self, version: Version) {
+        self.base.set_version(version);
+        if let Some(reader) = &mut self.reader {
+            reader.engine.set_version(version);
+        }
     }
 
     /// Takes over the parameters the server was started with, which no command in the log sets.
@@ -214,6 +221,7 @@ impl Replica {
 
     fn make_reader(&self, config: &Config, store: &Store, functions: &Functions, at: Moment) -> Reader {
         let mut engine = Box::new(follower(&self.setup, at));
+        engine.set_version(self.base.version);
         engine.next_client = REPLICA_CLIENTS;
         engine.read_only = true;
         engine.config.clone_from(config);
@@ -223,10 +231,12 @@ impl Replica {
         if reached == self.log.writes().len() {
             engine.store.copy_data(store);
             engine.functions.copy_from(functions);
+            engine.note_all_fields();
             return Reader { engine, writes: reached, commands: self.log.commands().len() };
         }
         engine.store.copy_data(&self.base.store);
         engine.functions.copy_from(&self.base.functions);
+        engine.note_all_fields();
         let mut reader = Reader { engine, writes: 0, commands: 0 };
         while reader.writes < reached {
             reader.run_next(&self.log);
@@ -260,7 +270,7 @@ fn follower(setup: &Setup, at: Moment) -> Engine {
 impl Engine {
     /// Runs what the primary ran, at the time it ran at.
     fn replay(&mut self, at: Moment, command: &Command) {
-        let Ok(spec) = table::resolve(&command.args) else { return };
+        let Ok(spec) = self.resolve(&command.args) else { return };
         self.at = at;
         if !self.clients.contains_key(&PRIMARY) {
             self.clients.insert(Client::new(PRIMARY, "primary:0".to_owned(), true, at));
@@ -269,7 +279,6 @@ impl Engine {
             primary.db = command.db;
         }
         self.store.treat_overdue(Overdue::Kept);
-        self.expire_fields();
         // A command that would wait did not, or it would not be in the log.
         self.in_transaction = true;
         self.call(PRIMARY, spec, &command.args);

@@ -49,6 +49,9 @@ impl Engine {
         self.version = version;
         self.fields = FieldDeadlines::new(version >= Version::V7_4);
         self.choose_notes();
+        if let Some(replica) = &mut self.replica {
+            replica.set_version(version);
+        }
     }
 
     /// The command a command line names, of those that the version has.

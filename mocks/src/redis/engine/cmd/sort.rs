@@ -215,8 +215,11 @@ fn lookup(call: &mut Call<'_>, pattern: &Bytes, element: &Bytes) -> Option<Bytes
     key.extend_from_slice(&pattern[..star]);
     key.extend_from_slice(element);
     key.extend_from_slice(suffix);
+    let now = call.now_ms();
     match (call.read(&key.freeze()).map(|entry| &entry.value)?, field) {
-        (Value::Hash(hash), Some(field)) => hash.get(&field).cloned(),
+        (Value::Hash(hash), Some(field)) => {
+            hash.get(&field).filter(|_| !hash.is_overdue(&field, now)).cloned()
+        }
         (Value::Str(text), None) => Some(text.to_bytes()),
         _ => None,
     }
