@@ -63,7 +63,9 @@ impl Engine {
             if transaction.bytes > QUEUE_BYTES {
                 transaction.aborted = true;
                 transaction.queue.clear();
-            } else {
+            }
+            // What will not run is not kept: its keys say no longer where `EXEC` belongs.
+            if !transaction.aborted && !client.watch_broken {
                 transaction.queue.push((spec, args));
             }
             return Reply::Status("QUEUED".into());

@@ -146,6 +146,11 @@ impl KeySpec {
         }
     }
 
+    /// Whether the command line says how many such keys there are, and that is not true.
+    pub(crate) fn is_miscounted(&self, args: &[Bytes]) -> bool {
+        matches!(self.find, Find::Counted) && self.positions(args).is_empty()
+    }
+
     fn positions(&self, args: &[Bytes]) -> Vec<usize> {
         let Some(first) = self.first(args) else { return Vec::new() };
         let (first, last, step) = match self.find {
