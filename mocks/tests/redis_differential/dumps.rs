@@ -125,6 +125,7 @@ fn one(pair: &mut Pair<'_>, steps: &[Step]) -> Result<(), String> {
         "lrange r 0 -1",
         "smembers r",
         "hgetall r",
+        "hpexpiretime r fields 5 f0 f1 f2 f3 f39",
         "zrange r 0 -1 withscores",
     ] {
         let (command, original) = (words(line), words(&line.replace(" r", " k")));
@@ -140,11 +141,33 @@ fn one(pair: &mut Pair<'_>, steps: &[Step]) -> Result<(), String> {
     Ok(())
 }
 
+/// A hash, some of whose fields have deadlines, each given one once: what a deadline was before can show.
+fn deadlines() -> BoxedStrategy<Vec<Step>> {
+    let field = (text(), prop::option::of(4_102_444_800_000_i64..4_202_444_800_000));
+    let step = |(at, (value, deadline)): (usize, (Vec<u8>, Option<i64>))| -> Vec<Step> {
+        let set = [words(&format!("hset k f{at}")), vec![value]].concat();
+        let expire = deadline.map(|deadline| words(&format!("hpexpireat k {deadline} fields 1 f{at}")));
+        [set].into_iter().chain(expire).collect()
+    };
+    prop::collection::vec(field, 1..40)
+        .prop_map(move |fields| fields.into_iter().enumerate().flat_map(step).collect())
+        .boxed()
+}
+
 /// Sends random values across.
 pub fn cross(servers: &Servers) -> Result<(), String> {
+    cross_all(servers, steps())
+}
+
+/// Sends random hashes across whose fields have deadlines.
+pub fn cross_deadlines(servers: &Servers) -> Result<(), String> {
+    cross_all(servers, deadlines())
+}
+
+fn cross_all(servers: &Servers, steps: BoxedStrategy<Vec<Step>>) -> Result<(), String> {
     let config = Config { cases: 300, failure_persistence: None, max_shrink_iters: 300, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let outcome = TestRunner::new_with_rng(config, rng).run(&steps(), |steps| {
+    let outcome = TestRunner::new_with_rng(config, rng).run(&steps, |steps| {
         let mut pair = servers.pair(2).map_err(TestCaseError::fail)?;
         one(&mut pair, &steps).map_err(TestCaseError::fail)
     });

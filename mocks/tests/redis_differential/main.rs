@@ -134,5 +134,6 @@ fn next() -> Vec<Trial> {
     }
     let run = move |servers: &Servers| events::run(servers, commands);
     bench.add("next::random_hash_deadlines_events_agree".to_owned(), Box::new(run));
+    bench.add("next::payloads_with_deadlines_cross_over".to_owned(), Box::new(dumps::cross_deadlines));
     bench.trials
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Engine, Expiry, Moment, Setup, Version};
+use super::{Engine, Expiry, Lose, Moment, Setup, Version};
 use crate::redis::engine::Horizon;
 use crate::redis::resp::Reply;
 
@@ -128,7 +128,7 @@ fn a_replica_hides_overdue_fields_and_deletes_what_its_primary_does() {
     server.run("hset h a 1 b 1");
     server.run("hpexpire h 50 fields 1 a");
     let client = server.engine.connect_replica("test".to_owned(), server.at()).expect("a replica");
-    let mut ask = |server: &mut Server, line: &str| {
+    let ask = |server: &mut Server, line: &str| {
         let args = line.split(' ').map(|word| Bytes::copy_from_slice(word.as_bytes())).collect();
         let at = server.at();
         server.engine.exec(client, args, at).reply.expect("a reply")

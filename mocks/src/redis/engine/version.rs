@@ -31,6 +31,15 @@ impl Version {
         }
     }
 
+    /// The version of the format of payloads.
+    pub(super) fn rdb(self) -> u16 {
+        match self {
+            Self::V7_0 => 10,
+            Self::V7_2 => 11,
+            Self::V7_4 => 12,
+        }
+    }
+
     /// Whether a command that came with `since` exists.
     pub(super) fn has(self, since: &str) -> bool {
         let newest = match self {

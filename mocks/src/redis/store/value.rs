@@ -256,16 +256,31 @@ impl Hash {
         self.timed = true;
     }
 
-    /// Sets or clears the deadline of a field that is there.
+    /// Sets or clears the deadline of a field that is there. As in a listpack, the field that goes first stands
+    /// first; one that loses its deadline becomes the last.
     pub fn set_deadline(&mut self, field: &Bytes, deadline_ms: Option<i64>) {
         match deadline_ms {
             Some(deadline) => {
                 self.make_timed();
+                self.deadlines.remove(field);
+                if !self.table {
+                    let before = self.deadlines.values().filter(|other| **other < deadline).count();
+                    self.move_to(field, before);
+                }
                 self.deadlines.insert(field.clone(), deadline);
             }
             None => {
-                self.deadlines.remove(field);
+                if self.deadlines.remove(field).is_some() {
+                    self.move_to(field, usize::MAX);
+                }
             }
+        }
+    }
+
+    /// Moves a field to a position, or to the end; a table has no order.
+    fn move_to(&mut self, field: &Bytes, index: usize) {
+        if let Some(from) = self.fields.get_index_of(field).filter(|_| !self.table) {
+            self.fields.move_index(from, index.min(self.fields.len() - 1));
         }
     }
 
@@ -290,7 +305,7 @@ impl Hash {
 
     /// Removes a field; whether it was there.
     pub fn remove(&mut self, field: &Bytes) -> bool {
-        self.set_deadline(field, None);
+        self.deadlines.remove(field);
         let removed =
             if self.table { self.fields.swap_remove(field) } else { self.fields.shift_remove(field) };
         if let Some(value) = &removed {

@@ -1,6 +1,6 @@
 //! Commands that came after Redis 7.0: found only by servers that behave as a later version.
 //!
-//! No real server of these versions is at hand to compare the rows with: they follow the documentation of 7.4.
+//! The rows follow the documentation of 7.4; `COMMAND` does not show them.
 
 use super::flags::{DENYOOM, FAST, LOADING, NOSCRIPT, READONLY, STALE, WRITE};
 use super::{KeySpec, Spec, range};
