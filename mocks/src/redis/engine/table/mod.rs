@@ -348,6 +348,18 @@ pub(crate) fn find(name: &[u8]) -> Option<&'static Spec> {
     index.get(&*lower).copied()
 }
 
+/// A command by name, or a subcommand by `container|name`.
+pub(crate) fn named(name: &[u8]) -> Option<&'static Spec> {
+    let Some(bar) = name.iter().position(|byte| *byte == b'|') else { return find(name) };
+    let container = find(&name[..bar])?;
+    container.subcommands.iter().find(|sub| name.eq_ignore_ascii_case(sub.name.as_bytes()))
+}
+
+/// The commands that came after 7.0; subcommands stand by themselves.
+pub(crate) fn later() -> impl Iterator<Item = &'static Spec> {
+    later::TABLE.iter()
+}
+
 /// The command of a version after 7.0 that a command line names.
 pub(crate) fn resolve_later(args: &[Bytes]) -> Option<&'static Spec> {
     let name = args.first()?;
