@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
+use squall_mocks::redis::Version;
 use squall_mocks::redis::engine::{ClientId, Effects, Engine, Expiry, Horizon, Moment, Setup};
 use squall_mocks::redis::resp::{Parser, Reply};
 use squall_mocks::redis::store::{Db, Value};
@@ -49,6 +50,8 @@ impl World {
         };
         let mut world = Self { engine: Engine::new(setup, at), clients: Vec::new(), at, ran: 0 };
         world.clients = (0..CLIENTS).map(|_| world.connect()).collect();
+        // It has every command of the versions before.
+        world.engine.set_version(Version::V7_4);
         // What one SETRANGE may make; a fuzzer has not the memory for 512 MB.
         let line = ["CONFIG", "SET", "proto-max-bulk-len", "1048576"].map(Bytes::from).to_vec();
         let id = world.clients[0].id;
@@ -127,7 +130,8 @@ fn write(reply: &Reply) {
 
 /// Commands whose only wrong is that they are allowed to take much time or memory.
 fn would_take_too_much(args: &[Bytes]) -> bool {
-    let is = |at: usize, word: &str| args.get(at).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
+    let is =
+        |at: usize, word: &str| args.get(at).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
     is(0, "config") && is(1, "set") || is(0, "debug") && (is(1, "populate") || is(1, "sleep"))
 }
 

@@ -23,7 +23,7 @@ pub struct Conversation {
 }
 
 /// The connections to one server.
-struct Side {
+pub struct Side {
     address: SocketAddr,
     version: u8,
     connections: BTreeMap<String, Named>,
@@ -46,14 +46,7 @@ const LOOKS: usize = 20_000;
 
 impl Conversation {
     pub fn new(servers: &Servers, version: u8) -> Self {
-        let side = |address| Side {
-            address,
-            version,
-            connections: BTreeMap::new(),
-            closed: BTreeMap::new(),
-            control: None,
-        };
-        Self { sides: servers.addresses().map(side) }
+        Self { sides: servers.addresses().map(|address| Side::new(address, version)) }
     }
 
     /// Does what a line says on both servers; what the real one and the mock answered.
@@ -66,7 +59,13 @@ impl Conversation {
 }
 
 impl Side {
-    fn speak(&mut self, line: &str) -> Result<Resp, String> {
+    pub fn new(address: SocketAddr, version: u8) -> Self {
+        let (connections, closed) = (BTreeMap::new(), BTreeMap::new());
+        Self { address, version, connections, closed, control: None }
+    }
+
+    /// Does what a line says; what the server answered.
+    pub fn speak(&mut self, line: &str) -> Result<Resp, String> {
         let (name, text) = line[1..].split_once(' ').unwrap_or((&line[1..], ""));
         let verb = name.chars().next_back().filter(|last| !last.is_alphanumeric());
         let name = verb.map_or(name, |verb| name.trim_end_matches(verb));

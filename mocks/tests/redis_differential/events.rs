@@ -5,7 +5,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 
 use crate::choice;
 use crate::conversation::Conversation;
-use crate::random::{agree, command};
+use crate::random::{KEYS, agree, command};
 use crate::templates::Template;
 use crate::wire::{Servers, words};
 
@@ -21,7 +21,7 @@ pub fn run(servers: &Servers, templates: &'static [Template]) -> Result<(), Stri
         !template.contains(CHOOSES) && !BY_CHANCE.iter().any(|name| template.starts_with(name))
     };
     let templates: Vec<Template> = templates.iter().filter(certain).copied().collect();
-    let one = proptest::sample::select(templates).prop_flat_map(command);
+    let one = proptest::sample::select(templates).prop_flat_map(|template| command(template, KEYS));
     let sequences = prop::collection::vec(one, 1..40);
     let config = Config { cases: 30, failure_persistence: None, max_shrink_iters: 500, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);

@@ -65,3 +65,8 @@ pub const SEQUENCES: &[(&str, &str)] = &[
     ("sketches", include_str!("golden/sketches.txt")),
     ("sorting", include_str!("golden/sorting.txt")),
 ];
+
+/// For the one node of a cluster, which has every slot.
+pub const CLUSTER_COMMANDS: &str = include_str!("golden/cluster/commands.txt");
+/// The same, which loses slots.
+pub const CLUSTER_SLOTS: &str = include_str!("golden/cluster/slots.txt");

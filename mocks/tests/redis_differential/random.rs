@@ -66,13 +66,18 @@ const FLOATS: &[&str] = &["0", "1", "-1.5", "0.1", "3.14", "1e2", "x", "-0.25", 
 const TIMES: &[&str] =
     &["0", "-1", "5000000", "7000000", "x", "9223372036854775807", "4102444800", "4102444800000"];
 
+/// The keys of random commands.
+pub const KEYS: &[&str] = &["a", "b", "c", "d"];
+/// Keys of which some share a slot.
+pub const SLOT_KEYS: &[&str] = &["a", "{a}b", "{a}c", "d"];
+
 /// A command line of a template, its holes filled by chance.
-pub fn command(template: Template) -> BoxedStrategy<Vec<Vec<u8>>> {
+pub fn command(template: Template, keys: &'static [&'static str]) -> BoxedStrategy<Vec<Vec<u8>>> {
     let any_of =
         |options: &'static [&'static str]| proptest::sample::select(options).prop_map(str::to_owned).boxed();
     let hole = |word: &'static str| -> BoxedStrategy<String> {
         match word {
-            "K" => any_of(&["a", "b", "c", "d"]),
+            "K" => any_of(keys),
             "F" => any_of(&["f", "g", "h", ""]),
             "V" => any_of(VALUES),
             "I" => any_of(INTEGERS),
@@ -99,8 +104,13 @@ pub fn command(template: Template) -> BoxedStrategy<Vec<Vec<u8>>> {
 }
 
 /// Runs random sequences on both servers.
-pub fn run(servers: &Servers, version: u8, templates: &'static [Template]) -> Result<(), String> {
-    let one = proptest::sample::select(templates).prop_flat_map(command);
+pub fn run(
+    servers: &Servers,
+    version: u8,
+    templates: &'static [Template],
+    keys: &'static [&'static str],
+) -> Result<(), String> {
+    let one = proptest::sample::select(templates).prop_flat_map(|template| command(template, keys));
     let sequences = prop::collection::vec(one, 1..60);
     // Waits take their time.
     let cases = if templates.iter().any(mixed::waits) { 5 } else { 40 };

@@ -12,10 +12,11 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 use squall_mocks::redis::engine::{self, ClientId, Engine, Moment, Setup};
 use squall_mocks::redis::store::{Place, Store, Stream, Value};
-use squall_mocks::redis::{Expiry, Horizon, Lose};
+use squall_mocks::redis::{Expiry, Horizon, Lose, Version};
 
-use crate::random::{command, show};
+use crate::random::{KEYS, command, show};
 use crate::templates::{Template, groups};
+use crate::templates_apart::HASH_DEADLINES;
 
 /// What no group of templates has: commands that wait, whole databases, near deadlines, scripts.
 const MORE: &[Template] = &[
@@ -66,11 +67,12 @@ type Image = BTreeMap<Place, (Contents, Option<i64>)>;
 
 /// A value without what the real server does not replicate either: how a set is held and
 /// ordered, how a string is held (`BITFIELD` decodes one that it then leaves as it is) or a
-/// sorted set (`SORT` unpacks it), when consumers
+/// sorted set (`SORT` unpacks it) or a hash (a deadline that was not set), when consumers
 /// were last seen, how many entries a group has read.
 #[derive(Clone, Debug, PartialEq)]
 enum Contents {
     Set(BTreeSet<Bytes>),
+    Fields(BTreeMap<Bytes, (Bytes, Option<i64>)>),
     Text(Bytes),
     Scored(Vec<(Bytes, f64)>),
     Other(Value),
@@ -84,6 +86,11 @@ fn image(store: &Store, now_ms: Option<i64>) -> Image {
             Contents::Scored(all.map(|one| (one.member.clone(), one.score)).collect())
         }
         Value::Set(set) => Contents::Set(set.iter().collect()),
+        Value::Hash(hash) => {
+            let field =
+                |(name, value): (&Bytes, &Bytes)| (name.clone(), (value.clone(), hash.deadline_ms(name)));
+            Contents::Fields(hash.iter().map(field).collect())
+        }
         Value::Stream(stream) => {
             let mut stream = Stream::clone(stream);
             for group in stream.groups_mut().values_mut() {
@@ -123,6 +130,8 @@ impl Bench {
             script_instructions: 100_000,
         };
         let mut engine = Engine::new(setup, at);
+        // It has every command of the versions before.
+        engine.set_version(Version::V7_4);
         let clients = (0..3).map(|_| engine.connect("test:1".to_owned(), at)).collect();
         let mut bench = Self { engine, clients, at, after: BTreeMap::new() };
         bench.engine.connect_replica("test:2".to_owned(), at);
@@ -200,7 +209,8 @@ pub fn agrees() -> Result<(), String> {
         return Err(format!("no template has the commands {}", missing.join(", ")));
     }
     // Sequences of one type and of all, since chance rarely builds much of one type from all commands.
-    for (name, group) in groups().into_iter().chain([("all", &[][..])]) {
+    let apart = [("hash_deadlines", HASH_DEADLINES), ("all", &[][..])];
+    for (name, group) in groups().into_iter().chain(apart) {
         let templates: Vec<Template> =
             if group.is_empty() { all.clone() } else { group.iter().chain(MORE).copied().collect() };
         run(templates).map_err(|why| format!("{name}: {why}"))?;
@@ -209,7 +219,7 @@ pub fn agrees() -> Result<(), String> {
 }
 
 fn run(templates: Vec<Template>) -> Result<(), String> {
-    let command = proptest::sample::select(templates).prop_flat_map(command);
+    let command = proptest::sample::select(templates).prop_flat_map(|template| command(template, KEYS));
     let step = prop_oneof![
         16 => (0..3_usize, command).prop_map(|(client, command)| Step::Run { client, command }),
         3 => (0..8_000_i64).prop_map(Step::Wait),

@@ -41,7 +41,6 @@ const QUEUE_BYTES: usize = 512 * 1024 * 1024;
 
 impl Engine {
     pub(super) fn dispatch(&mut self, id: ClientId, args: Vec<Bytes>) -> Reply {
-        self.expire_fields();
         let (spec, flags) = match self.admit(id, &args) {
             Ok(admitted) => admitted,
             Err(error) => return self.refuse(id, &args, error),
@@ -64,7 +63,9 @@ impl Engine {
             if transaction.bytes > QUEUE_BYTES {
                 transaction.aborted = true;
                 transaction.queue.clear();
-            } else {
+            }
+            // What will not run is not kept: its keys say no longer where `EXEC` belongs.
+            if !transaction.aborted && !client.watch_broken {
                 transaction.flags |= flags;
                 transaction.queue.push((spec, args));
             }

@@ -229,7 +229,8 @@ impl Engine {
 
     /// Keys of a slot, in an order that is the same in every run. Looks at all keys.
     pub(super) fn keys_in_slot(&self, slot: u16) -> impl Iterator<Item = Bytes> {
-        self.store.db(0).keys().filter(move |key| slot_of(key) == slot).map(Blob::to_bytes)
+        // The real server puts a new key in front.
+        self.store.db(0).keys().rev().filter(move |key| slot_of(key) == slot).map(Blob::to_bytes)
     }
 
     /// Whether this node serves a command line; the slot of its keys if it has any.
@@ -314,8 +315,14 @@ impl Engine {
         const READS_ONLY: CmdError = CmdError::fixed(
             "ERR Script attempted to execute a write command while the cluster is down and readonly",
         );
+        const CROSSES: CmdError =
+            CmdError::fixed("ERR Script attempted to access keys that do not hash to the same slot");
         match self.route(id, spec, args) {
-            Ok(_) => Ok(()),
+            Ok(slot) => {
+                let mode = self.script.as_mut().filter(|mode| !mode.crosses_slots);
+                let (Some(mode), Some(slot)) = (mode, slot) else { return Ok(()) };
+                if *mode.slot.get_or_insert(slot) == slot { Ok(()) } else { Err(CROSSES) }
+            }
             Err(error) if error == DOWN => Err(DOWN_IN_SCRIPT),
             Err(error) if error == DOWN_FOR_WRITES => Err(READS_ONLY),
             Err(_) => Err(NOT_LOCAL),
@@ -331,8 +338,29 @@ enum Moving {
     Here,
 }
 
+/// The keys that say where a command belongs: none if the command line does not say how many it has.
 fn keys_of<'a>(spec: &Spec, args: &'a [Bytes]) -> Vec<&'a Bytes> {
+    let reads_streams = matches!(spec.name, "xread" | "xreadgroup");
+    if spec.keys.iter().any(|keys| keys.is_miscounted(args)) || reads_streams && !names_streams(args) {
+        return Vec::new();
+    }
     spec.key_positions(args).into_iter().filter_map(|at| args.get(at)).collect()
+}
+
+/// Whether there are only options before the keys of a command that reads streams, and as many keys as ids.
+fn names_streams(args: &[Bytes]) -> bool {
+    let mut at = 1;
+    while let Some(word) = args.get(at) {
+        let rest = args.len() - at - 1;
+        at += match word.to_ascii_lowercase().as_slice() {
+            b"streams" => return rest > 0 && rest.is_multiple_of(2),
+            b"block" | b"count" => 2,
+            b"group" => 3,
+            b"noack" => 1,
+            _ => return false,
+        };
+    }
+    false
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
-//! Deadlines of hash fields, against what Redis 7.4 documents.
+//! Deadlines of hash fields: time that passes, and the replica.
 
 use bytes::Bytes;
 
-use super::{Engine, Moment, Setup, Version};
-use crate::redis::engine::Lose;
+use super::{Engine, Lose, Moment, Setup, Version};
 use crate::redis::resp::Reply;
 
 struct Server {
@@ -22,8 +21,11 @@ impl Server {
 
     fn run(&mut self, line: &str) -> Reply {
         let args = line.split(' ').map(|word| Bytes::copy_from_slice(word.as_bytes())).collect();
-        let at = Moment { unix_us: self.ms * 1000, elapsed_us: 0 };
-        self.engine.exec(self.client, args, at).reply.expect("a reply")
+        self.engine.exec(self.client, args, self.at()).reply.expect("a reply")
+    }
+
+    fn at(&self) -> Moment {
+        Moment { unix_us: self.ms * 1000, elapsed_us: self.ms * 1000 }
     }
 
     fn ints(&mut self, line: &str) -> Vec<i64> {
@@ -41,8 +43,10 @@ fn a_field_lives_through_its_deadline_and_is_gone_after_it() {
     server.ms += 100;
     assert_eq!(server.run("hlen h"), Reply::Int(2));
     server.ms += 1;
-    assert_eq!(server.run("hlen h"), Reply::Int(1));
+    assert_eq!(server.run("hgetall h"), Reply::Map(vec![(Reply::bulk("b"), Reply::bulk("2"))]));
+    assert_eq!(server.run("hlen h"), Reply::Int(2), "nobody asked for it");
     assert_eq!(server.run("hget h a"), Reply::Null);
+    assert_eq!(server.run("hlen h"), Reply::Int(1));
 }
 
 #[test]
@@ -52,6 +56,7 @@ fn the_last_field_takes_the_hash_with_it() {
     server.run("hpexpire h 10 fields 1 a");
     server.run("rename h g");
     server.ms += 11;
+    server.engine.run_due(server.at());
     assert_eq!(server.run("exists g"), Reply::Int(0));
 }
 
@@ -108,16 +113,31 @@ fn what_is_due_next_includes_fields() {
 }
 
 #[test]
-fn a_failover_keeps_the_deadlines_of_fields_that_were_not_lost() {
+fn a_replica_hides_overdue_fields_and_deletes_what_its_primary_does() {
     let mut server = Server::new(Version::V7_4);
-    server.run("hset h a 1 b 2");
-    server.run("hpexpire h 100 fields 1 a");
+    server.run("hset h a 1 b 1");
+    server.run("hpexpire h 50 fields 1 a");
+    let client = server.engine.connect_replica("test".to_owned(), server.at()).expect("a replica");
+    let ask = |server: &mut Server, line: &str| {
+        let args = line.split(' ').map(|word| Bytes::copy_from_slice(word.as_bytes())).collect();
+        let at = server.at();
+        server.engine.exec(client, args, at).reply.expect("a reply")
+    };
+    server.ms += 51;
+    assert_eq!(ask(&mut server, "hget h a"), Reply::Null);
+    assert_eq!(ask(&mut server, "hlen h"), Reply::Int(2), "the primary has it yet");
+    server.run("hget h a");
+    assert_eq!(ask(&mut server, "hlen h"), Reply::Int(1));
+}
+
+#[test]
+fn deadlines_of_fields_survive_a_failover() {
+    let mut server = Server::new(Version::V7_4);
+    server.run("hset h a 1 b 1");
+    server.run("hpexpireat h 4102444800000 fields 1 a");
     server.run("set lost 1");
-    let at = Moment { unix_us: server.ms * 1000, elapsed_us: 0 };
+    let at = server.at();
     assert_eq!(server.engine.failover(Lose::LastWrites(1), at), 1);
     server.client = server.engine.connect("test".to_owned(), at);
-    assert_eq!(server.run("exists lost"), Reply::Int(0));
-    assert_eq!(server.ints("hpttl h fields 2 a b"), [100, -1]);
-    server.ms += 101;
-    assert_eq!(server.run("hget h a"), Reply::Null);
+    assert_eq!(server.ints("hpexpiretime h fields 2 a b"), [4_102_444_800_000, -1]);
 }

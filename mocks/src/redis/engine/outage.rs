@@ -85,9 +85,7 @@ impl Engine {
         self.deliveries.clear();
         self.scripts.flush();
         self.memory = Memory::default();
-        if self.fields.is_on() {
-            self.note_all_fields();
-        }
+        self.note_all_fields();
         self.watch_memory();
         self.choose_notes();
         self.run_id = cmd::server::random_hex(&mut self.rng);

@@ -104,7 +104,7 @@ impl Replica {
             .filter(|_| end > self.log.end_of(0))
     }
 
-    /// Has the replica behave as a version of Redis, as its primary does.
+    /// Has the engines behave as a version of Redis.
     pub(super) fn set_version(&mut self, version: Version) {
         self.base.set_version(version);
         if let Some(reader) = &mut self.reader {
@@ -232,10 +232,12 @@ impl Replica {
         if reached == self.log.writes().len() {
             engine.store.copy_data(store);
             engine.functions.copy_from(functions);
+            engine.note_all_fields();
             return Reader { engine, writes: reached, commands: self.log.commands().len() };
         }
         engine.store.copy_data(&self.base.store);
         engine.functions.copy_from(&self.base.functions);
+        engine.note_all_fields();
         let mut reader = Reader { engine, writes: 0, commands: 0 };
         while reader.writes < reached {
             reader.run_next(&self.log);
@@ -282,7 +284,6 @@ impl Engine {
             primary.db = command.db;
         }
         self.store.treat_overdue(Overdue::Kept);
-        self.expire_fields();
         // A command that would wait did not, or it would not be in the log.
         self.in_transaction = true;
         self.call(PRIMARY, spec, &command.args);

@@ -31,6 +31,15 @@ impl Version {
         }
     }
 
+    /// The version of the format of payloads.
+    pub(super) fn rdb(self) -> u16 {
+        match self {
+            Self::V7_0 => 10,
+            Self::V7_2 => 11,
+            Self::V7_4 => 12,
+        }
+    }
+
     /// Whether a command that came with `since` exists.
     pub(super) fn has(self, since: &str) -> bool {
         let newest = match self {
@@ -61,6 +70,19 @@ impl Engine {
     pub(crate) fn resolve(&self, args: &[Bytes]) -> Result<&'static Spec, CmdError> {
         let later = || table::resolve_later(args).filter(|spec| self.version.has(spec.since));
         table::resolve(args).or_else(|unknown| later().ok_or(unknown))
+    }
+
+    /// The top-level commands of the version, the later ones last.
+    pub(crate) fn commands(&self) -> impl Iterator<Item = &'static Spec> {
+        let later = table::later().filter(|spec| self.version.has(spec.since) && !spec.name.contains('|'));
+        table::all().iter().copied().chain(later)
+    }
+
+    /// A command of the version by name, or a subcommand by `container|name`.
+    pub(crate) fn named(&self, name: &[u8]) -> Option<&'static Spec> {
+        let is_named = |spec: &&Spec| spec.name.as_bytes().eq_ignore_ascii_case(name);
+        table::named(name)
+            .or_else(|| table::later().filter(|spec| self.version.has(spec.since)).find(is_named))
     }
 }
 

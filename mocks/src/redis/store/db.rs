@@ -100,7 +100,7 @@ impl Db {
     }
 
     /// All keys, in an order that is the same in every run.
-    pub fn keys(&self) -> impl Iterator<Item = &Blob> {
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &Blob> {
         self.keys.keys()
     }
 

@@ -220,6 +220,24 @@ impl Store {
         due
     }
 
+    /// Removes fields of a hash because their deadlines have passed, and the hash if it is empty then; whether
+    /// it is. Not counted as a change: a replica is told of the fields by themselves.
+    pub fn expire_fields(&mut self, db: usize, key: &Bytes, fields: &[Bytes]) -> bool {
+        let Some(Value::Hash(hash)) = self.dbs[db].get_mut(key).map(|entry| &mut entry.value) else {
+            return false;
+        };
+        let hash = std::sync::Arc::make_mut(hash);
+        for field in fields {
+            hash.remove(field);
+        }
+        let is_empty = hash.is_empty();
+        if is_empty {
+            self.dbs[db].remove(key);
+        }
+        self.touch(db, key);
+        is_empty
+    }
+
     /// Deletes keys whose deadline has passed, the earliest of each database first, up to `most`.
     pub fn expire_due(&mut self, now_ms: i64, most: usize) {
         if !self.deletes_overdue() {

@@ -69,6 +69,7 @@ impl Value {
         match self {
             Self::Str(text) => text.encoding(),
             Self::Hash(hash) if hash.table => "hashtable",
+            Self::Hash(hash) if hash.timed => "listpackex",
             Self::Hash(_) => "listpack",
             Self::List(_) => "quicklist",
             Self::Set(set) if set.is_table() => "hashtable",
@@ -186,6 +187,8 @@ pub struct Hash {
     bytes: usize,
     /// Unix milliseconds after which fields are gone; most hashes have none.
     deadlines: BTreeMap<Bytes, i64>,
+    /// Whether it has room for deadlines, which it keeps from then on.
+    timed: bool,
 }
 
 impl Hash {
@@ -249,15 +252,42 @@ impl Hash {
         self.deadlines.get(field).copied()
     }
 
-    /// Sets or clears the deadline of a field that is there.
+    /// Whether it has room for deadlines.
+    #[must_use]
+    pub fn is_timed(&self) -> bool {
+        self.timed
+    }
+
+    /// Gives it room for deadlines, as a command does that sets some, even if it sets none in the end.
+    pub fn make_timed(&mut self) {
+        self.timed = true;
+    }
+
+    /// Sets or clears the deadline of a field that is there. As in a listpack, the field that goes first stands
+    /// first; one that loses its deadline becomes the last.
     pub fn set_deadline(&mut self, field: &Bytes, deadline_ms: Option<i64>) {
         match deadline_ms {
             Some(deadline) => {
+                self.make_timed();
+                self.deadlines.remove(field);
+                if !self.table {
+                    let before = self.deadlines.values().filter(|other| **other < deadline).count();
+                    self.move_to(field, before);
+                }
                 self.deadlines.insert(field.clone(), deadline);
             }
             None => {
-                self.deadlines.remove(field);
+                if self.deadlines.remove(field).is_some() {
+                    self.move_to(field, usize::MAX);
+                }
             }
+        }
+    }
+
+    /// Moves a field to a position, or to the end; a table has no order.
+    fn move_to(&mut self, field: &Bytes, index: usize) {
+        if let Some(from) = self.fields.get_index_of(field).filter(|_| !self.table) {
+            self.fields.move_index(from, index.min(self.fields.len() - 1));
         }
     }
 
@@ -267,19 +297,22 @@ impl Hash {
         self.deadlines.values().min().copied()
     }
 
+    /// Whether the deadline of a field has passed.
+    #[must_use]
+    pub fn is_overdue(&self, field: &Bytes, now_ms: i64) -> bool {
+        self.deadlines.get(field).is_some_and(|deadline| now_ms > *deadline)
+    }
+
     /// The fields whose deadline has passed, sorted.
     #[must_use]
-    pub fn due_fields(&self, now_ms: i64) -> Vec<Bytes> {
-        self.deadlines
-            .iter()
-            .filter(|(_, deadline)| now_ms > **deadline)
-            .map(|(field, _)| field.clone())
-            .collect()
+    pub fn overdue(&self, now_ms: i64) -> Vec<Bytes> {
+        let overdue = self.deadlines.iter().filter(|(_, deadline)| now_ms > **deadline);
+        overdue.map(|(field, _)| field.clone()).collect()
     }
 
     /// Removes a field; whether it was there.
     pub fn remove(&mut self, field: &Bytes) -> bool {
-        self.set_deadline(field, None);
+        self.deadlines.remove(field);
         let removed =
             if self.table { self.fields.swap_remove(field) } else { self.fields.shift_remove(field) };
         if let Some(value) = &removed {

@@ -48,7 +48,7 @@ pub(crate) fn cluster_info(call: &mut Call<'_>) -> Outcome {
     let is_size = |node| owners.iter().any(|(_, owner)| *owner == Owner::Other(node));
     let others = (0..cluster.others.len()).filter(|node| is_size(*node)).count();
     let mine = owners.iter().any(|(_, owner)| *owner == Owner::Me);
-    let size = (others + usize::from(mine)).max(1);
+    let size = others + usize::from(mine);
     let assigned = cluster.assigned();
     let state = if cluster.is_up() { "ok" } else { "fail" };
     let (known, epoch) = (cluster.others.len() + 1, cluster.epoch);
@@ -117,7 +117,7 @@ pub(crate) fn cluster_slots(call: &mut Call<'_>) -> Outcome {
     let ranges = cluster.ranges().into_iter().filter_map(|(range, owner)| {
         let (host, port, id) = owner_of(cluster, owner, &me)?;
         let node =
-            vec![Reply::bulk(host), Reply::Int(i64::from(port)), Reply::bulk(id), Reply::Array(Vec::new())];
+            vec![Reply::bulk(host), Reply::Int(i64::from(port)), Reply::bulk(id), Reply::Map(Vec::new())];
         let (start, end) = (i64::from(*range.start()), i64::from(*range.end()));
         Some(Reply::Array(vec![Reply::Int(start), Reply::Int(end), Reply::Array(node)]))
     });
@@ -206,6 +206,9 @@ pub(crate) fn cluster_meet(call: &mut Call<'_>) -> Outcome {
     let Some(port) = strict_i64(&call.args[3]) else {
         return Err(CmdError::new(format!("ERR Invalid TCP base port specified: {}", text(3))));
     };
+    if call.args.get(4).is_some_and(|port| strict_i64(port).is_none()) {
+        return Err(CmdError::new(format!("ERR Invalid TCP bus port specified: {}", text(4))));
+    }
     let is_address = text(2).parse::<std::net::IpAddr>().is_ok() && (1..=65_535).contains(&port);
     Err(if is_address {
         CmdError::fixed("ERR this mock talks to no other nodes; a test says what they serve")

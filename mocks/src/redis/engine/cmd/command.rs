@@ -5,15 +5,15 @@ use bytes::Bytes;
 use super::{command_docs, help};
 use crate::redis::engine::call::{Call, Outcome};
 use crate::redis::engine::error::CmdError;
-use crate::redis::engine::table::{self, Begin, Find, KeySpec, Spec, flags};
+use crate::redis::engine::table::{Begin, Find, KeySpec, Spec, flags};
 use crate::redis::resp::Reply;
 
-pub(crate) fn command(_: &mut Call<'_>) -> Outcome {
-    Ok(Reply::Array(table::all().iter().map(|spec| describe(spec)).collect()))
+pub(crate) fn command(call: &mut Call<'_>) -> Outcome {
+    Ok(Reply::Array(call.engine.commands().map(describe).collect()))
 }
 
-pub(crate) fn command_count(_: &mut Call<'_>) -> Outcome {
-    Ok(Reply::count(table::all().len()))
+pub(crate) fn command_count(call: &mut Call<'_>) -> Outcome {
+    Ok(Reply::count(call.engine.commands().count()))
 }
 
 pub(crate) fn command_info(call: &mut Call<'_>) -> Outcome {
@@ -21,26 +21,26 @@ pub(crate) fn command_info(call: &mut Call<'_>) -> Outcome {
     if names.is_empty() {
         return command(call);
     }
-    let one = |name: &Bytes| named(name).map_or(Reply::Null, describe);
+    let one = |name: &Bytes| call.engine.named(name).map_or(Reply::Null, describe);
     Ok(Reply::Array(names.iter().map(one).collect()))
 }
 
 pub(crate) fn command_docs(call: &mut Call<'_>) -> Outcome {
     let names = call.rest(2);
     let chosen: Vec<&Spec> = match names {
-        [] => table::all().to_vec(),
-        names => names.iter().filter_map(|name| named(name)).collect(),
+        [] => call.engine.commands().collect(),
+        names => names.iter().filter_map(|name| call.engine.named(name)).collect(),
     };
     Ok(Reply::Map(chosen.into_iter().map(document).collect()))
 }
 
 pub(crate) fn command_getkeys(call: &mut Call<'_>) -> Outcome {
-    keys_of(call.rest(2)).map(|(_, keys)| Reply::bulks(keys))
+    keys_of(call, call.rest(2)).map(|(_, keys)| Reply::bulks(keys))
 }
 
 /// A command line's command and its keys.
-pub(super) fn keys_of(args: &[Bytes]) -> Result<(&'static Spec, Vec<Bytes>), CmdError> {
-    let spec = table::resolve(args).map_err(|_| CmdError::fixed("ERR Invalid command specified"))?;
+pub(super) fn keys_of(call: &Call<'_>, args: &[Bytes]) -> Result<(&'static Spec, Vec<Bytes>), CmdError> {
+    let spec = call.engine.resolve(args).map_err(|_| CmdError::fixed("ERR Invalid command specified"))?;
     if spec.keys.is_empty() {
         return Err(CmdError::fixed("ERR The command has no key arguments"));
     }
@@ -57,13 +57,6 @@ pub(super) fn keys_of(args: &[Bytes]) -> Result<(&'static Spec, Vec<Bytes>), Cmd
 
 pub(crate) fn command_help(_: &mut Call<'_>) -> Outcome {
     super::help_reply(help::COMMAND)
-}
-
-/// A command by name, or a subcommand by `container|name`.
-pub(super) fn named(name: &[u8]) -> Option<&'static Spec> {
-    let Some(bar) = name.iter().position(|byte| *byte == b'|') else { return table::find(name) };
-    let container = table::find(&name[..bar])?;
-    container.subcommands.iter().find(|sub| name.eq_ignore_ascii_case(sub.name.as_bytes()))
 }
 
 fn word(text: &'static str) -> Reply {

@@ -37,10 +37,10 @@ pub(crate) fn quit(call: &mut Call<'_>) -> Outcome {
 
 pub(crate) fn select(call: &mut Call<'_>) -> Outcome {
     let number = call.integer(1)?;
-    let db = database(call, number).ok_or(CmdError::INDEX)?;
-    if db != 0 && call.engine.cluster.is_some() {
+    if number != 0 && call.engine.cluster.is_some() {
         return Err(CmdError::fixed("ERR SELECT is not allowed in cluster mode"));
     }
+    let db = database(call, number).ok_or(CmdError::INDEX)?;
     call.client()?.db = db;
     Ok(Reply::OK)
 }

@@ -116,6 +116,7 @@ pub(crate) fn restore(call: &mut Call<'_>) -> Outcome {
 fn layout(call: &Call<'_>) -> Layout {
     let config = &call.engine.config;
     Layout {
+        version: call.engine.version.rdb(),
         hash: config.hash_listpack,
         zset: config.zset_listpack,
         set_integers: config.set_integers,

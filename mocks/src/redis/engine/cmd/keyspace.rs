@@ -121,6 +121,9 @@ fn rename_key(call: &mut Call<'_>, only_if_absent: bool) -> Outcome {
 }
 
 pub(crate) fn move_(call: &mut Call<'_>) -> Outcome {
+    if call.engine.cluster.is_some() {
+        return Err(CmdError::fixed("ERR MOVE is not allowed in cluster mode"));
+    }
     let key = &call.args[1];
     let (from, now) = (call.db(), call.now_ms());
     let to = database(call, call.integer(2)?).ok_or(CmdError::INDEX)?;
@@ -154,6 +157,9 @@ pub(crate) fn copy(call: &mut Call<'_>) -> Outcome {
         } else {
             return Err(CmdError::SYNTAX);
         }
+    }
+    if target != 0 && call.engine.cluster.is_some() {
+        return Err(CmdError::fixed("ERR Copying to another database is not allowed in cluster mode"));
     }
     if from == to && db == target {
         return Err(CmdError::SAME_OBJECT);

@@ -164,7 +164,7 @@ pub(crate) fn latency_histogram(call: &mut Call<'_>) -> Outcome {
             .map(|spec| spec.name)
             .collect()
     } else {
-        let named = call.args[2..].iter().filter_map(|name| super::command::named(name));
+        let named = call.args[2..].iter().filter_map(|name| call.engine.named(name));
         named.flat_map(|spec| std::iter::once(spec).chain(spec.children())).map(|spec| spec.name).collect()
     };
     let found = names.into_iter().filter_map(|name| stats.histogram(name).map(|one| (name, one)));

@@ -25,8 +25,10 @@ pub(crate) fn memory_usage(call: &mut Call<'_>) -> Outcome {
     }
     let key = &call.args[2];
     // A key that expired but was not deleted still takes its room.
+    // A node of a cluster links the keys of each slot.
+    let links = if call.engine.cluster.is_some() { 16 } else { 0 };
     let entry = call.engine.store.db(call.db()).get(key);
-    Ok(entry.map_or(Reply::Null, |entry| Reply::count(key_bytes(key, entry))))
+    Ok(entry.map_or(Reply::Null, |entry| Reply::count(key_bytes(key, entry) + links)))
 }
 
 pub(crate) fn memory_stats(call: &mut Call<'_>) -> Outcome {

@@ -9,6 +9,9 @@ use crate::redis::resp::Reply;
 
 pub(crate) fn replicaof(call: &mut Call<'_>) -> Outcome {
     const CANNOT: CmdError = CmdError::fixed("ERR this mock cannot replicate from another server");
+    if call.engine.cluster.is_some() {
+        return Err(CmdError::fixed("ERR REPLICAOF not allowed in cluster mode."));
+    }
     if is(&call.args[1], "no") && is(&call.args[2], "one") {
         return Ok(Reply::OK);
     }
@@ -53,6 +56,11 @@ pub(crate) fn replconf(call: &mut Call<'_>) -> Outcome {
 
 pub(crate) fn failover(call: &mut Call<'_>) -> Outcome {
     const NO_REPLICAS: CmdError = CmdError::fixed("ERR FAILOVER requires connected replicas.");
+    if call.engine.cluster.is_some() {
+        return Err(CmdError::fixed(
+            "ERR FAILOVER not allowed in cluster mode. Use CLUSTER FAILOVER command instead.",
+        ));
+    }
     let mut words = call.rest(1);
     let (mut to, mut aborts, mut forces, mut times_out) = (false, false, false, false);
     while let [word, rest @ ..] = words {

@@ -29,7 +29,10 @@ struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    fn parse(mut rest: &'a [Bytes], may_store: bool) -> Result<Self, CmdError> {
+    /// `in_cluster` says that other keys may not be looked at, as these may be on other nodes.
+    fn parse(mut rest: &'a [Bytes], may_store: bool, in_cluster: bool) -> Result<Self, CmdError> {
+        const NO_BY: CmdError = CmdError::fixed("ERR BY option of SORT denied in Cluster mode.");
+        const NO_GET: CmdError = CmdError::fixed("ERR GET option of SORT denied in Cluster mode.");
         let mut options = Self::default();
         while let Some((word, tail)) = rest.split_first() {
             rest = match tail {
@@ -50,6 +53,10 @@ impl<'a> Options<'a> {
                     options.target = Some(key);
                     tail
                 }
+                [pattern, ..] if is(word, "by") && in_cluster && c_string(pattern).contains(&b'*') => {
+                    return Err(NO_BY);
+                }
+                [_, ..] if is(word, "get") && in_cluster => return Err(NO_GET),
                 [pattern, tail @ ..] if is(word, "by") => {
                     options.by = Some(pattern);
                     tail
@@ -89,7 +96,7 @@ pub(crate) fn sort_ro(call: &mut Call<'_>) -> Outcome {
 }
 
 fn run(call: &mut Call<'_>, may_store: bool) -> Outcome {
-    let mut options = Options::parse(call.rest(2), may_store)?;
+    let mut options = Options::parse(call.rest(2), may_store, call.engine.cluster.is_some())?;
     // A constant weight means that nothing is to be sorted.
     let mut keeps_order = options.by.is_some_and(|pattern| !c_string(pattern).contains(&b'*'));
     let Elements { mut all, is_set } = elements(call)?;
@@ -215,8 +222,11 @@ fn lookup(call: &mut Call<'_>, pattern: &Bytes, element: &Bytes) -> Option<Bytes
     key.extend_from_slice(&pattern[..star]);
     key.extend_from_slice(element);
     key.extend_from_slice(suffix);
+    let now = call.now_ms();
     match (call.read(&key.freeze()).map(|entry| &entry.value)?, field) {
-        (Value::Hash(hash), Some(field)) => hash.get(&field).cloned(),
+        (Value::Hash(hash), Some(field)) => {
+            hash.get(&field).filter(|_| !hash.is_overdue(&field, now)).cloned()
+        }
         (Value::Str(text), None) => Some(text.to_bytes()),
         _ => None,
     }

@@ -7,6 +7,8 @@ use bytes::Bytes;
 
 use crate::redis::store::rdb::{self, RdbError, Reader};
 
+/// The version of the format.
+const VERSION: u16 = 10;
 /// The mark before each library.
 const FUNCTION: u8 = 245;
 /// Bytes a compressed text may become.
@@ -30,13 +32,13 @@ pub(crate) fn write<'a>(codes: impl Iterator<Item = &'a Bytes>, compress: bool) 
         out.push(FUNCTION);
         rdb::write_string(code, compress, &mut out);
     }
-    rdb::seal(&mut out);
+    rdb::seal(&mut out, VERSION);
     Bytes::from(out)
 }
 
 /// The texts of libraries in a payload.
 pub(crate) fn read(payload: &[u8]) -> Result<Vec<Bytes>, DumpError> {
-    let mut rest = Reader::new(rdb::unsealed(payload)?);
+    let mut rest = Reader::new(rdb::unsealed(payload, VERSION)?);
     let mut codes = Vec::new();
     while !rest.is_empty() {
         if rest.byte() != Some(FUNCTION) {
@@ -65,7 +67,7 @@ mod tests {
             if is_function {
                 payload.insert(0, FUNCTION);
             }
-            rdb::seal(&mut payload);
+            rdb::seal(&mut payload, VERSION);
             let found = read(&payload);
             prop_assert!(found != Err(DumpError::Payload(RdbError::Footer)));
             prop_assert!(is_function || payload.len() == 10 || payload[0] == FUNCTION || found.is_err());

@@ -14,13 +14,15 @@ const NAMES: [(u8, &str); 5] = [
     (Flags::NO_WRITES.0, "no-writes"),
     (Flags::ALLOW_OOM.0, "allow-oom"),
     (1 << 2, "allow-stale"),
-    (1 << 3, "no-cluster"),
-    (1 << 5, "allow-cross-slot-keys"),
+    (Flags::NO_CLUSTER.0, "no-cluster"),
+    (Flags::CROSS_SLOT.0, "allow-cross-slot-keys"),
 ];
 
 impl Flags {
     pub(super) const NO_WRITES: Self = Self(1);
     pub(super) const ALLOW_OOM: Self = Self(1 << 1);
+    pub(super) const NO_CLUSTER: Self = Self(1 << 3);
+    pub(super) const CROSS_SLOT: Self = Self(1 << 5);
     /// A script without a first line that declares something: it may do what scripts could before 7.0.
     pub(super) const UNDECLARED: Self = Self(1 << 4);
     pub(super) const NONE: Self = Self(0);

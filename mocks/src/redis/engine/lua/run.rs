@@ -16,6 +16,7 @@ use crate::redis::engine::admit::NO_REPLICAS;
 use crate::redis::engine::call::{Call, Outcome};
 use crate::redis::engine::client::ClientId;
 use crate::redis::engine::error::CmdError;
+use crate::redis::engine::slots::slot_of;
 use crate::redis::engine::table;
 use crate::redis::engine::table::flags::{DENYOOM, MAY_REPLICATE, NOSCRIPT, WRITE};
 use crate::redis::resp::{Limits, Reply};
@@ -42,6 +43,9 @@ pub(crate) struct Mode {
     /// Whether it called a command that writes: from then on nothing stops it from going on.
     pub(crate) wrote: bool,
     allow_oom: bool,
+    /// On a node of a cluster, whether it may use keys of several slots, and the slot it used keys of.
+    pub(crate) crosses_slots: bool,
+    pub(crate) slot: Option<u16>,
 }
 
 /// Runs a script or function for a client.
@@ -62,6 +66,8 @@ pub(crate) fn run(
         replicate: true,
         wrote: false,
         allow_oom: program.flags.has(Flags::ALLOW_OOM),
+        crosses_slots: program.flags.has(Flags::CROSS_SLOT) || program.flags.has(Flags::UNDECLARED),
+        slot: keys.first().map(|key| slot_of(key)),
     });
     let outcome = run_function(engine, id, program, keys, args);
     engine.script = None;
@@ -115,6 +121,9 @@ fn begin(engine: &Engine, program: &Program, command: &[Bytes]) {
 fn prepare(engine: &Engine, flags: Flags, read_only: bool) -> Result<(), CmdError> {
     if flags.has(Flags::UNDECLARED) {
         return Ok(());
+    }
+    if flags.has(Flags::NO_CLUSTER) && engine.cluster.is_some() {
+        return Err(CmdError::fixed("ERR Can not run script on cluster, 'no-cluster' flag is set."));
     }
     if !flags.has(Flags::NO_WRITES) {
         if engine.read_only {

@@ -1,18 +1,18 @@
 //! Commands that came after Redis 7.0: found only by servers that behave as a later version.
 //!
-//! No real server of these versions is at hand to compare the rows with: they follow the documentation of 7.4.
+//! The rows are those of redis-server 8.0, as far as the versions before have them.
 
-use super::flags::{DENYOOM, FAST, LOADING, NOSCRIPT, READONLY, STALE, WRITE};
+use super::flags::{FAST, LOADING, NOSCRIPT, READONLY, STALE, WRITE};
 use super::{KeySpec, Spec, range};
 use crate::redis::engine::cmd::{client_later, hash_expire};
 
 const COUNT: &str = "O(N) where N is the number of specified fields";
 const UPDATED: &[KeySpec] = &[range(1, 0, 1, "RW update")];
+const CHANGING: &[&str] = &["nondeterministic_output"];
 const READ: &[KeySpec] = &[range(1, 0, 1, "RO access")];
-const CHANGES: u32 = WRITE | DENYOOM | FAST;
 
 const fn change(name: &'static str, arity: i32, run: super::Run, summary: &'static str) -> Spec {
-    Spec::new(name, arity, CHANGES, "write hash fast", run)
+    Spec::new(name, arity, WRITE | FAST, "write hash fast", run)
         .docs("7.4.0", "hash", COUNT, summary)
         .keys(UPDATED)
 }
@@ -45,7 +45,8 @@ pub(super) const TABLE: &[Spec] = &[
         "slow connection",
         client_later::client_setinfo,
     )
-    .docs("7.2.0", "connection", "O(1)", "Sets information specific to the client or connection."),
+    .docs("7.2.0", "connection", "O(1)", "Sets information specific to the client or connection.")
+    .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
     change(
         "hexpire",
         -6,
@@ -83,6 +84,6 @@ pub(super) const TABLE: &[Spec] = &[
         hash_expire::hpexpiretime,
         "Returns the expiration time of a hash field as a Unix timestamp, in msec.",
     ),
-    look("hpttl", hash_expire::hpttl, "Returns the TTL in milliseconds of a hash field."),
-    look("httl", hash_expire::httl, "Returns the TTL in seconds of a hash field."),
+    look("hpttl", hash_expire::hpttl, "Returns the TTL in milliseconds of a hash field.").tips(CHANGING),
+    look("httl", hash_expire::httl, "Returns the TTL in seconds of a hash field.").tips(CHANGING),
 ];

@@ -146,6 +146,11 @@ impl KeySpec {
         }
     }
 
+    /// Whether the command line says how many such keys there are, and that is not true.
+    pub(crate) fn is_miscounted(&self, args: &[Bytes]) -> bool {
+        matches!(self.find, Find::Counted) && self.positions(args).is_empty()
+    }
+
     fn positions(&self, args: &[Bytes]) -> Vec<usize> {
         let Some(first) = self.first(args) else { return Vec::new() };
         let (first, last, step) = match self.find {
@@ -340,6 +345,18 @@ pub(crate) fn find(name: &[u8]) -> Option<&'static Spec> {
     lower.copy_from_slice(name);
     lower.make_ascii_lowercase();
     index.get(&*lower).copied()
+}
+
+/// A command by name, or a subcommand by `container|name`.
+pub(crate) fn named(name: &[u8]) -> Option<&'static Spec> {
+    let Some(bar) = name.iter().position(|byte| *byte == b'|') else { return find(name) };
+    let container = find(&name[..bar])?;
+    container.subcommands.iter().find(|sub| name.eq_ignore_ascii_case(sub.name.as_bytes()))
+}
+
+/// The commands that came after 7.0; subcommands stand by themselves.
+pub(crate) fn later() -> impl Iterator<Item = &'static Spec> {
+    later::TABLE.iter()
 }
 
 /// The command of a version after 7.0 that a command line names.

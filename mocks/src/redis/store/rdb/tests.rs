@@ -9,7 +9,7 @@ use super::*;
 use crate::redis::store::{End, Group, Hash, List, NodeLimits, Set, Str, Stream, StreamId, Zset};
 
 const LAYOUT: Layout =
-    Layout { hash: (8, 16), zset: (8, 16), set_integers: 8, list_node: -2, compress: true };
+    Layout { version: 12, hash: (8, 16), zset: (8, 16), set_integers: 8, list_node: -2, compress: true };
 
 fn text() -> impl Strategy<Value = Bytes> {
     prop_oneof![
@@ -44,11 +44,14 @@ fn value() -> impl Strategy<Value = Value> {
             }
             Value::Set(Arc::new(set))
         }),
-        prop::collection::vec((text(), text()), 1..12).prop_map(|pairs| {
+        prop::collection::vec((text(), text(), prop::option::of(1..1_i64 << 46)), 1..12).prop_map(|fields| {
             let mut hash = Hash::default();
-            pairs.into_iter().for_each(|(field, value)| {
-                hash.set(field, value, LAYOUT.hash);
-            });
+            for (field, value, deadline) in fields {
+                hash.replace(field.clone(), value, LAYOUT.hash);
+                if deadline.is_some() {
+                    hash.set_deadline(&field, deadline);
+                }
+            }
             Value::Hash(Arc::new(hash))
         }),
         stream(),
@@ -96,7 +99,7 @@ fn stream() -> impl Strategy<Value = Value> {
 }
 
 fn sealed(mut payload: Vec<u8>) -> Vec<u8> {
-    payload.extend_from_slice(&VERSION.to_le_bytes());
+    payload.extend_from_slice(&LAYOUT.version.to_le_bytes());
     let checksum = crc64::checksum(&payload);
     payload.extend_from_slice(&checksum.to_le_bytes());
     payload
@@ -134,15 +137,16 @@ proptest! {
     }
 
     #[test]
-    fn noise_is_refused(first in 0_u8..25, noise in prop::collection::vec(any::<u8>(), 0..100)) {
+    fn noise_is_refused(first in 0_u8..27, noise in prop::collection::vec(any::<u8>(), 0..100)) {
         let _ = restore(&sealed([vec![first], noise].concat()), &LAYOUT);
     }
 }
 
 #[test]
 fn a_length_that_is_not_there_is_not_believed() {
-    for first in [0, 1, 2, 3, 4, 5, 14, 18] {
-        let payload = [&[first, 0x81][..], &[0xff; 8], b"abc"].concat();
+    for first in [0, 1, 2, 3, 4, 5, 14, 18, 24] {
+        let deadline = if first == 24 { &[0; 8][..] } else { &[] };
+        let payload = [&[first][..], deadline, &[0x81], &[0xff; 8], b"abc"].concat();
         assert_eq!(restore(&sealed(payload), &LAYOUT), Err(RdbError::Format));
     }
 }
@@ -161,4 +165,31 @@ fn payloads_of_older_versions_are_read() {
     let zset = [&[3, 1, 1][..], b"a", &[4], b"1.25"].concat();
     let Ok(Value::Zset(zset)) = restore(&sealed(zset), &LAYOUT) else { panic!("a sorted set") };
     assert_eq!(zset.score(&texts[0]), Some(1.25));
+}
+
+/// The payloads are those of a server of version 8.0.
+#[test]
+fn fields_with_deadlines_are_written_as_a_later_server_writes_them() {
+    let packed = "1960 51c2 2cbb 0300 002c 2c00 0000 0900 8163 0203 01f4 6051 c22c bb03 0000 0981 6102 0101 f400 \
+                  d8c3 2cbb 0300 0009 8162 0202 0100 01ff 0c00 af64 f5a7 aed1 cb8a";
+    let table = "1800 d8c3 2cbb 0300 0002 0101 61c0 0100 0162 c002";
+    let bytes = |hex: &str| -> Vec<u8> {
+        let digits: Vec<u8> =
+            hex.bytes().filter_map(|digit| char::from(digit).to_digit(16)).map(|digit| digit as u8).collect();
+        digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    };
+    let hash = |limits, fields: &[(&'static str, &'static str, Option<i64>)]| {
+        let mut hash = Hash::default();
+        for (field, value, deadline) in fields {
+            hash.set(Bytes::from(*field), Bytes::from(*value), limits);
+            if deadline.is_some() {
+                hash.set_deadline(&Bytes::from(*field), *deadline);
+            }
+        }
+        Value::Hash(Arc::new(hash))
+    };
+    let fields = [("b", "2", None), ("a", "1", Some(4_102_444_800_000)), ("c", "3", Some(4_102_444_700_000))];
+    assert_eq!(dump(&hash(LAYOUT.hash, &fields), &LAYOUT), bytes(packed));
+    let fields = [("a", "1", Some(4_102_444_800_000)), ("b", "2", None)];
+    assert!(dump(&hash((0, 0), &fields), &LAYOUT).starts_with(&bytes(table)));
 }

@@ -7,28 +7,30 @@ use bytes::Bytes;
 use super::blob::{read_intset, write_intset, ziplist};
 use super::listpack::{self, Listpack};
 use super::read::{Reader, write_length, write_string};
-use super::{Layout, stream};
+use super::{Layout, hash, stream};
 use crate::redis::engine::number::{float, packed_score, strict_i64};
-use crate::redis::store::{End, Hash, List, Set, Str, Value, Zset};
+use crate::redis::store::{End, List, Set, Str, Value, Zset};
 
 /// The first byte of a payload.
-mod form {
-    pub(super) const STRING: u8 = 0;
-    pub(super) const LIST: u8 = 1;
-    pub(super) const SET: u8 = 2;
-    pub(super) const ZSET_TEXT: u8 = 3;
-    pub(super) const HASH: u8 = 4;
-    pub(super) const ZSET: u8 = 5;
-    pub(super) const LIST_ZIPLIST: u8 = 10;
-    pub(super) const SET_INTEGERS: u8 = 11;
-    pub(super) const ZSET_ZIPLIST: u8 = 12;
-    pub(super) const HASH_ZIPLIST: u8 = 13;
-    pub(super) const LIST_ZIPLISTS: u8 = 14;
-    pub(super) const STREAM_OLD: u8 = 15;
-    pub(super) const HASH_LISTPACK: u8 = 16;
-    pub(super) const ZSET_LISTPACK: u8 = 17;
-    pub(super) const LIST_LISTPACKS: u8 = 18;
-    pub(super) const STREAM: u8 = 19;
+pub(super) mod form {
+    pub(in super::super) const STRING: u8 = 0;
+    pub(in super::super) const LIST: u8 = 1;
+    pub(in super::super) const SET: u8 = 2;
+    pub(in super::super) const ZSET_TEXT: u8 = 3;
+    pub(in super::super) const HASH: u8 = 4;
+    pub(in super::super) const ZSET: u8 = 5;
+    pub(in super::super) const LIST_ZIPLIST: u8 = 10;
+    pub(in super::super) const SET_INTEGERS: u8 = 11;
+    pub(in super::super) const ZSET_ZIPLIST: u8 = 12;
+    pub(in super::super) const HASH_ZIPLIST: u8 = 13;
+    pub(in super::super) const LIST_ZIPLISTS: u8 = 14;
+    pub(in super::super) const STREAM_OLD: u8 = 15;
+    pub(in super::super) const HASH_LISTPACK: u8 = 16;
+    pub(in super::super) const ZSET_LISTPACK: u8 = 17;
+    pub(in super::super) const LIST_LISTPACKS: u8 = 18;
+    pub(in super::super) const STREAM: u8 = 19;
+    pub(in super::super) const HASH_TIMED: u8 = 24;
+    pub(in super::super) const HASH_LISTPACK_TIMED: u8 = 25;
 }
 
 /// What a node of a list is: one large element, or a listpack.
@@ -47,12 +49,6 @@ pub(super) fn write(value: &Value, layout: &Layout, out: &mut Vec<u8>) {
             let integers: Vec<i64> = set.iter().filter_map(|member| strict_i64(&member)).collect();
             string(form::SET_INTEGERS, &write_intset(&integers));
         }
-        Value::Hash(hash) if !hash.is_table() => {
-            let mut packed = Listpack::new();
-            hash.iter()
-                .for_each(|(field, value)| [field, value].into_iter().for_each(|text| packed.push(text)));
-            string(form::HASH_LISTPACK, &packed.finish());
-        }
         Value::Zset(zset) if !zset.is_table() => {
             let mut packed = Listpack::new();
             for item in zset.all() {
@@ -66,13 +62,7 @@ pub(super) fn write(value: &Value, layout: &Layout, out: &mut Vec<u8>) {
             write_length(set.len(), out);
             set.iter().for_each(|member| write_string(&member, layout.compress, out));
         }
-        Value::Hash(hash) => {
-            out.push(form::HASH);
-            write_length(hash.len(), out);
-            for text in hash.iter().flat_map(|(field, value)| [field, value]) {
-                write_string(text, layout.compress, out);
-            }
-        }
+        Value::Hash(found) => hash::write(found, layout.compress, out),
         Value::Zset(zset) => {
             out.push(form::ZSET);
             write_length(zset.len(), out);
@@ -141,12 +131,11 @@ pub(super) fn read(from: &mut Reader<'_>, layout: &Layout) -> Option<Value> {
             let members = integers.into_iter().map(|number| Bytes::from(number.to_string()));
             Value::Set(Arc::new(set(members.collect(), layout)?))
         }
-        form::HASH => Value::Hash(Arc::new(hash(strings(from, 2)?, layout.hash)?)),
-        form @ (form::HASH_LISTPACK | form::HASH_ZIPLIST) => {
-            let elements = packed(form, &from.string()?)?;
-            // What is packed stays packed, however long its texts are.
-            Value::Hash(Arc::new(hash(elements, (layout.hash.0, usize::MAX))?))
-        }
+        form @ (form::HASH
+        | form::HASH_LISTPACK
+        | form::HASH_ZIPLIST
+        | form::HASH_TIMED
+        | form::HASH_LISTPACK_TIMED) => Value::Hash(Arc::new(hash::read(form, from, layout)?)),
         form @ (form::ZSET | form::ZSET_TEXT) => {
             let zset = zset(scored(from, form == form::ZSET)?, (0, 0))?;
             Value::Zset(Arc::new(zset.packed(layout.zset)))
@@ -166,13 +155,13 @@ pub(super) fn read(from: &mut Reader<'_>, layout: &Layout) -> Option<Value> {
     })
 }
 
-fn packed(form: u8, bytes: &[u8]) -> Option<Vec<Bytes>> {
+pub(super) fn packed(form: u8, bytes: &[u8]) -> Option<Vec<Bytes>> {
     let is_ziplist = matches!(form, form::HASH_ZIPLIST | form::ZSET_ZIPLIST);
     if is_ziplist { ziplist(bytes) } else { listpack::elements(bytes) }
 }
 
 /// A counted row of strings, `each` of them to an element. Nothing is allocated for what is only announced.
-fn strings(from: &mut Reader<'_>, each: u64) -> Option<Vec<Bytes>> {
+pub(super) fn strings(from: &mut Reader<'_>, each: u64) -> Option<Vec<Bytes>> {
     let count = from.length()?.checked_mul(each)?;
     let mut found = Vec::new();
     for _ in 0..count {
@@ -215,16 +204,6 @@ fn set(members: Vec<Bytes>, layout: &Layout) -> Option<Set> {
     let mut set = Set::default();
     let all_new = members.into_iter().all(|member| set.add(member, layout.set_integers));
     (all_new && !set.is_empty()).then_some(set)
-}
-
-/// A hash of fields and values in turns, without repeated fields.
-fn hash(texts: Vec<Bytes>, limits: (usize, usize)) -> Option<Hash> {
-    let mut hash = Hash::default();
-    let all_new = texts.chunks(2).all(|pair| match pair {
-        [field, value] => hash.set(field.clone(), value.clone(), limits),
-        _ => false,
-    });
-    (all_new && !hash.is_empty()).then_some(hash)
 }
 
 /// A sorted set without repeated members. With limits of nothing it is a skiplist.
