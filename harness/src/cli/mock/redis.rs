@@ -80,7 +80,12 @@ pub(super) fn run(arguments: &RedisArgs, context: &mut Context<'_>) -> Result<u8
         return daemon::start(&arguments.arguments, context);
     }
     // One thread for connections; a script that runs for long keeps it, and another takes over.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    // Connections get their turns in the order in which commands came, as in the real program: the last to wake
+    // does not go first.
+    #[cfg(tokio_unstable)]
+    builder.disable_lifo_slot();
+    let runtime = builder.worker_threads(1).enable_all().build()?;
     runtime.block_on(serve(startup, listen, control, context))
 }
 
