@@ -20,7 +20,7 @@ pub(super) fn start(arguments: &[String], context: &mut Context<'_>) -> Result<u
     if let Some(output) = child.stdout.take() {
         for line in BufReader::new(output).lines() {
             let line = line?;
-            if line == "Ready to accept connections" {
+            if line.ends_with(super::READY) {
                 return Ok(0);
             }
             writeln!(context.out, "{line}")?;
