@@ -96,7 +96,9 @@ fn a_server_in_the_background_finds_its_files_from_where_it_was_started() {
     let started = command.current_dir(&folder).args(["mock", "redis", "r.conf"]).output().expect("it starts");
     assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
     let failed = "-ERR Error loading the extension. Please check the server logs.\r\n";
-    check(&folder.path().join("data/r.sock"), "module load none.so\r\nshutdown nosave\r\n", failed);
+    let socket = folder.path().join("data/r.sock");
+    check(&socket, "module load none.so\r\n", failed);
+    check(&socket, "shutdown nosave\r\n", "");
 }
 
 #[test]
