@@ -17,7 +17,7 @@ impl Server {
         let mut child = child.expect("the program starts");
         let mut output = BufReader::new(child.stdout.take().expect("the output is piped"));
         let mut line = String::new();
-        while line != "Ready to accept connections\n" {
+        while !line.ends_with(" * Ready to accept connections\n") {
             line.clear();
             assert_ne!(output.read_line(&mut line).expect("a line"), 0, "the server ended");
         }
@@ -84,6 +84,21 @@ fn parameters_come_from_a_file_and_the_command_line() {
     let _server = Server::start(&arguments);
     let expected = "+OK\r\n*2\r\n$9\r\nmaxmemory\r\n$7\r\n1048576\r\n";
     check(&socket, "AUTH 'a b'\r\nCONFIG GET maxmemory\r\n", expected);
+}
+
+#[test]
+fn a_server_in_the_background_finds_its_files_from_where_it_was_started() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("data")).expect("a folder");
+    let text = "port 0\ndaemonize yes\ndir data\nunixsocket r.sock\nenable-module-command yes\n";
+    std::fs::write(folder.path().join("r.conf"), text).expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_squall"));
+    let started = command.current_dir(&folder).args(["mock", "redis", "r.conf"]).output().expect("it starts");
+    assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+    let failed = "-ERR Error loading the extension. Please check the server logs.\r\n";
+    let socket = folder.path().join("data/r.sock");
+    check(&socket, "module load none.so\r\n", failed);
+    check(&socket, "shutdown nosave\r\n", "");
 }
 
 #[test]

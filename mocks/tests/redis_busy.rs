@@ -102,3 +102,13 @@ async fn on_one_thread_a_script_ends_with_its_budget() -> Tested {
     assert_eq!(client.ask("PING").await?, "+PONG");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_script_may_wait_until_time_has_passed() -> Tested {
+    let mut client = Client(server().connect());
+    let now = "local function us() local t = redis.call('time') return t[1] * 1000000 + t[2] end";
+    let wait = "local begun = us() while us() < begun + 2000 do end return 'over'";
+    let reply = tokio::time::timeout(LONG, client.ask(&format!("EVAL \"{now} {wait}\" 0"))).await??;
+    assert_eq!((reply, client.line().await?), ("$4".to_owned(), "over".to_owned()));
+    Ok(())
+}

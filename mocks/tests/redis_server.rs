@@ -200,6 +200,30 @@ async fn a_restart_forgets_scripts_and_what_was_not_kept() -> Tested {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_told_to_follow_another_takes_no_writes_and_lets_nobody_wait() -> Tested {
+    let server = RedisServer::new(RedisOptions::default());
+    assert_eq!(raw(&server, "SET k v\r\n", "\n").await?, "+OK\r\n");
+    let mut waiting = server.connect();
+    waiting.write_all(b"BLPOP q 0\r\n").await?;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let followed = "+OK\r\n+OK Already connected to specified master\r\n\
+                    *5\r\n$5\r\nslave\r\n$7\r\nPrimary\r\n:77\r\n$7\r\nconnect\r\n:-1\r\n";
+    assert_eq!(
+        raw(&server, "REPLICAOF Primary 77\r\nSLAVEOF primary 77\r\nROLE\r\n", "-1\r\n").await?,
+        followed
+    );
+    let mut heard = String::new();
+    waiting.read_to_string(&mut heard).await?;
+    let why = "force unblock from blocking operation, instance state changed (master -> replica?)";
+    assert_eq!(heard, format!("-UNBLOCKED {why}\r\n"));
+    assert!(raw(&server, "DEL k\r\n", "\n").await?.starts_with("-READONLY You can't write"));
+    assert_eq!(raw(&server, "GET k\r\n", "v\r\n").await?, "$1\r\nv\r\n");
+    assert!(raw(&server, "INFO replication\r\n", "slave_read_only").await?.contains("master_port:77\r\n"));
+    assert_eq!(raw(&server, "REPLICAOF no ONE\r\nDEL k\r\n", ":1\r\n").await?, "+OK\r\n:1\r\n");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_is_down_or_stalled_or_read_only_shows_it() -> Tested {
     let server = RedisServer::new(RedisOptions::default());
     server.set_readonly(true);

@@ -191,6 +191,10 @@ impl Watcher for Busy {
         *lock(&self.run) = None;
         self.busy.store(false, Ordering::Release);
     }
+
+    fn unix_us(&self) -> i64 {
+        self.clock.unix_us()
+    }
 }
 
 /// Has another thread of the runtime take over this one's tasks. Waits until one of them ran, since a thread

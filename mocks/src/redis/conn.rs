@@ -109,7 +109,7 @@ pub(super) async fn run(
         meanwhile: begun.meanwhile,
     };
     loop {
-        link.collect(&mut conn.output);
+        conn.closing |= link.collect(&mut conn.output);
         let wake = conn.advance();
         if conn.broken || conn.closing && conn.output.is_empty() {
             return;

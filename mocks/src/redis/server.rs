@@ -74,6 +74,8 @@ pub(super) struct Link {
     task: AtomicWaker,
     killed: AtomicBool,
     has_mail: AtomicBool,
+    /// The mail is the last that the client gets.
+    is_last: AtomicBool,
     /// What is to be written to it beside the answers it is owed.
     mail: Mutex<BytesMut>,
 }
@@ -88,11 +90,12 @@ impl Link {
         if self.has_mail.load(Ordering::Acquire) { Poll::Ready(true) } else { Poll::Pending }
     }
 
-    /// Moves what came for the connection to the end of `output`.
-    pub(super) fn collect(&self, output: &mut BytesMut) {
+    /// Moves what came for the connection to the end of `output`; whether nothing may follow it.
+    pub(super) fn collect(&self, output: &mut BytesMut) -> bool {
         if self.has_mail.swap(false, Ordering::AcqRel) {
             output.unsplit(lock(&self.mail).split());
         }
+        self.is_last.load(Ordering::Acquire)
     }
 
     fn kill(&self) {
@@ -409,6 +412,7 @@ impl RedisServer {
         let Some(link) = lock(&self.shared.connections).get(&delivery.to).cloned() else { return };
         let mut mail = lock(&link.mail);
         delivery.reply.write(delivery.protocol, &mut mail);
+        link.is_last.fetch_or(delivery.last, Ordering::AcqRel);
         link.has_mail.store(true, Ordering::Release);
         link.task.wake();
         if mail.len() > self.shared.limits.output_bytes {

@@ -1,8 +1,8 @@
 //! `squall mock redis`: takes the command line of `redis-server`, so that whatever starts that can start this.
 //!
-//! Standard output gets one line per address, `redis://…`, `unix://…` or `http://…` (the control port), then
-//! `Ready to accept connections`; `--logfile` gets them too. What the mock has no use for (snapshots,
-//! append-only files) is accepted; what would make it another server (TLS, modules) is refused.
+//! Standard output gets one line per address, `redis://…`, `unix://…` or `http://…` (the control port), then the
+//! line by which programs see that the real one is ready; `--logfile` gets them too. What the mock has no use for
+//! (snapshots, append-only files) is accepted; what would make it another server (TLS, modules) is refused.
 
 mod daemon;
 
@@ -23,6 +23,9 @@ use super::bind;
 
 /// What the real program prints for `--version`, with the mock's name where the allocator's is.
 const VERSION: &str = "Redis server v=7.0.15 sha=00000000:0 malloc=squall bits=64 build=0";
+
+/// What programs that start a server look for in its log, with what the real one has right before it.
+const READY: &str = "* Ready to accept connections";
 
 const USAGE: &str = "\
 Takes what redis-server takes: an optional configuration file (or - for standard input), then any parameter
@@ -83,13 +86,13 @@ pub(super) fn run(arguments: &RedisArgs, context: &mut Context<'_>) -> Result<u8
         Ok(startup) => startup,
         Err(error) => return refuse(&error.to_string()),
     };
+    if startup.get("daemonize") == "yes" {
+        return daemon::start(&arguments.arguments, context);
+    }
     if startup.is_given("dir")
         && let Err(error) = std::env::set_current_dir(startup.get("dir"))
     {
         return refuse(&format!("Can't chdir to '{}': {error}", startup.get("dir")));
-    }
-    if startup.get("daemonize") == "yes" {
-        return daemon::start(&arguments.arguments, context);
     }
     // One thread for connections; a script that runs for long keeps it, and another takes over.
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -193,8 +196,7 @@ async fn serve(
 
 /// Tells where the server listens, at once: whoever started the program waits for it.
 fn announce(log: &str, addresses: &[String], context: &mut Context<'_>) -> Result<(), Failure> {
-    let mut text = addresses.join("\n");
-    text.push_str("\nReady to accept connections\n");
+    let text = format!("{}\n{}:M {READY}\n", addresses.join("\n"), std::process::id());
     if !log.is_empty() {
         let mut file = std::fs::OpenOptions::new().append(true).create(true).open(log)?;
         file.write_all(text.as_bytes())?;

@@ -19,6 +19,8 @@ pub struct Delivery {
     pub reply: Reply,
     /// Whether it comes after the answer to the command that caused it, if both are for the same client.
     pub after: bool,
+    /// Whether the connection is closed once it has this.
+    pub last: bool,
 }
 
 impl Engine {
@@ -40,6 +42,13 @@ impl Engine {
         self.deliver(to, reply, self.is_answered);
     }
 
+    /// Sends a client something at once, and ends its connection.
+    pub(crate) fn push_last(&mut self, to: ClientId, reply: Reply) {
+        let sent = self.deliveries.len();
+        self.push(to, reply);
+        self.deliveries[sent..].iter_mut().for_each(|delivery| delivery.last = true);
+    }
+
     /// Sends a client something beside the answer to its own command, and after that answer.
     pub(crate) fn push_after(&mut self, to: ClientId, reply: Reply) {
         self.deliver(to, reply, true);
@@ -49,7 +58,7 @@ impl Engine {
         let Some(client) = self.clients.get_mut(&to) else { return };
         if client.hears(&reply) {
             client.used = self.at;
-            self.deliveries.push(Delivery { to, protocol: client.protocol, reply, after });
+            self.deliveries.push(Delivery { to, protocol: client.protocol, reply, after, last: false });
         }
         self.arm_idle();
     }

@@ -184,6 +184,8 @@ pub struct Engine {
     pub(crate) replica: Option<Box<Replica>>,
     /// The primary whose replica this is.
     pub(crate) link: Option<Link>,
+    /// The primary whose replica this was told to be, and from which it hears nothing.
+    pub(crate) follows: Option<(String, u16)>,
     deliveries: Vec<Delivery>,
     expired: Vec<Place>,
     expiry: Expiry,
@@ -246,6 +248,7 @@ impl Engine {
             rewritten: Vec::new(),
             replica,
             link: None,
+            follows: None,
             deliveries: Vec::new(),
             expired: Vec::new(),
             expiry: setup.expiry,
@@ -435,6 +438,17 @@ impl Engine {
     /// Whether writes are refused, as a replica refuses them.
     pub fn set_read_only(&mut self, read_only: bool) {
         self.read_only = read_only;
+    }
+
+    /// Makes this the replica of a primary that is out of reach, or a primary again.
+    pub(crate) fn follow(&mut self, primary: Option<(String, u16)>) {
+        if primary.is_some() {
+            self.end_all_waits();
+        }
+        if primary.is_some() || self.follows.is_some() {
+            self.read_only = primary.is_some();
+            self.follows = primary;
+        }
     }
 
     /// The data.

@@ -225,6 +225,17 @@ impl Engine {
         self.unblock(id, reply)
     }
 
+    /// Ends all waits with an error, and the connections of those who waited: what they wait for will not come.
+    pub(super) fn end_all_waits(&mut self) {
+        const ENDED: &str =
+            "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
+        let waiting = self.clients.values().filter(|client| client.waiting.is_some());
+        for id in waiting.map(|client| client.id).collect::<Vec<_>>() {
+            self.forget_wait(id);
+            self.push_last(id, Reply::Error(ENDED.to_owned()));
+        }
+    }
+
     /// Ends a client's wait without an answer; whether it waited.
     pub(super) fn forget_wait(&mut self, id: ClientId) -> bool {
         let Some(waiting) = self.clients.get_mut(&id).and_then(|client| client.waiting.take()) else {

@@ -52,16 +52,22 @@ pub(crate) fn module_list(_: &mut Call<'_>) -> Outcome {
     Ok(Reply::Array(Vec::new()))
 }
 
-pub(crate) fn module_load(_: &mut Call<'_>) -> Outcome {
-    Err(NO_MODULES)
+/// Where modules are allowed, none is found.
+fn no_module(call: &Call<'_>, why: &'static str) -> Outcome {
+    let is_allowed = call.engine.config.get("enable-module-command") != Some("no");
+    Err(if is_allowed { CmdError::fixed(why) } else { NO_MODULES })
 }
 
-pub(crate) fn module_loadex(_: &mut Call<'_>) -> Outcome {
-    Err(NO_MODULES)
+pub(crate) fn module_load(call: &mut Call<'_>) -> Outcome {
+    no_module(call, "ERR Error loading the extension. Please check the server logs.")
 }
 
-pub(crate) fn module_unload(_: &mut Call<'_>) -> Outcome {
-    Err(NO_MODULES)
+pub(crate) fn module_loadex(call: &mut Call<'_>) -> Outcome {
+    module_load(call)
+}
+
+pub(crate) fn module_unload(call: &mut Call<'_>) -> Outcome {
+    no_module(call, "ERR Error unloading module: no such module with that name")
 }
 
 pub(crate) fn module_help(_: &mut Call<'_>) -> Outcome {

@@ -39,12 +39,11 @@ pub(crate) fn role(call: &mut Call<'_>) -> Outcome {
     let engine = &call.engine;
     if engine.read_only {
         let link = engine.link.as_ref();
-        let port = link.map_or(engine.config.get("port"), |link| Some(&link.port));
-        let port = port.and_then(|port| port.parse().ok()).unwrap_or(0);
+        let (host, port) = primary(engine);
         return Ok(Reply::Array(vec![
             Reply::bulk("slave"),
-            Reply::bulk(HOST),
-            Reply::Int(port),
+            Reply::bulk(host),
+            Reply::Int(port.into()),
             Reply::bulk(if link.is_some() { "connected" } else { "connect" }),
             Reply::Int(link.map_or(-1, |link| link.offset.cast_signed())),
         ]));
@@ -87,26 +86,37 @@ fn as_primary(engine: &Engine) -> String {
     lines([("role", "master".to_owned()), ("connected_slaves", count)]) + &replica.unwrap_or_default()
 }
 
-/// A server that refuses writes without being one's replica plays one whose primary is out of reach.
+/// Where a replica has its primary. A server that refuses writes without being one's replica plays one whose
+/// primary is out of reach.
+fn primary(engine: &Engine) -> (String, u16) {
+    if let Some(primary) = &engine.follows {
+        return primary.clone();
+    }
+    let port = engine.link.as_ref().map_or(engine.config.get("port"), |link| Some(&link.port));
+    (HOST.to_owned(), port.and_then(|port| port.parse().ok()).unwrap_or(0))
+}
+
 fn as_replica(engine: &Engine) -> String {
     let link = engine.link.as_ref();
-    let port = link.map_or(engine.config.get("port").unwrap_or_default(), |link| &link.port).to_owned();
+    let (host, port) = primary(engine);
     let offset = number(offset(engine));
     let (status, silent) = if link.is_some() { ("up", 0) } else { ("down", -1) };
     lines([
         ("role", "slave".to_owned()),
-        ("master_host", HOST.to_owned()),
-        ("master_port", port),
+        ("master_host", host),
+        ("master_port", number(port)),
         ("master_link_status", status.to_owned()),
         ("master_last_io_seconds_ago", number(silent)),
         ("master_sync_in_progress", number(0)),
         ("slave_read_repl_offset", offset.clone()),
         ("slave_repl_offset", offset),
-        ("slave_priority", engine.config.get("replica-priority").unwrap_or_default().to_owned()),
-        ("slave_read_only", number(1)),
-        ("replica_announced", number(1)),
-        ("connected_slaves", number(0)),
-    ])
+    ]) + if link.is_some() { "" } else { "master_link_down_since_seconds:-1\r\n" }
+        + &lines([
+            ("slave_priority", engine.config.get("replica-priority").unwrap_or_default().to_owned()),
+            ("slave_read_only", number(1)),
+            ("replica_announced", number(1)),
+            ("connected_slaves", number(0)),
+        ])
 }
 
 /// Where a primary's stream of writes ends, or how much of it a replica has.

@@ -1,6 +1,7 @@
 //! The commands that servers and operators use for replication, as a primary answers them that nobody follows.
 //!
-//! The mock follows no other server and feeds none over the wire: what would need that is refused and says so.
+//! The mock follows no other server and feeds none over the wire. One that is told to be another's replica is a
+//! replica whose primary is out of reach; what else would need it is refused and says so.
 
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::error::CmdError;
@@ -8,15 +9,27 @@ use crate::redis::engine::number::strict_i64;
 use crate::redis::resp::Reply;
 
 pub(crate) fn replicaof(call: &mut Call<'_>) -> Outcome {
-    const CANNOT: CmdError = CmdError::fixed("ERR this mock cannot replicate from another server");
+    const CLUSTER: CmdError = CmdError::fixed("ERR REPLICAOF not allowed in cluster mode.");
+    const BAD_PORT: CmdError = CmdError::fixed("ERR Invalid master port");
+    const LINKED: CmdError = CmdError::fixed("ERR this mock's replica stays with its own primary");
     if call.engine.cluster.is_some() {
-        return Err(CmdError::fixed("ERR REPLICAOF not allowed in cluster mode."));
+        return Err(CLUSTER);
     }
     if is(&call.args[1], "no") && is(&call.args[2], "one") {
+        call.engine.follow(None);
         return Ok(Reply::OK);
     }
-    let port = strict_i64(&call.args[2]).filter(|port| (0..=65_535).contains(port));
-    Err(if port.is_some() { CANNOT } else { CmdError::fixed("ERR Invalid master port") })
+    let port = strict_i64(&call.args[2]).and_then(|port| u16::try_from(port).ok()).ok_or(BAD_PORT)?;
+    let host = String::from_utf8_lossy(&call.args[1]).into_owned();
+    let followed = call.engine.follows.as_ref();
+    if followed.is_some_and(|(other, at)| other.eq_ignore_ascii_case(&host) && *at == port) {
+        return Ok(Reply::Status("OK Already connected to specified master".into()));
+    }
+    if call.engine.link.is_some() {
+        return Err(LINKED);
+    }
+    call.engine.follow(Some((host, port)));
+    Ok(Reply::OK)
 }
 
 pub(crate) fn slaveof(call: &mut Call<'_>) -> Outcome {

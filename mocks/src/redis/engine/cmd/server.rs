@@ -62,7 +62,10 @@ pub(crate) fn swapdb(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn time(call: &mut Call<'_>) -> Outcome {
-    let us = call.engine.at.unix_us;
+    let engine = &call.engine;
+    // The only command for which time goes on in a program, which may wait until it has.
+    let live = engine.script.and_then(|_| engine.scripts.unix_us());
+    let us = live.unwrap_or(engine.at.unix_us);
     let parts = [us.div_euclid(1_000_000), us.rem_euclid(1_000_000)];
     Ok(Reply::bulks(parts.map(|part| part.to_string())))
 }

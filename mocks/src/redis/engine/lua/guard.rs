@@ -23,6 +23,8 @@ pub trait Watcher: Send + Sync {
     fn wrote(&self);
     /// A watched program has ended.
     fn end(&self);
+    /// What the wall clock says, in Unix microseconds. It may go on while a program runs.
+    fn unix_us(&self) -> i64;
 }
 
 /// What a [`Watcher`] says of a program that is still running.
@@ -148,6 +150,10 @@ mod tests {
         fn wrote(&self) {}
 
         fn end(&self) {}
+
+        fn unix_us(&self) -> i64 {
+            0
+        }
     }
 
     #[test]

@@ -57,6 +57,11 @@ impl Scripts {
         self.watcher = Some(watcher);
     }
 
+    /// What the wall clock says, if anybody watches.
+    pub(crate) fn unix_us(&self) -> Option<i64> {
+        self.watcher.as_ref().map(|watcher| watcher.unix_us())
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.cache.len()
     }
