@@ -440,17 +440,6 @@ impl Engine {
         self.read_only = read_only;
     }
 
-    /// Makes this the replica of a primary that is out of reach, or a primary again.
-    pub(crate) fn follow(&mut self, primary: Option<(String, u16)>) {
-        if primary.is_some() {
-            self.end_all_waits();
-        }
-        if primary.is_some() || self.follows.is_some() {
-            self.read_only = primary.is_some();
-            self.follows = primary;
-        }
-    }
-
     /// The data.
     #[must_use]
     pub fn store(&self) -> &Store {

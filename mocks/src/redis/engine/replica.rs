@@ -269,6 +269,17 @@ fn follower(setup: &Setup, at: Moment) -> Engine {
 }
 
 impl Engine {
+    /// Makes this the replica of a primary that is out of reach, or a primary again.
+    pub(crate) fn follow(&mut self, primary: Option<(String, u16)>) {
+        if primary.is_some() {
+            self.end_all_waits();
+        }
+        if primary.is_some() || self.follows.is_some() {
+            self.read_only = primary.is_some();
+            self.follows = primary;
+        }
+    }
+
     /// Runs what the primary ran, at the time it ran at.
     fn replay(&mut self, at: Moment, command: &Command) {
         let Ok(spec) = self.resolve(&command.args) else { return };
