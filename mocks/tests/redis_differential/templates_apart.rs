@@ -159,7 +159,7 @@ const LISTENERS: &[Template] = &[
     "set K V",
 ];
 
-/// Fields that expire, and all that may be done to a hash that has some. `T` draws no time that passes meanwhile.
+/// Fields that expire, and all that may be done to a hash that has some. After a time of 1 the servers sleep.
 pub const HASH_DEADLINES: &[Template] = &[
     "hset K F V",
     "hset K F V F V",
@@ -188,7 +188,6 @@ pub const HASH_DEADLINES: &[Template] = &[
     "hpexpiretime K fields 2/1 F F",
     "hpexpire K 1 fields 1/2 F -/F",
     "hpexpire K 1 fields 3 f g h",
-    "debug sleep 0.005",
     "copy K K -/replace",
     "rename K K",
     "move K 1",
@@ -200,7 +199,7 @@ pub const HASH_DEADLINES: &[Template] = &[
     "set K V",
     "del K",
     "sort K by nosort get K->F",
-    "config set hash-max-listpack-entries 1/512",
+    "config set hash-max-listpack-entries 2/512",
     "client setinfo lib-name/lib-ver/x V",
     "client no-touch on/off/x",
 ];
