@@ -6,8 +6,8 @@ use bytes::Bytes;
 use indexmap::IndexSet;
 
 use super::Engine;
-use super::call::is;
 use super::client::ClientId;
+use super::redact::redacted;
 use super::table::Spec;
 use super::table::flags::{ADMIN, SKIP_MONITOR};
 use crate::redis::resp::Reply;
@@ -39,34 +39,13 @@ impl Engine {
         let who = if self.script.is_some() { "lua" } else { client.address.as_str() };
         let mut line =
             format!("{}.{:06} [{} {who}]", us.div_euclid(1_000_000), us.rem_euclid(1_000_000), client.db);
-        for (at, argument) in args.iter().enumerate() {
+        for argument in redacted(spec, args).iter() {
             line.push(' ');
-            if is_secret(spec, args, at) {
-                line.push_str("\"(redacted)\"");
-            } else {
-                quote(argument, &mut line);
-            }
+            quote(argument, &mut line);
         }
         for monitor in self.monitors.clone() {
             self.push_after(monitor, Reply::Status(line.clone().into()));
         }
-    }
-}
-
-/// Whether an argument is a password.
-fn is_secret(spec: &Spec, args: &[Bytes], at: usize) -> bool {
-    let before = |back: usize, word: &str| {
-        at.checked_sub(back).and_then(|at| args.get(at)).is_some_and(|argument| is(argument, word))
-    };
-    match spec.name {
-        "auth" => at > 0,
-        "hello" => at > 1 && (before(1, "auth") || before(2, "auth")),
-        "config|set" => {
-            let names =
-                ["requirepass", "masterauth", "masteruser", "tls-key-file-pass", "tls-client-key-file-pass"];
-            at > 2 && at % 2 == 1 && names.iter().any(|name| before(1, name))
-        }
-        _ => false,
     }
 }
 

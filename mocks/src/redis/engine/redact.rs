@@ -18,9 +18,9 @@ pub(crate) fn redacted<'a>(spec: &Spec, args: &'a [Bytes]) -> Cow<'a, [Bytes]> {
         "hello" => after(args, "auth", 2),
         "migrate" => after(args, "auth", 1).into_iter().chain(after(args, "auth2", 2)).collect(),
         "config|set" => {
-            let is_secret = |at: &usize| {
-                ["masterauth", "requirepass", "masteruser"].iter().any(|name| is(&args[*at], name))
-            };
+            let names =
+                ["masterauth", "requirepass", "masteruser", "tls-key-file-pass", "tls-client-key-file-pass"];
+            let is_secret = |at: &usize| names.iter().any(|name| is(&args[*at], name));
             (2..args.len()).step_by(2).filter(is_secret).map(|at| at + 1).collect()
         }
         _ => return Cow::Borrowed(args),
