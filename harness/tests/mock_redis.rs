@@ -133,3 +133,45 @@ fn help_fits_a_terminal_of_eighty_columns_and_a_wrong_line_is_named_with_its_fil
     let why = String::from_utf8_lossy(&output.stderr);
     assert!(why.trim_end().ends_with("r.conf:3"), "{why}");
 }
+
+#[test]
+fn keys_move_to_another_server_with_their_deadlines() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [from, to] = ["from.sock", "to.sock"].map(|name| folder.path().join(name));
+    let at = |socket: &std::path::Path| socket.to_str().expect("text").to_owned();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("bound").port().to_string();
+    let _from = Server::start(&["--port", "0", "--unixsocket", &at(&from)]);
+    check(
+        &from,
+        &format!("SET a 1\r\nMIGRATE 127.0.0.1 {port} a 0 50\r\n"),
+        "+OK\r\n-IOERR error or timeout reading from target instance\r\n",
+    );
+    drop(listener);
+    check(
+        &from,
+        &format!("MIGRATE 127.0.0.1 {port} a 0 50\r\n"),
+        "-IOERR error or timeout writing to target instance\r\n",
+    );
+    let arguments = ["--port", &port, "--unixsocket", &at(&to), "--requirepass", "pw"];
+    let _to = Server::start(&arguments);
+    check(
+        &from,
+        &format!("MIGRATE 127.0.0.1 {port} a 0 1000\r\n"),
+        "-ERR Target instance replied with error: NOAUTH Authentication required.\r\n",
+    );
+    check(&from, "RPUSH b x y\r\nPEXPIREAT a 99999999999999\r\n", ":2\r\n:1\r\n");
+    let all = format!("MIGRATE 127.0.0.1 {port} \"\" 2 1000 AUTH pw KEYS a none b\r\nDBSIZE\r\n");
+    check(&from, &all, "+OK\r\n:0\r\n");
+    check(&to, "AUTH pw\r\nSELECT 2\r\nLRANGE b 0 -1\r\n", "+OK\r\n+OK\r\n*2\r\n$1\r\nx\r\n$1\r\ny\r\n");
+    check(&to, "AUTH pw\r\nSELECT 2\r\nGET a\r\nPERSIST a\r\n", "+OK\r\n+OK\r\n$1\r\n1\r\n:1\r\n");
+    let again = format!("SET a 2\r\nMIGRATE 127.0.0.1 {port} a 2 1000 AUTH pw\r\n");
+    check(
+        &from,
+        &again,
+        "+OK\r\n-ERR Target instance replied with error: BUSYKEY Target key name already exists.\r\n",
+    );
+    let copy = format!("MIGRATE 127.0.0.1 {port} a 2 1000 COPY REPLACE AUTH pw\r\nGET a\r\n");
+    check(&from, &copy, "+OK\r\n$1\r\n2\r\n");
+    check(&to, "AUTH pw\r\nSELECT 2\r\nGET a\r\n", "+OK\r\n+OK\r\n$1\r\n2\r\n");
+}

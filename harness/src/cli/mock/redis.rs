@@ -5,6 +5,7 @@
 //! append-only files) is accepted; what would make it another server (TLS, modules) is refused.
 
 mod daemon;
+mod peers;
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -173,6 +174,7 @@ async fn serve(
         Ok(server) => server,
         Err(error) => return refuse(&error.to_string()),
     };
+    server.reach_others(Arc::new(peers::Tcp));
     if let Some(port) = port {
         server.set_port(port);
     }
