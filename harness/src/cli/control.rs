@@ -121,12 +121,19 @@ impl Question<'_> {
                 self.path
             )));
         }
-        let body = if self.body.trim_ascii().is_empty() { b"{}" } else { self.body };
+        let is_empty = self.body.trim_ascii().is_empty();
+        let body = if is_empty { b"{}" } else { self.body };
         let mut reader = serde_json::Deserializer::from_slice(body);
         let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let place = error.path().to_string();
-            let place = if place == "." { String::new() } else { format!(" at {place}") };
-            Refusal::invalid(format!("the body{place}: {}", error.inner()))
+            match place.as_str() {
+                _ if is_empty => {
+                    Refusal::invalid(format!("expected a body for /{}: {}", self.path, cause(&error)))
+                }
+                // A document that is no object, or no JSON.
+                "." | "?" => Refusal::invalid(format!("the body: {}", error.inner())),
+                place => Refusal::invalid(format!("the body at {place}: {}", error.inner())),
+            }
         })?;
         reader.end().map_err(|error| Refusal::invalid(format!("the body: {error}")))?;
         Ok(value)
@@ -155,6 +162,12 @@ impl Question<'_> {
         let wrong = || Refusal::invalid(format!("expected a number for {name}, found {text:?}"));
         text.parse().map_err(|_| wrong())
     }
+}
+
+/// What is wrong with a body that is not there, without the place of it.
+fn cause(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    let text = error.inner().to_string();
+    text.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
 /// Serves the control port until dropped.

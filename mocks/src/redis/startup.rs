@@ -13,7 +13,8 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use super::engine::files::{Home, reason};
-use super::engine::{Config, Declared, Expiry, Files, MemoryFiles};
+use super::engine::peers::Reach;
+use super::engine::{Config, Declared, Expiry, Files, MemoryFiles, Peers};
 use super::options::RedisOptions;
 use super::resp::split_words;
 use super::server::RedisServer;
@@ -199,6 +200,11 @@ impl RedisServer {
         engine.config.force("aclfile", path.to_owned());
         engine.begin_users(&Declared::default()).map_err(StartupError::Users)?;
         Ok(files)
+    }
+
+    /// Lets the server reach others, for `MIGRATE`. It stands still while it does.
+    pub fn reach_others(&self, peers: Arc<dyn Peers>) {
+        self.engine().config.reach = Reach(Some(peers));
     }
 
     /// The port that `CONFIG GET port` and `INFO` report.

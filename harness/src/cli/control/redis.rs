@@ -232,7 +232,8 @@ impl RedisControl {
         let rules = self.server.rules();
         let unknown = || {
             let names: Vec<String> = rules.list().into_iter().take(20).map(|it| it.name).collect();
-            Refusal::not_found(format!("expected the name of a rule ({}), found {name:?}", names.join(", ")))
+            let names = if names.is_empty() { "there is none".to_owned() } else { names.join(", ") };
+            Refusal::not_found(format!("expected the name of a rule ({names}), found {name:?}"))
         };
         question.only(&[])?;
         match *question.method {
@@ -275,6 +276,7 @@ impl RedisControl {
             "connections": stats.connections,
             "errors": stats.errors,
             "evicted": stats.evicted,
+            "evicted-clients": stats.evicted_clients,
             "expired": stats.expired,
             "hits": stats.hits,
             "misses": stats.misses,

@@ -5,6 +5,7 @@
 //! (snapshots, append-only files) is accepted; what would make it another server (TLS, modules) is refused.
 
 mod daemon;
+mod peers;
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -28,21 +29,25 @@ const VERSION: &str = "Redis server v=7.0.15 sha=00000000:0 malloc=squall bits=6
 const READY: &str = "* Ready to accept connections";
 
 const USAGE: &str = "\
-Takes what redis-server takes: an optional configuration file (or - for standard input), then any parameter
-of CONFIG as --name value. Without --bind it listens on the loopback addresses only.
+  --listen HOST:PORT   serve one address, whatever the configuration says
+  --control HOST:PORT  a port for faults and questions: docs/mock-control.md
 
-  squall mock redis                                     127.0.0.1:6379
-  squall mock redis --listen 127.0.0.1:0                a free port, told on standard output
-  squall mock redis --control 127.0.0.1:0               a port for faults and questions: docs/mock-control.md
-  squall mock redis --port 7000 --requirepass secret
+Then what redis-server takes: a configuration file (- for standard input), then
+any parameter of CONFIG as --name value. Port 0 after --listen and --control is
+a free one. Standard output tells the addresses. Without --bind and --listen it
+listens on the loopback addresses only.
+
+  squall mock redis                            127.0.0.1:6379
+  squall mock redis --listen 127.0.0.1:0
+  squall mock redis --port 7000 --requirepass secret --aclfile users.acl
   squall mock redis --port 0 --unixsocket /tmp/r.sock
-  squall mock redis redis.conf --save '' --daemonize yes --pidfile r.pid --logfile r.log";
+  squall mock redis redis.conf --daemonize yes --pidfile r.pid --logfile r.log";
 
 /// A Redis server.
 #[derive(Args)]
 #[command(after_help = USAGE)]
 pub(super) struct RedisArgs {
-    /// `--listen HOST:PORT`, `--control HOST:PORT`, then what redis-server takes.
+    /// Options and what redis-server takes: see below.
     #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
@@ -106,6 +111,10 @@ pub(super) fn run(arguments: &RedisArgs, context: &mut Context<'_>) -> Result<u8
 
 /// Takes one of the program's own options beside those of redis-server: an address in one word.
 fn take_address(words: &mut Vec<String>, option: &str) -> Result<Option<String>, Failure> {
+    let given = |word: &String| word.strip_prefix(option).is_some_and(|rest| rest.starts_with('='));
+    if let Some(at) = words.iter().position(given) {
+        return Ok(Some(words.remove(at)[option.len() + 1..].to_owned()));
+    }
     let Some(at) = words.iter().position(|word| word == option) else { return Ok(None) };
     if at + 1 >= words.len() {
         return Err(Failure::Invalid(format!("error: {option} takes an address like 127.0.0.1:6379")));
@@ -173,6 +182,7 @@ async fn serve(
         Ok(server) => server,
         Err(error) => return refuse(&error.to_string()),
     };
+    server.reach_others(Arc::new(peers::Tcp));
     if let Some(port) = port {
         server.set_port(port);
     }

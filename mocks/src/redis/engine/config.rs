@@ -9,6 +9,7 @@ use super::files::Home;
 use super::notify::{self, Class};
 use super::output_limit::{self, OutputLimits};
 use super::parameters::{FIXED, HIDDEN, Kind, MULTI, PARAMETERS, PROTECTED};
+use super::peers::Reach;
 use super::tuning::Tuning;
 use crate::redis::glob;
 
@@ -40,6 +41,7 @@ pub(crate) struct Config {
     pub(super) output_limits: OutputLimits,
     /// The server's files, if it has any.
     pub(crate) home: Option<Home>,
+    pub(crate) reach: Reach,
 }
 
 impl Config {
@@ -59,6 +61,7 @@ impl Config {
             tracked_keys: 0,
             output_limits: OutputLimits::default(),
             home: None,
+            reach: Reach::default(),
         };
         config.refresh();
         config

@@ -1,7 +1,7 @@
 //! `CONFIG REWRITE`: a configuration file with the parameters as they are, and all else as it was.
 //!
-//! As in Redis 7.0, a parameter keeps its first line, loses its others, and gets a new one at the end if it has none and
-//! is not at its default. Lines that nobody understands become comments. (The order of new lines, which is that
+//! As in Redis 7.0, a parameter keeps its first line, loses its others, and gets a new one at the end if it has none
+//! and is not at its default. Lines that nobody understands become comments. (The order of new lines, which is that
 //! of a hash table in the real server, is alphabetical.)
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -133,7 +133,8 @@ mod tests {
         for (name, value) in set {
             config.set(&[(name.to_owned(), value.to_owned())]).expect("accepted");
         }
-        let old = "# mine\nport 6379\n\n\nsave 1 1\nhz 10\nhz 15\nwhat is this\ninclude other.conf\nsave 2 2\nsave 3 3\n";
+        let old = "# mine\nport 6379\n\n\nsave 1 1\nhz 10\nhz 15\nwhat is this\ninclude other.conf\n\
+                   save 2 2\nsave 3 3\n";
         let users = vec!["user default on nopass ~* &* +@all".to_owned()];
         let new = rewrite(old, &config, Some(users));
         let expected = "# mine\nport 6379\n\nsave 900 1\nhz 20\n\n# ??? what is this\ninclude other.conf\nsave 60 5\n\n\

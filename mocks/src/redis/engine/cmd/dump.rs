@@ -113,7 +113,7 @@ pub(crate) fn restore(call: &mut Call<'_>) -> Outcome {
 }
 
 /// The settings that decide how values are laid out.
-fn layout(call: &Call<'_>) -> Layout {
+pub(super) fn layout(call: &Call<'_>) -> Layout {
     let config = &call.engine.config;
     Layout {
         version: call.engine.version.rdb(),
