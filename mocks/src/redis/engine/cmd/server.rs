@@ -54,9 +54,9 @@ pub(crate) fn swapdb(call: &mut Call<'_>) -> Outcome {
     let (first, second) = (database(call, first), database(call, second));
     let (Some(first), Some(second)) = (first, second) else { return Err(CmdError::INDEX) };
     if first != second {
-        call.engine.swap_databases(first, second);
         // Redis tells nobody that keys changed places.
         call.engine.writes_wholesale();
+        call.engine.swap_databases(first, second);
     }
     Ok(Reply::OK)
 }
