@@ -33,7 +33,7 @@ pub(crate) struct Config {
     pub(crate) zset_listpack: (usize, usize),
     pub(crate) set_integers: usize,
     pub(crate) bulk_bytes: usize,
-    pub(super) tuning: Tuning,
+    pub(crate) tuning: Tuning,
     /// Classes of keyspace events that are told.
     pub(crate) events: Class,
     /// Keys remembered for clients that cache; 0 for any number.

@@ -2,10 +2,11 @@
 
 use super::config::Config;
 use super::eviction::{Policy, Rank};
+use crate::redis::store::NodeLimits;
 
 /// Copies of parameters.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tuning {
+pub(crate) struct Tuning {
     /// `maxmemory` in bytes; 0 for no limit.
     pub(super) memory_limit: usize,
     pub(super) policy: Policy,
@@ -21,6 +22,8 @@ pub(super) struct Tuning {
     pub(super) latency_threshold_ms: i64,
     /// Whether writes need replicas that keep up: `min-replicas-to-write` and `min-replicas-max-lag`.
     pub(super) needs_replicas: bool,
+    /// When a node of a stream is full.
+    pub(crate) stream_nodes: NodeLimits,
     /// Whether histograms of latency are kept.
     pub(super) tracks_latency: bool,
     /// `maxclients`.
@@ -50,6 +53,10 @@ impl Tuning {
             slower_than_us: integer("slowlog-log-slower-than"),
             latency_threshold_ms: integer("latency-monitor-threshold"),
             needs_replicas: integer("min-replicas-to-write") > 0 && integer("min-replicas-max-lag") > 0,
+            stream_nodes: NodeLimits {
+                bytes: integer("stream-node-max-bytes").cast_unsigned(),
+                entries: integer("stream-node-max-entries").cast_unsigned(),
+            },
             tracks_latency: text("latency-tracking") == "yes",
             most_clients: size("maxclients"),
             timeout_s: integer("timeout"),

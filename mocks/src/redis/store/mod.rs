@@ -27,7 +27,7 @@ pub use list::{End, List};
 pub use rank_tree::Scored;
 pub use set::Set;
 pub use stream::{
-    Consumer, Counters, Group, NodeLimits, Pending, Stream, StreamEntry, StreamId, Trim, TrimTo,
+    Consumer, Counters, Fields, Group, NodeLimits, Pending, Stream, StreamEntry, StreamId, Trim, TrimTo,
 };
 pub use value::{Entry, Hash, Str, Value};
 pub use zset::Zset;

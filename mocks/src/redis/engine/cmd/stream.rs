@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::stream_id::{self, NewId};
-use super::stream_trim::{Options, node_limits};
+use super::stream_trim::Options;
 use crate::redis::engine::call::{Call, Outcome, is};
 use crate::redis::engine::collection::Collection;
 use crate::redis::engine::error::CmdError;
@@ -98,11 +98,11 @@ pub(crate) fn xadd(call: &mut Call<'_>) -> Outcome {
         call.count_stream_changes(1);
         call.touch_stream(key);
     }
-    let limits = node_limits(call);
+    let limits = call.engine.config.tuning.stream_nodes;
     let mut line = call.args.to_vec();
     line[options.id_at] = stream_id::text(id);
     let stream = call.edit_stream(key)?;
-    stream.append(id, fields.into(), limits);
+    stream.append(id, fields, limits);
     let trimmed = options.trim.map_or(0, |trim| stream.trim(trim));
     let line = options.exact(line, stream);
     call.notify(notify::STREAM, "xadd", key);

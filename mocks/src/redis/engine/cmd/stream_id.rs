@@ -147,7 +147,7 @@ pub(super) fn reply(id: StreamId) -> Reply {
 
 /// An entry as a reply: its ID, and its names and values in turns.
 pub(super) fn entry(entry: &StreamEntry) -> Reply {
-    Reply::Array(vec![reply(entry.id), Reply::bulks(entry.fields.iter().cloned())])
+    Reply::Array(vec![reply(entry.id), Reply::bulks(entry.fields.copies())])
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::stream_id::{self, NewId};
 use crate::redis::engine::call::{Call, is};
 use crate::redis::engine::error::CmdError;
 use crate::redis::engine::number::strict_i64;
-use crate::redis::store::{NodeLimits, Stream, Trim, TrimTo};
+use crate::redis::store::{Stream, Trim, TrimTo};
 
 /// What `XADD` or `XTRIM` was told.
 #[derive(Clone, Copy, Debug)]
@@ -134,18 +134,6 @@ impl Options {
 
 /// 100 nodes full of entries, within reason.
 fn usual_limit(call: &Call<'_>) -> i64 {
-    let limit = setting(call, "stream-node-max-entries").wrapping_mul(100).cast_signed();
+    let limit = call.engine.config.tuning.stream_nodes.entries.wrapping_mul(100).cast_signed();
     if limit <= 0 { 10_000 } else { limit.min(1_000_000) }
-}
-
-/// When a node is full, as configured.
-pub(super) fn node_limits(call: &Call<'_>) -> NodeLimits {
-    NodeLimits {
-        bytes: setting(call, "stream-node-max-bytes"),
-        entries: setting(call, "stream-node-max-entries"),
-    }
-}
-
-fn setting(call: &Call<'_>, name: &str) -> u64 {
-    call.engine.config.get(name).and_then(|value| value.parse().ok()).unwrap_or(0)
 }

@@ -77,7 +77,7 @@ fn stream() -> impl Strategy<Value = Value> {
             let last = stream.counters().last_id;
             let id = StreamId { ms: last.ms + step, seq: last.seq + 1 };
             let even = fields.len() & !1;
-            stream.append(id, fields[..even].into(), NodeLimits { bytes: 4096, entries: 5 });
+            stream.append(id, &fields[..even], NodeLimits { bytes: 4096, entries: 5 });
             ids.push(id);
         }
         let gone: Vec<StreamId> =

@@ -9,6 +9,7 @@
 //! A stream without entries is kept: its last ID and its groups matter.
 
 mod counters;
+mod fields;
 mod group;
 mod id;
 mod node;
@@ -17,11 +18,11 @@ mod radix;
 mod trim;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
 pub use counters::Counters;
+pub use fields::Fields;
 pub use group::{Consumer, Group, Pending};
 pub use id::StreamId;
 pub use node::{NodeLimits, StreamEntry};
@@ -75,8 +76,8 @@ impl Stream {
     }
 
     /// Adds an entry, whose ID is greater than the last one.
-    pub fn append(&mut self, id: StreamId, fields: Arc<[Bytes]>, limits: NodeLimits) {
-        let last = self.nodes.last_key_value().filter(|(_, node)| !node.is_full(&fields, limits));
+    pub fn append(&mut self, id: StreamId, fields: &[Bytes], limits: NodeLimits) {
+        let last = self.nodes.last_key_value().filter(|(_, node)| !node.is_full(fields, limits));
         let master = match last.map(|(master, _)| *master) {
             Some(master) => master,
             None => {

@@ -6,11 +6,9 @@
 //! A deleted entry stays where it is, marked, until its node is dropped, as in Redis: the first and last entry
 //! of a node count, deleted or not.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
-use super::StreamId;
+use super::{Fields, StreamId};
 use crate::redis::engine::number::strict_i64;
 
 /// An entry of a stream.
@@ -19,12 +17,12 @@ pub struct StreamEntry {
     /// Its ID.
     pub id: StreamId,
     /// Names and values, in turns.
-    pub fields: Arc<[Bytes]>,
+    pub fields: Fields,
     pub(super) deleted: bool,
 }
 
 /// When a node is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NodeLimits {
     /// Bytes, or 0 for the most a listpack may have (`stream-node-max-bytes`).
     pub bytes: u64,
@@ -57,11 +55,11 @@ impl Node {
     }
 
     /// Adds an entry at the end; the bytes it takes.
-    pub(super) fn push(&mut self, id: StreamId, fields: Arc<[Bytes]>) -> usize {
-        let cost = self.cost(id, &fields);
+    pub(super) fn push(&mut self, id: StreamId, fields: &[Bytes]) -> usize {
+        let cost = self.cost(id, fields);
         self.bytes += cost;
         self.live += 1;
-        self.entries.push(StreamEntry { id, fields, deleted: false });
+        self.entries.push(StreamEntry { id, fields: Fields::new(fields), deleted: false });
         cost
     }
 

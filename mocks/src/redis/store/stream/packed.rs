@@ -7,8 +7,6 @@
 //!
 //! Elements may come from anywhere: those that are no node are refused, and no count is believed.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::node::Node;
@@ -56,16 +54,17 @@ fn pack(master: StreamId, node: &Node) -> Vec<Bytes> {
     packed.push(integer(0));
     for entry in node.entries() {
         let start = packed.len();
-        let same = node.leaves_names_out(&entry.fields);
+        let fields: Vec<Bytes> = entry.fields.copies().collect();
+        let same = node.leaves_names_out(&fields);
         let flags = if entry.deleted { DELETED } else { 0 } | if same { SAME_NAMES } else { 0 };
         packed.push(integer(flags));
         packed.push(integer(entry.id.ms.wrapping_sub(master.ms).cast_signed()));
         packed.push(integer(entry.id.seq.wrapping_sub(master.seq).cast_signed()));
         if same {
-            packed.extend(entry.fields.iter().skip(1).step_by(2).cloned());
+            packed.extend(fields.into_iter().skip(1).step_by(2));
         } else {
-            packed.push(count(entry.fields.len() / 2));
-            packed.extend_from_slice(&entry.fields);
+            packed.push(count(fields.len() / 2));
+            packed.extend(fields);
         }
         packed.push(count(packed.len() - start));
     }
@@ -86,19 +85,19 @@ fn unpack(master: StreamId, elements: &[Bytes]) -> Option<Node> {
         let flags = rest.integer()?;
         let ms = master.ms.wrapping_add(rest.integer()?.cast_unsigned());
         let seq = master.seq.wrapping_add(rest.integer()?.cast_unsigned());
-        let fields: Arc<[Bytes]> = if flags & SAME_NAMES != 0 {
+        let fields: Vec<Bytes> = if flags & SAME_NAMES != 0 {
             let values = rest.take(names.len())?;
             names.iter().zip(values).flat_map(|(name, value)| [name.clone(), value.clone()]).collect()
         } else {
             let pairs = rest.count()?;
-            rest.take(pairs.checked_mul(2)?)?.into()
+            rest.take(pairs.checked_mul(2)?)?.to_vec()
         };
         let read = before - rest.0.len();
         if rest.count()? != read {
             return None;
         }
         let at = node.entries().len();
-        node.push(StreamId { ms, seq }, fields);
+        node.push(StreamId { ms, seq }, &fields);
         if flags & DELETED != 0 {
             node.delete(at);
         }

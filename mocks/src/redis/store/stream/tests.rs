@@ -31,9 +31,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..60)
 }
 
-fn fields(ms: u64) -> Arc<[Bytes]> {
+fn fields(ms: u64) -> [Bytes; 2] {
     let name = Bytes::from_static(if ms.is_multiple_of(3) { b"other" } else { b"name" });
-    Arc::from([name, Bytes::from(ms.to_string())])
+    [name, Bytes::from(ms.to_string())]
 }
 
 fn kept(stream: &Stream) -> Vec<u64> {
@@ -45,7 +45,7 @@ fn apply(stream: &mut Stream, plain: &mut Vec<u64>, step: &Step, limits: NodeLim
     match step {
         Step::Add(further) => {
             let ms = stream.counters().last_id.ms + further;
-            stream.append(id(ms), fields(ms), limits);
+            stream.append(id(ms), &fields(ms), limits);
             plain.push(ms);
         }
         Step::Delete(ids) => {
@@ -173,7 +173,7 @@ proptest! {
 fn a_node_is_full_when_its_listpack_would_be() {
     let mut stream = Stream::default();
     for ms in 1..=6 {
-        stream.append(id(ms), fields(2 * ms), NodeLimits { bytes: 40, entries: 0 });
+        stream.append(id(ms), &fields(2 * ms), NodeLimits { bytes: 40, entries: 0 });
     }
     let masters: Vec<u64> = stream.nodes.keys().map(|master| master.ms).collect();
     assert_eq!(masters, [1, 3, 5]);
