@@ -72,7 +72,7 @@ fn value(value: &Value) -> (Json, u64) {
 fn entries(stream: &Stream) -> Json {
     let all = stream.range(StreamId::MIN, StreamId::MAX).take(ELEMENTS);
     let shown = all.map(|entry| {
-        let fields: Vec<String> = entry.fields.iter().map(|it| text_of(it)).collect();
+        let fields: Vec<String> = entry.fields.iter().map(text_of).collect();
         json!([entry.id.to_string(), fields])
     });
     shown.collect()
