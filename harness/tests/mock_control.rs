@@ -24,7 +24,7 @@ impl Mock {
             line.strip_prefix(scheme).unwrap_or_else(|| panic!("expected {scheme}, found {line}")).to_owned()
         };
         let (redis, control) = (address("redis://"), address("http://"));
-        assert_eq!(address("Ready"), " to accept connections");
+        assert_eq!(address(&child.id().to_string()), ":M * Ready to accept connections");
         Self { child, redis, control }
     }
 
