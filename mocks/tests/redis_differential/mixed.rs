@@ -33,6 +33,8 @@ const NOT_MIXED: &[Template] = &[
     "sort K -/desc/asc",
     "sort K limit I I -/alpha",
     "sort K store K",
+    "sort z -/alpha -/desc",
+    "sort z store K",
     // The members of equal weight have an order of their own, too.
     "sort K by w* -/alpha -/desc",
     "sort K by w* alpha limit 0/1/2 I -/desc",
