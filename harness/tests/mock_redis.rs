@@ -118,7 +118,9 @@ fn commands_that_come_while_the_server_is_busy_run_in_the_order_in_which_they_ca
     let _server = Server::start(&["--port", "0", "--unixsocket", socket.to_str().expect("text")]);
     let connect = || UnixStream::connect(&socket).expect("the server listens");
     let (mut busy, mut clients) = (connect(), [connect(), connect(), connect(), connect()]);
-    for client in [&mut busy].into_iter().chain(&mut clients) {
+    // The one whose answer is read last has room to write again, which the kernel tells of in its turn too: it is
+    // the one that comes first anyway.
+    for client in clients.iter_mut().chain([&mut busy]) {
         client.set_read_timeout(Some(std::time::Duration::from_secs(10))).expect("a limit");
         // It is served from now on.
         client.write_all(b"ping\r\n").expect("the server reads");
