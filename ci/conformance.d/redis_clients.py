@@ -17,8 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from program import free_port
 from report import Suite
-from redis_tcl import free_port, start
+from redis_tcl import start
 
 PAGES = Path(__file__).resolve().parent / "clients"
 # Environment of a page: Python has one order of sets.

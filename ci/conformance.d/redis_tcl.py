@@ -13,6 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from program import free_port
 from report import Suite
 
 VERSION = "7.0.15"
@@ -48,12 +49,6 @@ def fetch(work):
     subprocess.run([*apt, "update"], check=True)
     subprocess.run([*apt, "source", "redis"], cwd=work, check=True)
     return folder
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def start(command, folder, port):

@@ -148,12 +148,15 @@ def escape(text):
 
 def write_section(path, name, suites, known):
     """Replaces what stands between the markers of each suite; the rest of the page is written by hand."""
-    page = path.read_text()
     for suite in suites:
-        begin, end = f"<!-- begin {name}-{suite.key} -->", f"<!-- end {name}-{suite.key} -->"
-        head, found, rest = page.partition(begin)
-        _, closed, tail = rest.partition(end)
-        if not found or not closed:
-            raise SystemExit(f"{path}: expected the markers {begin} and {end}")
-        page = head + begin + "\n" + "\n".join(section(suite, known)) + "\n" + end + tail
-    path.write_text(page)
+        replace_section(path, f"{name}-{suite.key}", section(suite, known))
+
+
+def replace_section(path, name, lines):
+    """Replaces what stands between the markers of a section."""
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    head, found, rest = path.read_text().partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not found or not closed:
+        raise SystemExit(f"{path}: expected the markers {begin} and {end}")
+    path.write_text(head + begin + "\n" + "\n".join(lines) + "\n" + end + tail)
