@@ -64,13 +64,9 @@ impl<'a> Call<'a> {
 
     /// An optional last argument that counts elements. `surplus` says what is wrong with more than it.
     pub(crate) fn optional_count(&self, at: usize, surplus: CmdError) -> Result<Option<usize>, CmdError> {
-        const NOT_POSITIVE: CmdError = CmdError::fixed("ERR value is out of range, must be positive");
         match self.rest(at) {
             [] => Ok(None),
-            [count] => {
-                let count = number::strict_i64(count).and_then(|count| usize::try_from(count).ok());
-                count.map(Some).ok_or(NOT_POSITIVE)
-            }
+            [count] => count_of(count).map(Some),
             _ => Err(surplus),
         }
     }
@@ -180,6 +176,12 @@ fn str_of(value: &Value) -> Result<Bytes, CmdError> {
         Value::Str(text) => Ok(text.to_bytes()),
         _ => Err(CmdError::WRONG_TYPE),
     }
+}
+
+/// An argument that counts something.
+pub(crate) fn count_of(argument: &[u8]) -> Result<usize, CmdError> {
+    const NOT_POSITIVE: CmdError = CmdError::fixed("ERR value is out of range, must be positive");
+    number::strict_i64(argument).and_then(|count| usize::try_from(count).ok()).ok_or(NOT_POSITIVE)
 }
 
 /// Whether an argument is this word, in any case.

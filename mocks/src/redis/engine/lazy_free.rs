@@ -26,14 +26,11 @@ fn allocations(value: &Value) -> usize {
     const NODE_BYTES: usize = 8192;
     match value {
         Value::List(list) => (list.weight() + list.len() * 2).div_ceil(NODE_BYTES),
-        Value::Set(set) if set.is_table() => set.len(),
-        Value::Zset(zset) if zset.is_table() => zset.len(),
-        Value::Hash(hash) if hash.is_table() => hash.len(),
         Value::Stream(stream) => {
             let groups = stream.groups();
             let pending = groups.values().next().map_or(0, |group| 1 + group.pending().len());
             stream.radix_nodes() + groups.len() * pending
         }
-        _ => 1,
+        other => other.table_len().unwrap_or(1),
     }
 }

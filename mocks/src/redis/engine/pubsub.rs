@@ -47,25 +47,20 @@ impl Topic {
     }
 }
 
-type Names = IndexSet<Bytes, FixedState>;
-pub(super) type Subscribers = IndexMap<Bytes, IndexSet<ClientId, FixedState>, FixedState>;
+pub(crate) type Names = IndexSet<Bytes, FixedState>;
+pub(crate) type Subscribers = IndexMap<Bytes, IndexSet<ClientId, FixedState>, FixedState>;
 
-/// What a client listens to, in the order in which it began to.
+/// Something for each kind of names.
 #[derive(Debug, Default)]
-pub(crate) struct Subscriptions {
-    channels: Names,
-    patterns: Names,
-    shards: Names,
+pub(crate) struct ByTopic<T> {
+    channels: T,
+    patterns: T,
+    shards: T,
 }
 
-impl Subscriptions {
-    /// Whether there is none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.channels.is_empty() && self.patterns.is_empty() && self.shards.is_empty()
-    }
-
-    /// The names of one kind.
-    pub(crate) fn of(&self, topic: Topic) -> &Names {
+impl<T> ByTopic<T> {
+    /// What there is for one kind.
+    pub(crate) fn of(&self, topic: Topic) -> &T {
         match topic {
             Topic::Channel => &self.channels,
             Topic::Pattern => &self.patterns,
@@ -73,12 +68,22 @@ impl Subscriptions {
         }
     }
 
-    fn of_mut(&mut self, topic: Topic) -> &mut Names {
+    fn of_mut(&mut self, topic: Topic) -> &mut T {
         match topic {
             Topic::Channel => &mut self.channels,
             Topic::Pattern => &mut self.patterns,
             Topic::Shard => &mut self.shards,
         }
+    }
+}
+
+/// What a client listens to, in the order in which it began to.
+pub(crate) type Subscriptions = ByTopic<Names>;
+
+impl Subscriptions {
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.channels.is_empty() && self.patterns.is_empty() && self.shards.is_empty()
     }
 
     /// How many a client is told it has: shards are counted apart.
@@ -88,12 +93,7 @@ impl Subscriptions {
 }
 
 /// Who listens to what.
-#[derive(Debug, Default)]
-pub(crate) struct PubSub {
-    channels: Subscribers,
-    patterns: Subscribers,
-    shards: Subscribers,
-}
+pub(crate) type PubSub = ByTopic<Subscribers>;
 
 impl PubSub {
     /// Whether anyone listens to a channel, by its name or by a pattern.
@@ -114,22 +114,6 @@ impl PubSub {
     /// How many clients listen to a name.
     pub(crate) fn subscribers(&self, topic: Topic, name: &Bytes) -> usize {
         self.of(topic).get(name).map_or(0, IndexSet::len)
-    }
-
-    fn of(&self, topic: Topic) -> &Subscribers {
-        match topic {
-            Topic::Channel => &self.channels,
-            Topic::Pattern => &self.patterns,
-            Topic::Shard => &self.shards,
-        }
-    }
-
-    fn of_mut(&mut self, topic: Topic) -> &mut Subscribers {
-        match topic {
-            Topic::Channel => &mut self.channels,
-            Topic::Pattern => &mut self.patterns,
-            Topic::Shard => &mut self.shards,
-        }
     }
 
     fn remove(&mut self, topic: Topic, name: &Bytes, id: ClientId) {

@@ -80,6 +80,17 @@ impl Value {
         }
     }
 
+    /// How many elements the hash table has that Redis would keep the value in; `None` if it would keep it otherwise.
+    #[must_use]
+    pub fn table_len(&self) -> Option<usize> {
+        match self {
+            Self::Hash(hash) if hash.is_table() => Some(hash.len()),
+            Self::Set(set) if set.is_table() => Some(set.len()),
+            Self::Zset(zset) if zset.is_table() => Some(zset.len()),
+            _ => None,
+        }
+    }
+
     /// Whether Redis shares one object for all strings of this value: integers from 0 to 9999.
     #[must_use]
     pub fn is_shared_integer(&self) -> bool {

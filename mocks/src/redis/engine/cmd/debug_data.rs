@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::redis::engine::call::{Call, Outcome, is};
+use crate::redis::engine::call::{Call, Outcome, count_of, is};
 use crate::redis::engine::error::CmdError;
 use crate::redis::engine::eviction::{allocated, sds};
 use crate::redis::engine::number::strict_i64;
@@ -33,13 +33,10 @@ pub(super) fn debug_data(call: &mut Call<'_>) -> Option<Outcome> {
 }
 
 fn populate(call: &mut Call<'_>, count: &[u8], prefix: Option<&Bytes>, size: Option<&Bytes>) -> Outcome {
-    const NOT_POSITIVE: CmdError = CmdError::fixed("ERR value is out of range, must be positive");
     const TOO_MUCH: CmdError =
         CmdError::fixed("ERR this mock makes 10000000 keys and 1 GB of values at a time at most");
-    let positive =
-        |text: &[u8]| strict_i64(text).and_then(|number| usize::try_from(number).ok()).ok_or(NOT_POSITIVE);
-    let count = positive(count)?;
-    let size = size.map(|size| positive(size)).transpose()?.unwrap_or(0);
+    let count = count_of(count)?;
+    let size = size.map(|size| count_of(size)).transpose()?.unwrap_or(0);
     if count > MOST_KEYS || count.saturating_mul(size) > MOST_BYTES {
         return Err(TOO_MUCH);
     }
@@ -78,12 +75,7 @@ fn tables(call: &Call<'_>, db: &[u8]) -> Outcome {
 fn table(call: &mut Call<'_>, key: &Bytes) -> Outcome {
     const NO_TABLE: CmdError =
         CmdError::fixed("ERR The value stored at the specified key is not represented using an hash table");
-    let elements = match &call.look(key).ok_or(CmdError::NO_KEY)?.value {
-        Value::Hash(hash) if hash.is_table() => hash.len(),
-        Value::Set(set) if set.is_table() => set.len(),
-        Value::Zset(zset) if zset.is_table() => zset.len(),
-        _ => return Err(NO_TABLE),
-    };
+    let elements = call.look(key).ok_or(CmdError::NO_KEY)?.value.table_len().ok_or(NO_TABLE)?;
     Ok(verbatim(stats(elements)))
 }
 
