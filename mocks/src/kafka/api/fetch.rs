@@ -33,6 +33,7 @@ pub(crate) struct ParkedFetch {
 
 #[derive(Debug)]
 struct Wanted {
+    read_committed: bool,
     min_bytes: usize,
     max_bytes: usize,
     topics: Vec<WantedTopic>,
@@ -115,6 +116,7 @@ fn wanted(cluster: &Cluster, call: &Call<'_>, request: FetchRequest) -> Wanted {
             .collect(),
     };
     Wanted {
+        read_committed: request.isolation_level == 1,
         min_bytes: size(request.min_bytes),
         max_bytes: size(request.max_bytes),
         topics: request.topics.into_iter().map(topic).collect(),
@@ -124,7 +126,8 @@ fn wanted(cluster: &Cluster, call: &Call<'_>, request: FetchRequest) -> Wanted {
 /// Where a fetch stands in a log.
 struct Position {
     id: Uuid,
-    end: i64,
+    /// Where this reader's view ends: the high watermark or the last stable offset.
+    until: i64,
     diverging: Option<Diverging>,
 }
 
@@ -140,7 +143,7 @@ impl ParkedFetch {
                 let Ok(position) = self.position(cluster, topic, partition) else { return true };
                 let Some(log) = cluster.logs.get(&(position.id, partition.number)) else { return true };
                 let limit = left.min(partition.max_bytes.max(1));
-                let bytes = log.bytes_from(partition.offset, limit).min(limit);
+                let bytes = log.bytes_between(partition.offset, position.until, limit).min(limit);
                 left = left.saturating_sub(bytes);
                 if left == 0 || position.diverging.is_some() {
                     return true;
@@ -176,10 +179,11 @@ impl ParkedFetch {
             diverging = (epoch < partition.last_epoch || end_offset < partition.offset)
                 .then_some(Diverging { epoch, end_offset });
         }
-        if diverging.is_none() && !(log.start()..=log.end()).contains(&partition.offset) {
+        if diverging.is_none() && !(log.start()..=log.high_watermark()).contains(&partition.offset) {
             return Err(ResponseError::OffsetOutOfRange.code());
         }
-        Ok(Position { id, end: log.end(), diverging })
+        let until = if self.wanted.read_committed { log.last_stable() } else { log.high_watermark() };
+        Ok(Position { id, until, diverging })
     }
 
     fn answer(&self, cluster: &mut Cluster) {
@@ -218,13 +222,22 @@ impl ParkedFetch {
                 return PartitionAnswer { leader, ..PartitionAnswer::error(number, code) };
             }
         };
+        let Some(log) = cluster.logs.get(&(position.id, number)) else {
+            return PartitionAnswer::error(number, ResponseError::KafkaStorageError.code());
+        };
         let mut chunks = VecDeque::new();
-        if position.diverging.is_none()
-            && let Some(log) = cluster.logs.get(&(position.id, number))
-        {
-            log.read(partition.offset, left.min(partition.max_bytes), at_least_one, &mut chunks);
+        if position.diverging.is_none() {
+            let limit = left.min(partition.max_bytes);
+            log.read(partition.offset, position.until, limit, at_least_one, &mut chunks);
         }
-        let data = Data { chunks, high_watermark: position.end, diverging: position.diverging };
+        let data = Data {
+            chunks,
+            high_watermark: log.high_watermark(),
+            last_stable: log.last_stable(),
+            log_start: log.start(),
+            aborted: Vec::new(),
+            diverging: position.diverging,
+        };
         PartitionAnswer { number, error: 0, leader: None, data }
     }
 

@@ -34,6 +34,10 @@ pub(super) struct PartitionAnswer {
 pub(super) struct Data {
     pub chunks: VecDeque<Bytes>,
     pub high_watermark: i64,
+    pub last_stable: i64,
+    pub log_start: i64,
+    /// Producer and first offset of the aborted transactions within the records.
+    pub aborted: Vec<(i64, i64)>,
     pub diverging: Option<Diverging>,
 }
 
@@ -47,7 +51,14 @@ pub(super) struct Diverging {
 impl PartitionAnswer {
     /// An error, without records.
     pub fn error(number: i32, error: i16) -> Self {
-        let data = Data { chunks: VecDeque::new(), high_watermark: -1, diverging: None };
+        let data = Data {
+            chunks: VecDeque::new(),
+            high_watermark: -1,
+            last_stable: -1,
+            log_start: -1,
+            aborted: Vec::new(),
+            diverging: None,
+        };
         Self { number, error, leader: None, data }
     }
 }
@@ -92,11 +103,11 @@ impl Writer {
         self.buffer.put_i32(partition.number);
         self.buffer.put_i16(partition.error);
         self.buffer.put_i64(data.high_watermark);
-        self.buffer.put_i64(data.high_watermark); // last stable offset
+        self.buffer.put_i64(data.last_stable);
         if version >= 5 {
-            self.buffer.put_i64(if partition.error == 0 { 0 } else { -1 }); // log start
+            self.buffer.put_i64(data.log_start);
         }
-        self.no_aborted();
+        self.aborted(&data.aborted);
         if version >= 11 {
             self.buffer.put_i32(-1); // preferred replica
         }
@@ -129,12 +140,17 @@ impl Writer {
         }
     }
 
-    /// The list of aborted transactions: null.
-    fn no_aborted(&mut self) {
-        if self.flexible {
-            self.varint(0);
-        } else {
-            self.buffer.put_i32(-1);
+    /// The list of aborted transactions; null if there is none.
+    fn aborted(&mut self, aborted: &[(i64, i64)]) {
+        match (aborted, self.flexible) {
+            ([], true) => self.varint(0),
+            ([], false) => self.buffer.put_i32(-1),
+            _ => self.length(aborted.len()),
+        }
+        for (producer, first_offset) in aborted {
+            self.buffer.put_i64(*producer);
+            self.buffer.put_i64(*first_offset);
+            self.no_tags();
         }
     }
 
@@ -192,7 +208,14 @@ mod tests {
         for version in api.min..=api.max {
             let ticket = Ticket { conn: 1, node: 1, api, version, correlation: 77, error_after: None };
             let chunks = VecDeque::from([Bytes::from_static(b"abc"), Bytes::from_static(b"defg")]);
-            let data = Data { chunks, high_watermark: 9, diverging: None };
+            let data = Data {
+                chunks,
+                high_watermark: 9,
+                last_stable: 8,
+                log_start: 7,
+                aborted: vec![(3, 4)],
+                diverging: None,
+            };
             let good = PartitionAnswer { number: 3, error: 0, leader: None, data };
             let mut moved = PartitionAnswer::error(4, 6);
             moved.leader = Some((2, 8));
@@ -211,7 +234,13 @@ mod tests {
             let named = if version >= 13 { topic.topic_id == id } else { topic.topic.as_str() == "orders" };
             assert!(named);
             assert_eq!(topic.partitions[0].records.as_deref(), Some(&b"abcdefg"[..]));
-            assert_eq!(topic.partitions[0].high_watermark, 9);
+            let read = &topic.partitions[0];
+            assert_eq!((read.high_watermark, read.last_stable_offset), (9, 8));
+            assert_eq!(read.log_start_offset, if version >= 5 { 7 } else { -1 });
+            assert_eq!(
+                read.aborted_transactions.as_ref().map(|aborted| aborted[0].first_offset.to_owned()),
+                Some(4)
+            );
             assert_eq!(topic.partitions[1].error_code, 6);
             if version >= 12 {
                 assert_eq!(topic.partitions[1].current_leader.leader_id.0, 2);

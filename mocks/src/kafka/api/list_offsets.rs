@@ -6,6 +6,7 @@
 //! Not supported: looking into compressed batches (their first offset is answered), isolation levels.
 
 use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
@@ -40,7 +41,7 @@ pub(super) fn handle(
             let number = asked.partition_index;
             let found = match call.faults.either(&topic.name, Some(number)) {
                 Some(code) => Err(code),
-                None => find(cluster, call, &topic.name, number, asked.current_leader_epoch, asked.timestamp)
+                None => find(cluster, call, &topic.name, asked, request.isolation_level == 1)
                     .map_err(|error| error.code()),
             };
             partitions.push(response(call.version(), number, found));
@@ -58,15 +59,16 @@ fn find(
     cluster: &Cluster,
     call: &Call<'_>,
     topic: &str,
-    partition: i32,
-    leader_epoch: i32,
-    timestamp: i64,
+    asked: &ListOffsetsPartition,
+    read_committed: bool,
 ) -> Result<Option<Found>, ResponseError> {
-    let (id, led) = cluster.led_at(call.node, topic, partition, leader_epoch)?;
+    let partition = asked.partition_index;
+    let (id, led) = cluster.led_at(call.node, topic, partition, asked.current_leader_epoch)?;
     let log = cluster.logs.get(&(id, partition)).ok_or(ResponseError::KafkaStorageError)?;
     let at = |offset, epoch| Some(Found { offset, timestamp: -1, epoch });
-    Ok(match timestamp {
-        LATEST => at(log.end(), led.epoch),
+    Ok(match asked.timestamp {
+        LATEST if read_committed => at(log.last_stable(), led.epoch),
+        LATEST => at(log.high_watermark(), led.epoch),
         EARLIEST | EARLIEST_LOCAL => at(log.start(), log.first_epoch().unwrap_or(led.epoch)),
         MAX_TIMESTAMP => log.find_max_timestamp(),
         LATEST_TIERED => at(-1, -1),

@@ -141,7 +141,7 @@ fn response(partition: i32, result: Result<Appended, i16>) -> PartitionProduceRe
         Ok(appended) => answer
             .with_base_offset(appended.base_offset)
             .with_log_append_time_ms(appended.append_time_ms)
-            .with_log_start_offset(0),
+            .with_log_start_offset(appended.log_start),
         Err(code) => {
             // A broker that looked at the producer's sequence tells where the log starts all the same.
             let sequence =

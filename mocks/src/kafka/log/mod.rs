@@ -1,9 +1,8 @@
 //! The log of one partition: batches as they were received, offsets, leader epochs, producers.
 //!
-//! Invariants: offsets are dense from `start` to `end`; a batch's records are never copied or rewritten
-//! (but for `LogAppendTime`); every append is checked against its producer's sequence first. There is no
-//! replica behind a log, so its high watermark and its last stable offset are its end. Nothing is ever
-//! deleted yet.
+//! Invariants: `start` <= last stable offset <= high watermark <= `end`; a batch's records are never copied or
+//! rewritten (but for `LogAppendTime`); every append is checked against its producer's sequence first. There
+//! is no replica behind a log yet, so its high watermark and its last stable offset are its end.
 
 mod producers;
 
@@ -20,6 +19,8 @@ use producers::{Check, Producers};
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     batches: Vec<Batch>,
+    start: i64,
+    high_watermark: i64,
     end: i64,
     /// Leader epochs and the offset each began at, both rising.
     epochs: Vec<(i32, i64)>,
@@ -54,6 +55,7 @@ pub(crate) struct Appended {
     pub append_time_ms: i64,
     /// Whether the batch was there already.
     pub duplicate: bool,
+    pub log_start: i64,
 }
 
 /// A point found by timestamp.
@@ -65,12 +67,22 @@ pub(crate) struct Found {
 }
 
 impl Log {
-    /// The first offset.
+    /// The first offset a client may read.
     pub fn start(&self) -> i64 {
-        0
+        self.start
     }
 
-    /// The next offset to be given: the high watermark too.
+    /// The end of what every replica in sync has: readers see nothing behind it.
+    pub fn high_watermark(&self) -> i64 {
+        self.high_watermark
+    }
+
+    /// The end of what belongs to no open transaction, at most the high watermark.
+    pub fn last_stable(&self) -> i64 {
+        self.high_watermark
+    }
+
+    /// The next offset to be given.
     pub fn end(&self) -> i64 {
         self.end
     }
@@ -88,7 +100,8 @@ impl Log {
             return Err(ResponseError::TransactionalIdAuthorizationFailed);
         }
         if let Check::Duplicate { base_offset, timestamp } = self.producers.check(&header)? {
-            return Ok(Appended { base_offset, append_time_ms: timestamp, duplicate: true });
+            let log_start = self.start;
+            return Ok(Appended { base_offset, append_time_ms: timestamp, duplicate: true, log_start });
         }
         let mut body = bytes.slice(PREFIX..);
         if let Some(now_ms) = append_time_ms {
@@ -100,8 +113,10 @@ impl Log {
         self.producers.record(&header, base);
         let batch = Batch { base, epoch, header, body };
         self.end = batch.next();
+        self.high_watermark = self.end;
         self.batches.push(batch);
-        Ok(Appended { base_offset: base, append_time_ms: append_time_ms.unwrap_or(-1), duplicate: false })
+        let append_time_ms = append_time_ms.unwrap_or(-1);
+        Ok(Appended { base_offset: base, append_time_ms, duplicate: false, log_start: self.start })
     }
 
     /// Notes that a leader of `epoch` goes on from the log's end.
@@ -111,10 +126,10 @@ impl Log {
         }
     }
 
-    /// Bytes from `offset` to the end, at most `limit` of them counted.
-    pub fn bytes_from(&self, offset: i64, limit: usize) -> usize {
+    /// Bytes of the whole batches from `offset` up to `until`, at most `limit` of them counted.
+    pub fn bytes_between(&self, offset: i64, until: i64, limit: usize) -> usize {
         let mut sum = 0;
-        for batch in &self.batches[self.index_of(offset)..] {
+        for batch in self.batches[self.index_of(offset)..].iter().take_while(|batch| batch.next() <= until) {
             sum += batch.size();
             if sum >= limit {
                 break;
@@ -123,9 +138,16 @@ impl Log {
         sum
     }
 
-    /// Pushes whole batches from the one that holds `offset` on, at most `limit` bytes, but at least one
-    /// batch if `at_least_one`. Returns the bytes pushed.
-    pub fn read(&self, offset: i64, limit: usize, at_least_one: bool, out: &mut VecDeque<Bytes>) -> usize {
+    /// Pushes whole batches from the one that holds `offset` on and before `until`, at most `limit` bytes, but
+    /// at least one batch if `at_least_one`. Returns the bytes pushed.
+    pub fn read(
+        &self,
+        offset: i64,
+        until: i64,
+        limit: usize,
+        at_least_one: bool,
+        out: &mut VecDeque<Bytes>,
+    ) -> usize {
         let from = &self.batches[self.index_of(offset)..];
         let mut size = 0;
         let fits = |batch: &&Batch| {
@@ -133,7 +155,8 @@ impl Log {
             size += if taken { batch.size() } else { 0 };
             taken
         };
-        let chosen: Vec<&Batch> = from.iter().take_while(fits).collect();
+        let chosen: Vec<&Batch> =
+            from.iter().take_while(|batch| batch.next() <= until).take_while(fits).collect();
         let mut prefixes = BytesMut::with_capacity(chosen.len() * PREFIX);
         for batch in chosen {
             batch::put_prefix(&mut prefixes, batch.base, batch.epoch, &batch.body);

@@ -52,7 +52,7 @@ proptest! {
             log.append(&batch(&vec!["x"; *size], 0, (-1, -1, -1)), 0, None).expect("appends");
         }
         let mut chunks = VecDeque::new();
-        let size = log.read(from, limit, at_least_one, &mut chunks);
+        let size = log.read(from, log.end(), limit, at_least_one, &mut chunks);
         prop_assert_eq!(size, chunks.iter().map(Bytes::len).sum::<usize>());
         prop_assert!(size <= limit || (at_least_one && chunks.len() == 2));
         if from >= log.end() {
