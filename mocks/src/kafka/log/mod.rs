@@ -2,9 +2,10 @@
 //!
 //! Invariants: `start` <= last stable offset <= high watermark <= `end`; a batch's records are never copied or
 //! rewritten (but for `LogAppendTime`); every append is checked against its producer's sequence first. There
-//! is no replica behind a log yet, so its high watermark and its last stable offset are its end.
+//! is no replica behind a log yet, so its high watermark is its end.
 
 mod producers;
+mod transactions;
 
 use std::collections::VecDeque;
 
@@ -12,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::error::ResponseError;
 
 use super::wire::batch::{self, BatchHeader, HEADER, PREFIX};
+use super::wire::marker::EndMarker;
 use super::wire::records;
 use producers::{Check, Producers};
 
@@ -24,7 +26,7 @@ pub(crate) struct Log {
     end: i64,
     /// Leader epochs and the offset each began at, both rising.
     epochs: Vec<(i32, i64)>,
-    producers: Producers,
+    pub producers: Producers,
 }
 
 #[derive(Debug)]
@@ -79,7 +81,8 @@ impl Log {
 
     /// The end of what belongs to no open transaction, at most the high watermark.
     pub fn last_stable(&self) -> i64 {
-        self.high_watermark
+        let unstable = self.producers.first_unstable(self.high_watermark);
+        unstable.map_or(self.high_watermark, |offset| offset.min(self.high_watermark))
     }
 
     /// The next offset to be given.
@@ -95,10 +98,6 @@ impl Log {
         append_time_ms: Option<i64>,
     ) -> Result<Appended, ResponseError> {
         let mut header = BatchHeader::check(bytes)?;
-        if header.is_transactional() {
-            // What a broker answers to a transaction of nobody it knows.
-            return Err(ResponseError::TransactionalIdAuthorizationFailed);
-        }
         if let Check::Duplicate { base_offset, timestamp } = self.producers.check(&header)? {
             let log_start = self.start;
             return Ok(Appended { base_offset, append_time_ms: timestamp, duplicate: true, log_start });
@@ -117,6 +116,29 @@ impl Log {
         self.batches.push(batch);
         let append_time_ms = append_time_ms.unwrap_or(-1);
         Ok(Appended { base_offset: base, append_time_ms, duplicate: false, log_start: self.start })
+    }
+
+    /// Appends the end of a transaction for the leader of `epoch`.
+    pub fn append_end(
+        &mut self,
+        end: &EndMarker,
+        epoch: i32,
+        append_time: bool,
+        now_ms: i64,
+    ) -> Result<(), ResponseError> {
+        self.producers.check_end(end)?;
+        let mut body = end.encode(now_ms);
+        if append_time {
+            body = batch::with_append_time(&body, now_ms);
+        }
+        let base = self.end;
+        self.begin_epoch(epoch);
+        let batch = Batch { base, epoch, header: BatchHeader::read(&body), body };
+        self.end = batch.next();
+        self.high_watermark = self.end;
+        self.producers.end(end, base, now_ms, self.high_watermark);
+        self.batches.push(batch);
+        Ok(())
     }
 
     /// Notes that a leader of `epoch` goes on from the log's end.
@@ -215,6 +237,9 @@ impl Log {
     pub fn from(&self, offset: i64) -> Result<Vec<super::LogRecord>, String> {
         let mut out = Vec::new();
         for batch in &self.batches[self.index_of(offset).min(self.batches.len())..] {
+            if batch.header.is_control() {
+                continue;
+            }
             let compressed = || format!("a compressed or broken batch at offset {}", batch.base);
             for record in batch.records().ok_or_else(compressed)? {
                 out.push(super::LogRecord {

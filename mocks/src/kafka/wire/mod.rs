@@ -7,6 +7,7 @@ pub(crate) mod batch;
 pub(crate) mod errors;
 pub(crate) mod frame;
 pub(crate) mod keys;
+pub(crate) mod marker;
 pub(crate) mod records;
 pub(crate) mod shape;
 
