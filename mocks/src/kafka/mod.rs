@@ -15,6 +15,7 @@ mod cluster;
 mod controller;
 mod coordinator;
 mod group;
+mod housekeeping;
 mod image;
 mod log;
 mod matcher;

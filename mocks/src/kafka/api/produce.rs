@@ -122,15 +122,13 @@ fn try_append(
     if acks == -1 && i64::try_from(led.isr.len()).unwrap_or(i64::MAX) < enough {
         return Err(ResponseError::NotEnoughReplicas);
     }
-    let largest = i64::from(cluster.options.max_message_bytes);
-    let largest = topic_config::number(&truth.configs, "max.message.bytes", largest);
-    if i64::try_from(records.len()).unwrap_or(i64::MAX) > largest {
+    let config = cluster.log_config(&truth.configs);
+    if i64::try_from(records.len()).unwrap_or(i64::MAX) > config.max_message_bytes {
         return Err(ResponseError::MessageTooLarge);
     }
-    let broker_time = truth.configs.get("message.timestamp.type").is_some_and(|kind| kind == "LogAppendTime");
-    let append_time = broker_time.then_some(cluster.now_ms);
     let log = cluster.logs.get_mut(&(id, partition)).ok_or(ResponseError::KafkaStorageError)?;
-    let appended = log.append(records, led.epoch, append_time)?;
+    let appended = log.append(records, led.epoch, cluster.now_ms, &config)?;
+    log.set_high_watermark(log.end());
     cluster.wake_fetches(id, partition);
     Ok(appended)
 }

@@ -281,7 +281,7 @@ impl Producers {
     pub fn truncate<'a>(
         &mut self,
         to: i64,
-        left: impl Iterator<Item = (&'a BatchHeader, i64, &'a bytes::Bytes)>,
+        left: impl Iterator<Item = (BatchHeader, i64, &'a bytes::Bytes)>,
     ) {
         let cut: Vec<i64> =
             self.known.iter().filter(|(_, producer)| producer.last_offset >= to).map(|(id, _)| *id).collect();
@@ -297,8 +297,8 @@ impl Producers {
         }
         for (header, base, body) in left.filter(|(header, _, _)| cut.contains(&header.producer_id)) {
             if !header.is_control() {
-                self.record(header, base);
-            } else if let Some(end) = EndMarker::decode(header, body) {
+                self.record(&header, base);
+            } else if let Some(end) = EndMarker::decode(&header, body) {
                 let producer = self.known.entry(end.producer_id).or_insert_with(Producer::new);
                 producer.set_epoch(end.epoch);
                 producer.coordinator_epoch = end.coordinator_epoch;
