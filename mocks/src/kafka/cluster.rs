@@ -22,6 +22,7 @@ use super::log::Log;
 use super::matcher::Target;
 use super::options::KafkaOptions;
 use super::timers::Timers;
+use super::txn::{Transactions, TxnTimer};
 use super::view::{BrokerView, MetadataView};
 use super::wire::frame::Frame;
 use super::wire::keys::Api;
@@ -104,6 +105,8 @@ pub(crate) enum Timer {
     Image(i32),
     /// The controller notices that a broker is dead.
     Failure(i32),
+    /// See `txn/expiry.rs`.
+    Transactions(TxnTimer),
 }
 
 /// See the module's text.
@@ -125,7 +128,7 @@ pub(crate) struct Cluster {
     pub watchers: BTreeMap<(Uuid, i32), BTreeSet<u64>>,
     /// Requests of groups that wait.
     pub waiting: BTreeSet<u64>,
-    pub next_producer_id: i64,
+    pub transactions: Transactions,
     /// Answers to parked requests, by connection.
     pub done: Vec<(u64, Frame)>,
     pub sightings: Vec<Sighting>,
@@ -154,7 +157,7 @@ impl Cluster {
             fetches: BTreeMap::new(),
             watchers: BTreeMap::new(),
             waiting: BTreeSet::new(),
-            next_producer_id: 0,
+            transactions: Transactions::default(),
             done: Vec::new(),
             sightings: Vec::new(),
             observed: false,
@@ -176,6 +179,7 @@ impl Cluster {
                 Timer::Fetch(conn) => self.finish_fetch(conn),
                 Timer::Image(node) => self.apply_image(node),
                 Timer::Failure(node) => self.fence(node),
+                Timer::Transactions(timer) => self.expire_transactions(timer),
             }
         }
         while let Some((group, timer)) = self.group_timers.pop(self.now) {

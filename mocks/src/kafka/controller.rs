@@ -95,6 +95,7 @@ impl Cluster {
         self.logs.retain(|(id, _), _| *id != topic.id);
         for group in self.groups.values_mut() {
             group.offsets.retain(|(of, _), _| of != name);
+            group.pending_offsets.forget_topic(name);
         }
         self.change(|image| {
             image.topics.remove(name);
@@ -188,6 +189,7 @@ impl Cluster {
         if let Some(at) = self.nodes.get_mut(&id).and_then(|node| node.apply(now)) {
             self.timers.set(Timer::Image(id), at);
         }
+        self.retry_markers();
         self.recheck_fetches();
     }
 
@@ -201,6 +203,7 @@ impl Cluster {
             }
         }
         self.move_groups(&before);
+        self.retry_markers();
         self.recheck_fetches();
     }
 

@@ -2,10 +2,11 @@
 //!
 //! Behaviour: one batch per partition, checked (checksum, counts, size) and kept as received. acks 0 has no
 //! answer, and an error closes the connection; acks all wants enough replicas in sync. Idempotent producers
-//! as in `log/producers.rs`: a batch seen before is acknowledged with its first offset.
+//! as in `log/producers.rs`: a batch seen before is acknowledged with its first offset. Transactional batches
+//! need their coordinator's word, and since version 12 this node itself puts the partition into the transaction
+//! (`txn/verify.rs`).
 //! Versions: 3-13; advertised from 0, as Kafka 4 does.
-//! Not supported: transactional batches (TRANSACTIONAL_ID_AUTHORIZATION_FAILED), old message formats, waiting for followers,
-//! `message.timestamp.*.max.ms`, throttling.
+//! Not supported: old message formats, waiting for followers, `message.timestamp.*.max.ms`, throttling.
 
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
@@ -28,7 +29,8 @@ pub(super) fn describe(request: &ProduceRequest, cluster: &Cluster, node: i32) -
         };
         targets.extend(topic.partition_data.iter().map(|partition| (name.clone(), partition.index)));
     }
-    Described::partitions(targets)
+    let transactional_ids = request.transactional_id.iter().map(|id| id.to_string()).collect();
+    Described { transactional_ids, ..Described::partitions(targets) }
 }
 
 pub(super) fn handle(
@@ -36,6 +38,7 @@ pub(super) fn handle(
     call: &Call<'_>,
     request: ProduceRequest,
 ) -> Answer<ProduceResponse> {
+    let verified = cluster.verify_produce(call, &request);
     let mut responses = Vec::new();
     for topic in request.topic_data {
         let (name, unknown) = if call.version() >= 13 {
@@ -46,7 +49,10 @@ pub(super) fn handle(
         let one = |partition: kafka_protocol::messages::produce_request::PartitionProduceData| {
             let records = partition.records.unwrap_or_default();
             match &name {
-                Some(name) => append(cluster, call, name, partition.index, request.acks, &records),
+                Some(name) => match verified.error(name, partition.index) {
+                    Some(error) => response(partition.index, Err(error.code())),
+                    None => append(cluster, call, name, partition.index, request.acks, &records),
+                },
                 None => response(partition.index, Err(unknown.code())),
             }
         };
@@ -129,6 +135,7 @@ fn try_append(
     let log = cluster.logs.get_mut(&(id, partition)).ok_or(ResponseError::KafkaStorageError)?;
     let appended = log.append(records, led.epoch, cluster.now_ms, &config)?;
     log.set_high_watermark(log.end());
+    cluster.note_producer(records);
     cluster.wake_fetches(id, partition);
     Ok(appended)
 }

@@ -23,6 +23,7 @@ use super::wire::records;
 use batch::Batch;
 use config::LogConfig;
 use epochs::Epochs;
+pub(crate) use producers::Producer;
 use producers::{Check, Producers};
 use segment::Segment;
 
@@ -236,6 +237,16 @@ impl Log {
             out.push_back(batch.body.clone());
         }
         size
+    }
+
+    /// Producer and first offset of the aborted transactions that have records in what a [`read`](Self::read)
+    /// from `offset` on pushed.
+    pub fn aborted_within(&self, offset: i64, read: &VecDeque<Bytes>) -> Vec<(i64, i64)> {
+        let mut last = read.iter().rev();
+        let (Some(body), Some(prefix)) = (last.next(), last.next()) else { return Vec::new() };
+        let base = prefix.first_chunk().map_or(offset, |base| i64::from_be_bytes(*base));
+        let until = base + i64::from(BatchHeader::read(body).last_offset_delta) + 1;
+        self.producers.aborted(offset, until)
     }
 
     /// The first record whose timestamp is `timestamp` or later. In a compressed batch the answer is the
