@@ -144,7 +144,8 @@ async fn a_fenced_producer_hears_of_it_in_the_words_of_its_request() {
     assert_eq!(client.produce(12, 0, who, 1).await.0, 47);
     assert_eq!(client.add_one(3, who, 0).await, 90);
     assert_eq!(client.init_as(5, 60_000, who).await.0, 90);
-    assert_eq!(state(&bench), TransactionState::CompleteAbort);
+    assert_eq!(state(&bench), TransactionState::Empty);
+    assert_eq!(client.read(0, 0, true).await.aborted, Some(vec![(who.0, 0)]));
 }
 
 #[tokio::test(start_paused = true)]
