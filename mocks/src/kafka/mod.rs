@@ -12,6 +12,7 @@
 mod api;
 pub mod client;
 mod cluster;
+mod config;
 mod controller;
 mod coordinator;
 mod group;
@@ -22,7 +23,6 @@ mod options;
 mod shell;
 mod snapshot;
 mod timers;
-mod topic_config;
 mod view;
 mod wire;
 
@@ -38,6 +38,7 @@ use crate::net::Listener;
 use crate::observe::Observer;
 use crate::rule::Rules;
 use cluster::Cluster;
+use config::topic as topic_config;
 use controller::NewTopic;
 use shell::Shared;
 

@@ -118,16 +118,16 @@ fn try_append(
     }
     let (id, led) = cluster.led_by(node, topic, partition)?;
     let truth = cluster.truth.topics.get(topic).ok_or(ResponseError::UnknownTopicOrPartition)?;
-    let enough = topic_config::number(&truth.configs, "min.insync.replicas", 1);
+    let enough = cluster.topic_number(node, &truth.configs, "min.insync.replicas");
     if acks == -1 && i64::try_from(led.isr.len()).unwrap_or(i64::MAX) < enough {
         return Err(ResponseError::NotEnoughReplicas);
     }
-    let largest = i64::from(cluster.options.max_message_bytes);
-    let largest = topic_config::number(&truth.configs, "max.message.bytes", largest);
+    let largest = cluster.topic_number(node, &truth.configs, "max.message.bytes");
     if i64::try_from(records.len()).unwrap_or(i64::MAX) > largest {
         return Err(ResponseError::MessageTooLarge);
     }
-    let broker_time = truth.configs.get("message.timestamp.type").is_some_and(|kind| kind == "LogAppendTime");
+    let stamp = topic_config::effective(&truth.configs, &cluster.levels_of(node), "message.timestamp.type");
+    let broker_time = stamp == "LogAppendTime";
     let append_time = broker_time.then_some(cluster.now_ms);
     let log = cluster.logs.get_mut(&(id, partition)).ok_or(ResponseError::KafkaStorageError)?;
     let appended = log.append(records, led.epoch, append_time)?;
