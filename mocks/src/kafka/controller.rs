@@ -62,7 +62,10 @@ impl Cluster {
     pub fn create_topic(&mut self, name: &str, topic: Topic) {
         let id = topic.id;
         for partition in 0..topic.partitions.len() {
-            self.logs.insert((id, i32::try_from(partition).unwrap_or(i32::MAX)), super::log::Log::default());
+            self.logs.insert(
+                (id, i32::try_from(partition).unwrap_or(i32::MAX)),
+                super::log::Log::new(self.now_ms),
+            );
         }
         self.event(|| format!("topic {name} is created with {} partitions", topic.partitions.len()));
         self.change(|image| {

@@ -16,6 +16,7 @@ mod config;
 mod controller;
 mod coordinator;
 mod group;
+mod housekeeping;
 mod image;
 mod log;
 mod matcher;

@@ -17,7 +17,6 @@ use kafka_protocol::messages::{BrokerId, ProduceRequest, ProduceResponse};
 use super::{Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster};
 use crate::kafka::log::Appended;
-use crate::kafka::topic_config;
 
 pub(super) fn describe(request: &ProduceRequest, cluster: &Cluster, node: i32) -> Described {
     let mut targets = Vec::new();
@@ -122,15 +121,13 @@ fn try_append(
     if acks == -1 && i64::try_from(led.isr.len()).unwrap_or(i64::MAX) < enough {
         return Err(ResponseError::NotEnoughReplicas);
     }
-    let largest = cluster.topic_number(node, &truth.configs, "max.message.bytes");
-    if i64::try_from(records.len()).unwrap_or(i64::MAX) > largest {
+    let config = cluster.log_config(&truth.configs);
+    if i64::try_from(records.len()).unwrap_or(i64::MAX) > config.max_message_bytes {
         return Err(ResponseError::MessageTooLarge);
     }
-    let stamp = topic_config::effective(&truth.configs, &cluster.levels_of(node), "message.timestamp.type");
-    let broker_time = stamp == "LogAppendTime";
-    let append_time = broker_time.then_some(cluster.now_ms);
     let log = cluster.logs.get_mut(&(id, partition)).ok_or(ResponseError::KafkaStorageError)?;
-    let appended = log.append(records, led.epoch, append_time)?;
+    let appended = log.append(records, led.epoch, cluster.now_ms, &config)?;
+    log.set_high_watermark(log.end());
     cluster.wake_fetches(id, partition);
     Ok(appended)
 }

@@ -37,18 +37,17 @@ impl<'a> Levels<'a> {
         Self { own: set(node.to_string()), all: set(String::new()), start }
     }
 
-    /// The value of the first of `synonyms` that is set, and its place among them.
-    pub fn set(&self, synonyms: &[&str]) -> Option<(usize, &'a str)> {
+    /// The value of the first of `synonyms` that is set, and what stands beside it.
+    pub fn set<T: Copy>(&self, synonyms: &[(&str, T)]) -> Option<(&'a str, T)> {
         let in_level = |values: &'a Values| {
-            let at = |(at, name): (usize, &&str)| values.get(*name).map(|value| (at, value.as_str()));
-            synonyms.iter().enumerate().find_map(at)
+            synonyms.iter().find_map(|(name, beside)| Some((values.get(*name)?.as_str(), *beside)))
         };
         self.own.and_then(in_level).or_else(|| self.all.and_then(in_level)).or_else(|| in_level(self.start))
     }
 
     /// The value in force; none where Kafka's default is null, or there is no such setting.
     pub fn value(&self, name: &str) -> Option<&'a str> {
-        self.set(&[name]).map(|(_, value)| value).or_else(|| broker_setting(name)?.default)
+        self.set(&[(name, ())]).map(|(value, ())| value).or_else(|| broker_setting(name)?.default)
     }
 
     /// The value in force, as a number.

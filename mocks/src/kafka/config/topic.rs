@@ -107,7 +107,9 @@ pub(crate) fn effective<'a>(topic: &'a Values, broker: &Levels<'a>, name: &str) 
     if let Some(value) = topic.get(name) {
         return Cow::Borrowed(value);
     }
-    inherited(broker, name)
+    let synonyms = INHERITED.iter().find(|(own, _)| *own == name);
+    synonyms
+        .and_then(|(_, synonyms)| inherited(broker, synonyms))
         .or_else(|| find(&SETTINGS, name).and_then(|setting| setting.default).map(Cow::Borrowed))
         .unwrap_or_default()
 }
@@ -123,19 +125,22 @@ pub(crate) fn synonym(name: &str) -> Option<&'static str> {
     names.first().map(|(synonym, _)| *synonym)
 }
 
-fn inherited<'a>(broker: &Levels<'a>, name: &str) -> Option<Cow<'a, str>> {
-    let (_, names) = INHERITED.iter().find(|(own, _)| *own == name)?;
-    let synonyms: Vec<&str> = names.iter().map(|(synonym, _)| *synonym).collect();
-    let (at, value) = broker.set(&synonyms)?;
-    match names.get(at).map_or(MS, |(_, unit)| *unit) {
-        MS => Some(Cow::Borrowed(value)),
-        // -1 stands for no limit in every unit.
-        unit => {
-            let number: i64 = value.parse().ok()?;
-            let ms = if number < 0 { -1 } else { number.saturating_mul(unit) };
-            Some(Cow::Owned(ms.to_string()))
-        }
+/// What topics inherit from a broker that has set something else than Kafka's default.
+pub(crate) fn inherited_settings<'a>(
+    broker: &Levels<'a>,
+) -> impl Iterator<Item = (&'static str, Cow<'a, str>)> {
+    INHERITED.iter().filter_map(|(name, synonyms)| Some((*name, inherited(broker, synonyms)?)))
+}
+
+fn inherited<'a>(broker: &Levels<'a>, synonyms: &[(&str, i64)]) -> Option<Cow<'a, str>> {
+    let (value, unit) = broker.set(synonyms)?;
+    if unit == MS {
+        return Some(Cow::Borrowed(value));
     }
+    // Negative stands for no limit in every unit.
+    let number: i64 = value.parse().ok()?;
+    let ms = if number < 0 { -1 } else { number.saturating_mul(unit) };
+    Some(Cow::Owned(ms.to_string()))
 }
 
 /// Checks what is to be set on a topic whose broker has these settings; the values as they are to be kept.
@@ -152,11 +157,6 @@ pub(crate) fn check(topic: &Values, broker: &Levels<'_>) -> Result<Values, Strin
         return Err(format!("{off} Topic cannot be configured with remote log storage."));
     }
     Ok(topic.clone())
-}
-
-/// A setting's value on a topic, as a number; the default if it is not set there.
-pub(crate) fn number(configs: &Values, name: &str, default: i64) -> i64 {
-    configs.get(name).and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
 #[cfg(test)]
