@@ -164,6 +164,7 @@ impl Cluster {
             observed: false,
             options,
         };
+        cluster.fix_min_insync();
         if cluster.options.offsets_topic_at_start {
             cluster.create_offsets_topic();
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::config;
+use super::config::{self, setting::Update};
 use crate::Clock;
 
 /// Settings of a [`KafkaCluster`](super::KafkaCluster).
@@ -92,7 +92,9 @@ impl KafkaOptions {
     pub fn set_broker_config(&mut self, name: &str, value: &str) -> Result<(), KafkaError> {
         let refused = |found: String| KafkaError::Config { name: name.to_owned(), found };
         let unknown = || refused("no setting of Kafka's brokers".to_owned());
-        let setting = config::broker_setting(name).ok_or_else(unknown)?;
+        let setting = config::broker_setting(name)
+            .filter(|known| known.update != Update::OnceSet)
+            .ok_or_else(unknown)?;
         let value = setting.parse(value).map_err(refused)?;
         self.broker_configs.insert(name.to_owned(), value);
         Ok(())

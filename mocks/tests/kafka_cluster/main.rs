@@ -2,6 +2,7 @@
 
 #![cfg(feature = "kafka")]
 
+mod configs;
 mod determinism;
 mod faults;
 mod groups;

@@ -42,7 +42,10 @@ async fn every_version_that_is_advertised_is_answered() {
             InitProducerId => InitProducerIdRequest::default();
             OffsetForLeaderEpoch => OffsetForLeaderEpochRequest::default();
             DescribeConfigs => DescribeConfigsRequest::default();
+            AlterConfigs => AlterConfigsRequest::default();
+            IncrementalAlterConfigs => IncrementalAlterConfigsRequest::default();
             DescribeCluster => DescribeClusterRequest::default();
+            ListConfigResources => ListConfigResourcesRequest::default();
         }
     };
     let advertised = wire.call(4, named()).await.api_keys;

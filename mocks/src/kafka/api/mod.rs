@@ -4,6 +4,7 @@
 //! has `describe` (what fault rules see), `handle` (what is done) and `outcome` (the first error of an answer,
 //! for traces).
 
+mod alter_configs;
 mod api_versions;
 mod create_topics;
 mod delete_topics;
@@ -14,9 +15,11 @@ pub(crate) mod fetch;
 mod fetch_response;
 mod find_coordinator;
 mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
 pub(crate) mod join_group;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod metadata;
@@ -158,7 +161,10 @@ apis! {
     InitProducerId => InitProducerIdRequest, init_producer_id;
     OffsetForLeaderEpoch => OffsetForLeaderEpochRequest, offset_for_leader_epoch;
     DescribeConfigs => DescribeConfigsRequest, describe_configs;
+    AlterConfigs => AlterConfigsRequest, alter_configs;
+    IncrementalAlterConfigs => IncrementalAlterConfigsRequest, incremental_alter_configs;
     DescribeCluster => DescribeClusterRequest, describe_cluster;
+    ListConfigResources => ListConfigResourcesRequest, list_config_resources;
 }
 
 impl Request {

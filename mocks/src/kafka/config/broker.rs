@@ -6,7 +6,7 @@
 use super::setting::{Kind::*, Rule::*, Setting, Update::*, setting};
 
 /// Every setting of brokers but for those of security, by name.
-pub(crate) const BROKER: [Setting; 282] = [
+pub(crate) const BROKER: [Setting; 285] = [
     setting("add.partitions.to.txn.retry.backoff.max.ms", Int, Some("100"), AtLeast(0), Fixed),
     setting("add.partitions.to.txn.retry.backoff.ms", Int, Some("20"), AtLeast(1), Fixed),
     setting("advertised.listeners", List, None, Any, Fixed),
@@ -63,6 +63,7 @@ pub(crate) const BROKER: [Setting; 282] = [
     setting("fetch.max.bytes", Int, Some("57671680"), AtLeast(1024), Fixed),
     setting("fetch.purgatory.purge.interval.requests", Int, Some("1000"), Any, Fixed),
     setting("follower.fetch.last.tiered.offset.enable", Boolean, Some("false"), Any, Cluster),
+    setting("follower.replication.throttled.rate", Long, None, AtLeast(0), OnceSet),
     setting("group.consumer.assignment.interval.ms", Int, Some("1000"), AtLeast(0), Cluster),
     setting("group.consumer.assignors", List, Some("uniform,range"), Any, Fixed),
     setting("group.consumer.heartbeat.interval.ms", Int, Some("5000"), AtLeast(1), Fixed),
@@ -147,6 +148,7 @@ pub(crate) const BROKER: [Setting; 282] = [
     setting("kafka.metrics.polling.interval.secs", Int, Some("10"), AtLeast(1), Fixed),
     setting("kafka.metrics.reporters", List, Some(""), Any, Fixed),
     setting("leader.imbalance.check.interval.seconds", Long, Some("300"), AtLeast(1), Fixed),
+    setting("leader.replication.throttled.rate", Long, None, AtLeast(0), OnceSet),
     setting(
         "listener.security.protocol.map",
         Text,
@@ -299,6 +301,7 @@ pub(crate) const BROKER: [Setting; 282] = [
     setting("remote.log.storage.manager.class.path", Text, None, Any, Fixed),
     setting("remote.log.storage.manager.impl.prefix", Text, Some("rsm.config."), Any, Fixed),
     setting("remote.log.storage.system.enable", Boolean, Some("false"), Any, Fixed),
+    setting("replica.alter.log.dirs.io.max.bytes.per.second", Long, None, AtLeast(0), OnceSet),
     setting("replica.fetch.backoff.ms", Int, Some("1000"), AtLeast(0), Fixed),
     setting("replica.fetch.max.bytes", Int, Some("1048576"), AtLeast(0), Fixed),
     setting("replica.fetch.min.bytes", Int, Some("1"), Any, Fixed),

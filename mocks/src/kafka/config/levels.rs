@@ -57,19 +57,21 @@ impl<'a> Levels<'a> {
 
     /// Every value of the setting and its synonyms, nearest first, as DescribeConfigs tells them: it begins
     /// with the setting itself.
-    pub fn synonyms(&self, name: &str) -> Vec<(&'static str, &'a str, Source)> {
+    pub fn synonyms<'b>(&self, name: &'b str) -> Vec<(&'b str, &'b str, Source)>
+    where
+        'a: 'b,
+    {
         let names = synonyms_of(name);
         let levels =
             [(self.own, Source::Broker), (self.all, Source::AllBrokers), (Some(self.start), Source::Start)];
         let mut told = Vec::new();
         for (values, source) in levels {
-            let of = |synonym: &&'static str| {
-                values?.get(*synonym).map(|value| (*synonym, value.as_str(), source))
-            };
+            let of =
+                |synonym: &&'b str| values?.get(*synonym).map(|value| (*synonym, value.as_str(), source));
             told.extend(names.iter().filter_map(of));
         }
         let default =
-            |synonym: &&'static str| Some((*synonym, broker_setting(synonym)?.default?, Source::Default));
+            |synonym: &&'b str| Some((*synonym, broker_setting(synonym)?.default?, Source::Default));
         told.extend(names.iter().filter_map(default));
         let start = told.iter().position(|(synonym, ..)| *synonym == name).unwrap_or(told.len());
         told.split_off(start)
@@ -77,7 +79,7 @@ impl<'a> Levels<'a> {
 }
 
 /// A broker's setting and those that mean the same in other units, the strongest first.
-fn synonyms_of(name: &str) -> Vec<&'static str> {
+fn synonyms_of(name: &str) -> Vec<&str> {
     const SYNONYMS: [&[&str]; 4] = [
         &["log.roll.ms", "log.roll.hours"],
         &["log.roll.jitter.ms", "log.roll.jitter.hours"],
@@ -89,7 +91,7 @@ fn synonyms_of(name: &str) -> Vec<&'static str> {
         SYNONYMS.iter().find(|names| names.contains(&name) && name != "log.flush.scheduler.interval.ms");
     match known {
         Some(names) => names.to_vec(),
-        None => broker_setting(name).map(|setting| setting.name).into_iter().collect(),
+        None => vec![name],
     }
 }
 

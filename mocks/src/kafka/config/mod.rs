@@ -6,6 +6,7 @@
 //! what was set at the start is in the options. A value in force is found by [`topic::effective`] and
 //! [`Levels`](levels::Levels). Documentation texts of settings are not held: they are prose of another project.
 
+pub(crate) mod alter;
 pub(crate) mod broker;
 pub(crate) mod group;
 pub(crate) mod levels;

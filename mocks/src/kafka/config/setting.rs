@@ -61,6 +61,8 @@ pub(crate) enum Update {
     PerBroker,
     /// Of one broker, or of all at once.
     Cluster,
+    /// As `Cluster`, but it is not told unless it is set, and cannot be set at the start.
+    OnceSet,
     /// Nobody, and it is not told unless it is set: meant for Kafka's own tests.
     Internal,
 }

@@ -36,7 +36,10 @@ fn shape_of(key: ApiKey) -> &'static str {
         ApiKey::InitProducerId => "s i l3+ h3+",
         ApiKey::OffsetForLeaderEpoch => "i3+ [ s [ i i i ] ]",
         ApiKey::DescribeConfigs => "[ b s s* ] b b3+",
+        ApiKey::AlterConfigs => "[ b s [ s s ] ] b",
+        ApiKey::IncrementalAlterConfigs => "[ b s [ s b s ] ] b",
         ApiKey::DescribeCluster => "b b1+ b2+",
+        ApiKey::ListConfigResources => "b*1+",
         _ => "",
     }
 }
@@ -210,9 +213,11 @@ mod tests {
     #[test]
     fn every_version_of_every_request_has_its_shape_to_the_last_byte() {
         use kafka_protocol::messages::{
-            create_topics_request as create, describe_configs_request as describe, fetch_request as fetch,
-            join_group_request as join, leave_group_request as leave, list_offsets_request as list,
-            metadata_request as metadata, offset_commit_request as commit, offset_fetch_request as committed,
+            alter_configs_request as alter, create_topics_request as create,
+            describe_configs_request as describe, fetch_request as fetch,
+            incremental_alter_configs_request as incremental, join_group_request as join,
+            leave_group_request as leave, list_offsets_request as list, metadata_request as metadata,
+            offset_commit_request as commit, offset_fetch_request as committed,
             offset_for_leader_epoch_request as epoch, produce_request as produce, sync_group_request as sync,
         };
         let one = || Bytes::from_static(b"abc");
@@ -271,7 +276,16 @@ mod tests {
             DescribeConfigs => |_| DescribeConfigsRequest::default().with_resources(vec![
                 describe::DescribeConfigsResource::default()
                     .with_configuration_keys(Some(vec![Default::default()]))]);
+            AlterConfigs => |_| AlterConfigsRequest::default().with_resources(vec![
+                alter::AlterConfigsResource::default().with_configs(vec![alter::AlterableConfig::default()])]);
+            IncrementalAlterConfigs => |_| IncrementalAlterConfigsRequest::default().with_resources(vec![
+                incremental::AlterConfigsResource::default()
+                    .with_configs(vec![incremental::AlterableConfig::default()])]);
             DescribeCluster => |_| DescribeClusterRequest::default();
+            ListConfigResources => |version| match version {
+                0 => ListConfigResourcesRequest::default(),
+                _ => ListConfigResourcesRequest::default().with_resource_types(vec![2, 4]),
+            };
         }
     }
 
