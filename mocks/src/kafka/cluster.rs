@@ -21,6 +21,7 @@ use super::image::{Image, Node, Partition};
 use super::log::Log;
 use super::matcher::Target;
 use super::options::KafkaOptions;
+use super::requests::Requests;
 use super::timers::Timers;
 use super::view::{BrokerView, MetadataView};
 use super::wire::frame::Frame;
@@ -59,7 +60,7 @@ impl Call<'_> {
     }
 }
 
-/// The error a rule puts into this request.
+/// What a rule changes in this request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults {
     /// Instead of applying it.
@@ -68,6 +69,8 @@ pub(crate) struct Faults {
     pub after: Option<i16>,
     /// Which of its targets; all of them if there are none.
     pub targets: Vec<Target>,
+    /// By the metadata before its last change.
+    pub stale: bool,
 }
 
 impl Faults {
@@ -131,6 +134,8 @@ pub(crate) struct Cluster {
     pub sightings: Vec<Sighting>,
     /// Whether anybody reads the sightings.
     pub observed: bool,
+    /// The request log.
+    pub requests: Requests,
 }
 
 impl Cluster {
@@ -158,6 +163,7 @@ impl Cluster {
             done: Vec::new(),
             sightings: Vec::new(),
             observed: false,
+            requests: Requests::new(),
             options,
         };
         if cluster.options.offsets_topic_at_start {

@@ -6,7 +6,33 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::wire::frame::MAX_FRAME;
 use crate::Clock;
+
+/// Limits of connections. Kafka's defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest request, in bytes (`socket.request.max.bytes`).
+    pub max_request_bytes: usize,
+    /// Most connections of a node; more wait to be accepted (`max.connections`).
+    pub max_connections: usize,
+    /// Most connections of a node from one host; more are closed (`max.connections.per.ip`).
+    pub max_connections_per_ip: usize,
+    /// How long a connection may bring no whole request and a client take no answer
+    /// (`connections.max.idle.ms`).
+    pub max_idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_request_bytes: MAX_FRAME,
+            max_connections: usize::MAX,
+            max_connections_per_ip: usize::MAX,
+            max_idle: Duration::from_secs(600),
+        }
+    }
+}
 
 /// Settings of a [`KafkaCluster`](super::KafkaCluster).
 #[derive(Clone, Debug)]
@@ -46,6 +72,12 @@ pub struct KafkaOptions {
     /// Most requests that wait at the same time, over all connections; a fetch beyond it is answered at once
     /// with what there is, a join or sync is refused.
     pub max_parked: usize,
+    /// Limits of connections.
+    pub limits: Limits,
+    /// Whether a request for an API or version that is not served, or bytes that are no request, are told to the
+    /// observer as [`What::Unsupported`](crate::observe::What::Unsupported). The connection is closed in any
+    /// case, and [`Requests::unsupported`](super::Requests::unsupported) knows of it.
+    pub strict: bool,
 }
 
 impl KafkaOptions {
@@ -75,6 +107,8 @@ impl KafkaOptions {
             failure_detection: Duration::from_secs(9),
             max_message_bytes: 1_048_588,
             max_parked: 100_000,
+            limits: Limits::default(),
+            strict: false,
         }
     }
 }

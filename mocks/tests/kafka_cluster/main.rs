@@ -2,6 +2,7 @@
 
 #![cfg(feature = "kafka")]
 
+mod connections;
 mod determinism;
 mod faults;
 mod groups;
@@ -9,4 +10,5 @@ mod log;
 mod metadata;
 mod nodes;
 mod protocol;
+mod time;
 mod wire;
