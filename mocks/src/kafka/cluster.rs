@@ -16,6 +16,9 @@ use rand_chacha::ChaCha8Rng;
 use uuid::Uuid;
 
 use super::api::fetch::ParkedFetch;
+use super::config::Values;
+use super::config::levels::Levels;
+use super::config::topic as topic_config;
 use super::group::{Group, GroupConfig, GroupTimer};
 use super::image::{Image, Node, Partition};
 use super::log::Log;
@@ -139,7 +142,8 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    pub fn new(options: KafkaOptions) -> Self {
+    pub fn new(mut options: KafkaOptions) -> Self {
+        options.settle();
         let mut random = ChaCha8Rng::seed_from_u64(options.seed);
         let cluster_id = random_uuid(&mut random).simple().to_string();
         let truth = Arc::new(Image::default());
@@ -262,6 +266,22 @@ impl Cluster {
             told if told > led.epoch => Err(ResponseError::UnknownLeaderEpoch),
             _ => Ok((id, led)),
         }
+    }
+
+    /// What is set for the broker `node`, as far as it knows.
+    pub fn levels_of(&self, node: i32) -> Levels<'_> {
+        let image = self.nodes.get(&node).map_or(&self.truth, |node| &node.applied);
+        Levels::of(&image.configs, &self.options.broker_configs, node)
+    }
+
+    /// What the controller knows to be set for brokers at large.
+    pub fn broker_levels(&self) -> Levels<'_> {
+        Levels::of(&self.truth.configs, &self.options.broker_configs, 0)
+    }
+
+    /// The value of a topic's setting that is in force on the broker `node`, as a number.
+    pub fn topic_number(&self, node: i32, topic: &Values, name: &str) -> i64 {
+        topic_config::effective_number(topic, &self.levels_of(node), name)
     }
 
     /// The name of a topic `node` knows by id.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::config::Configs;
 use super::view::{BrokerView, MetadataView, PartitionView, TopicView};
 
 /// Images a lagging broker keeps; beyond it the oldest is skipped.
@@ -24,6 +25,8 @@ pub(crate) struct Image {
     pub ids: BTreeMap<Uuid, String>,
     /// Brokers the controller takes for dead.
     pub fenced: BTreeSet<i32>,
+    /// What was set on brokers, groups and subscriptions.
+    pub configs: Arc<Configs>,
 }
 
 /// A topic.

@@ -17,9 +17,9 @@ use tokio::time::sleep;
 use super::api::Request;
 use super::cluster::{Cluster, Faults};
 use super::conn::Connection;
+use super::limits::Limits;
 use super::mailbox::Mailbox;
 use super::matcher::{KafkaMatch, KafkaRequest, Target};
-use super::options::Limits;
 use super::requests::{self, RequestRecord, Requests, Unsupported};
 use super::wire::edit::Answered;
 use super::wire::errors;
@@ -66,7 +66,7 @@ impl Shared {
     pub fn new(cluster: Cluster) -> Self {
         let options = &cluster.options;
         let (clock, rules) = (options.clock.clone(), Rules::new(options.seed));
-        let (limits, strict) = (options.limits, options.strict);
+        let (limits, strict) = (Limits::of(options), options.strict);
         let requests = cluster.requests.clone();
         let state = State {
             cluster,

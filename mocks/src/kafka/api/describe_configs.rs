@@ -14,8 +14,9 @@ use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
 use super::{Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster};
+use crate::kafka::config::setting::Setting;
+use crate::kafka::config::topic::SETTINGS;
 use crate::kafka::controller::check_name;
-use crate::kafka::topic_config::{SETTINGS, Setting};
 use crate::kafka::view::{MetadataView, TopicView};
 use crate::kafka::wire::text;
 
@@ -78,7 +79,7 @@ fn told(
 
 fn told_setting(setting: &Setting, topic: &TopicView, synonyms: bool) -> DescribeConfigsResourceResult {
     let set = topic.configs.get(setting.name);
-    let value = Some(text(set.map_or(setting.default, String::as_str)));
+    let value = set.map(String::as_str).or(setting.default).map(text);
     let source = if set.is_some() { FROM_TOPIC } else { FROM_DEFAULT };
     let synonym = DescribeConfigsSynonym::default()
         .with_name(text(setting.name))

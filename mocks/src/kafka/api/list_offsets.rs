@@ -69,7 +69,7 @@ fn find(
     Ok(match asked.timestamp {
         LATEST if read_committed => at(log.last_stable(), led.epoch),
         LATEST => at(log.high_watermark(), led.epoch),
-        EARLIEST | EARLIEST_LOCAL => at(log.start(), log.first_epoch().unwrap_or(led.epoch)),
+        EARLIEST | EARLIEST_LOCAL => at(log.start(), log.first_epoch(led.epoch).unwrap_or(-1)),
         MAX_TIMESTAMP => log.find_max_timestamp(),
         LATEST_TIERED => at(-1, -1),
         unknown if unknown < 0 => return Err(ResponseError::UnsupportedVersion),

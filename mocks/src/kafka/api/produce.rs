@@ -17,7 +17,6 @@ use kafka_protocol::messages::{BrokerId, ProduceRequest, ProduceResponse};
 use super::{Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster};
 use crate::kafka::log::Appended;
-use crate::kafka::topic_config;
 
 pub(super) fn describe(request: &ProduceRequest, cluster: &Cluster, node: i32) -> Described {
     let mut targets = Vec::new();
@@ -118,19 +117,17 @@ fn try_append(
     }
     let (id, led) = cluster.led_by(node, topic, partition)?;
     let truth = cluster.truth.topics.get(topic).ok_or(ResponseError::UnknownTopicOrPartition)?;
-    let enough = topic_config::number(&truth.configs, "min.insync.replicas", 1);
+    let enough = cluster.topic_number(node, &truth.configs, "min.insync.replicas");
     if acks == -1 && i64::try_from(led.isr.len()).unwrap_or(i64::MAX) < enough {
         return Err(ResponseError::NotEnoughReplicas);
     }
-    let largest = i64::from(cluster.options.max_message_bytes);
-    let largest = topic_config::number(&truth.configs, "max.message.bytes", largest);
-    if i64::try_from(records.len()).unwrap_or(i64::MAX) > largest {
+    let config = cluster.log_config(&truth.configs);
+    if i64::try_from(records.len()).unwrap_or(i64::MAX) > config.max_message_bytes {
         return Err(ResponseError::MessageTooLarge);
     }
-    let broker_time = truth.configs.get("message.timestamp.type").is_some_and(|kind| kind == "LogAppendTime");
-    let append_time = broker_time.then_some(cluster.now_ms);
     let log = cluster.logs.get_mut(&(id, partition)).ok_or(ResponseError::KafkaStorageError)?;
-    let appended = log.append(records, led.epoch, append_time)?;
+    let appended = log.append(records, led.epoch, cluster.now_ms, &config)?;
+    log.set_high_watermark(log.end());
     cluster.wake_fetches(id, partition);
     Ok(appended)
 }

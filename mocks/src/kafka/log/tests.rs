@@ -27,10 +27,10 @@ proptest! {
             let texts: Vec<&str> = owned.iter().map(String::as_str).collect();
             let bytes = batch(&texts, 1000, (9, 0, sequence));
             let expected = i64::try_from(model.len()).expect("few");
-            let first = log.append(&bytes, 0, None).expect("appends");
+            let first = log.append(&bytes, 0, 0, &LogConfig::default()).expect("appends");
             prop_assert_eq!((first.base_offset, first.duplicate), (expected, false));
             if twice {
-                let again = log.append(&bytes, 0, None).expect("is acknowledged");
+                let again = log.append(&bytes, 0, 0, &LogConfig::default()).expect("is acknowledged");
                 prop_assert_eq!((again.base_offset, again.duplicate), (expected, true));
             }
             sequence += i32::try_from(size).expect("few");
@@ -49,7 +49,7 @@ proptest! {
     ) {
         let mut log = Log::default();
         for size in &sizes {
-            log.append(&batch(&vec!["x"; *size], 0, (-1, -1, -1)), 0, None).expect("appends");
+            log.append(&batch(&vec!["x"; *size], 0, (-1, -1, -1)), 0, 0, &LogConfig::default()).expect("appends");
         }
         let mut chunks = VecDeque::new();
         let size = log.read(from, log.end(), limit, at_least_one, &mut chunks);
@@ -70,26 +70,12 @@ proptest! {
 #[test]
 fn a_timestamp_is_found_inside_a_batch() {
     let mut log = Log::default();
-    log.append(&batch(&["a", "b", "c"], 100, (-1, -1, -1)), 0, None).expect("appends");
-    log.append(&batch(&["d"], 50, (-1, -1, -1)), 2, None).expect("appends");
-    log.append(&batch(&["e"], 200, (-1, -1, -1)), 2, None).expect("appends");
+    log.append(&batch(&["a", "b", "c"], 100, (-1, -1, -1)), 0, 0, &LogConfig::default()).expect("appends");
+    log.append(&batch(&["d"], 50, (-1, -1, -1)), 2, 0, &LogConfig::default()).expect("appends");
+    log.append(&batch(&["e"], 200, (-1, -1, -1)), 2, 0, &LogConfig::default()).expect("appends");
     let at = |timestamp| log.find_timestamp(timestamp).map(|found| found.offset);
     assert_eq!([at(0), at(101), at(103), at(200), at(201)], [Some(0), Some(1), Some(4), Some(4), None]);
     assert_eq!(log.find_max_timestamp(), Some(Found { offset: 4, timestamp: 200, epoch: 2 }));
-}
-
-#[test]
-fn an_epoch_ends_where_the_next_began() {
-    let mut log = Log::default();
-    assert_eq!(log.end_of_epoch(0, 4), None);
-    log.append(&batch(&["a", "b"], 0, (-1, -1, -1)), 1, None).expect("appends");
-    log.append(&batch(&["c"], 0, (-1, -1, -1)), 4, None).expect("appends");
-    assert_eq!(log.end_of_epoch(0, 4), None);
-    assert_eq!(log.end_of_epoch(1, 4), Some((1, 2)));
-    assert_eq!(log.end_of_epoch(3, 4), Some((1, 2)));
-    assert_eq!(log.end_of_epoch(4, 4), Some((4, 3)));
-    assert_eq!(log.end_of_epoch(4, 6), Some((4, 3)));
-    assert_eq!(log.end_of_epoch(9, 6), None, "an epoch of the future");
 }
 
 #[test]
@@ -98,6 +84,6 @@ fn a_transactional_batch_is_refused_rather_than_stored_as_a_plain_one() {
     bytes[22] |= 0x10;
     let crc = crc32c::crc32c(&bytes[21..]);
     bytes[17..21].copy_from_slice(&crc.to_be_bytes());
-    let refused = Log::default().append(&bytes.freeze(), 0, None);
+    let refused = Log::default().append(&bytes.freeze(), 0, 0, &LogConfig::default());
     assert_eq!(refused, Err(ResponseError::TransactionalIdAuthorizationFailed));
 }

@@ -82,6 +82,15 @@ impl BatchHeader {
         self.attributes & TRANSACTIONAL != 0
     }
 
+    /// The time of a record, from what it says itself.
+    pub fn timestamp(&self, delta: i64) -> i64 {
+        if self.is_log_append_time() {
+            self.max_timestamp
+        } else {
+            self.first_timestamp.saturating_add(delta)
+        }
+    }
+
     /// Whether every record has the broker's time instead of its own.
     pub fn is_log_append_time(&self) -> bool {
         self.attributes & LOG_APPEND_TIME != 0
