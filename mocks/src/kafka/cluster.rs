@@ -24,6 +24,7 @@ use super::image::{Image, Node, Partition};
 use super::log::Log;
 use super::matcher::Target;
 use super::options::KafkaOptions;
+use super::requests::Requests;
 use super::timers::Timers;
 use super::view::{BrokerView, MetadataView};
 use super::wire::frame::Frame;
@@ -62,7 +63,7 @@ impl Call<'_> {
     }
 }
 
-/// The error a rule puts into this request.
+/// What a rule changes in this request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults {
     /// Instead of applying it.
@@ -71,6 +72,8 @@ pub(crate) struct Faults {
     pub after: Option<i16>,
     /// Which of its targets; all of them if there are none.
     pub targets: Vec<Target>,
+    /// By the metadata before its last change.
+    pub stale: bool,
 }
 
 impl Faults {
@@ -134,6 +137,8 @@ pub(crate) struct Cluster {
     pub sightings: Vec<Sighting>,
     /// Whether anybody reads the sightings.
     pub observed: bool,
+    /// The request log.
+    pub requests: Requests,
 }
 
 impl Cluster {
@@ -162,6 +167,7 @@ impl Cluster {
             done: Vec::new(),
             sightings: Vec::new(),
             observed: false,
+            requests: Requests::new(),
             options,
         };
         cluster.fix_min_insync();

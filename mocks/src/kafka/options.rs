@@ -8,6 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::config::{self, setting::Update};
+use super::limits::Limits;
 use crate::Clock;
 
 /// Settings of a [`KafkaCluster`](super::KafkaCluster).
@@ -52,6 +53,12 @@ pub struct KafkaOptions {
     /// Most requests that wait at the same time, over all connections; a fetch beyond it is answered at once
     /// with what there is, a join or sync is refused.
     pub max_parked: usize,
+    /// Limits of connections.
+    pub limits: Limits,
+    /// Whether a request for an API or version that is not served, or bytes that are no request, are told to the
+    /// observer as [`What::Unsupported`](crate::observe::What::Unsupported). The connection is closed in any
+    /// case, and [`Requests::unsupported`](super::Requests::unsupported) knows of it.
+    pub strict: bool,
 }
 
 impl KafkaOptions {
@@ -82,6 +89,8 @@ impl KafkaOptions {
             max_message_bytes: 1_048_588,
             broker_configs: BTreeMap::new(),
             max_parked: 100_000,
+            limits: Limits::default(),
+            strict: false,
         }
     }
 

@@ -3,6 +3,7 @@
 #![cfg(feature = "kafka")]
 
 mod configs;
+mod connections;
 mod determinism;
 mod faults;
 mod groups;
@@ -10,4 +11,5 @@ mod log;
 mod metadata;
 mod nodes;
 mod protocol;
+mod time;
 mod wire;

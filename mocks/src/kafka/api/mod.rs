@@ -35,6 +35,7 @@ use kafka_protocol::messages::*;
 use kafka_protocol::protocol::Decodable;
 
 use super::cluster::{Call, Cluster, Ticket};
+use super::image::Node;
 use super::matcher::Target;
 use super::wire::errors;
 use super::wire::frame::{Frame, FrameError, Head};
@@ -82,6 +83,8 @@ pub(crate) enum Outcome {
     Reply(Frame),
     Parked,
     NoReply,
+    /// The answer, after which the connection is to be closed.
+    Last(Frame),
     /// The connection is to be closed.
     Close,
 }
@@ -190,7 +193,12 @@ impl Cluster {
         if !self.nodes.get(&call.node).is_some_and(|node| node.up) {
             return Outcome::Close;
         }
-        match request.body.handle(self, call) {
+        let newest = call.faults.stale.then(|| self.nodes.get_mut(&call.node).map(Node::go_back)).flatten();
+        let answer = request.body.handle(self, call);
+        if let (Some(newest), Some(node)) = (newest, self.nodes.get_mut(&call.node)) {
+            node.go_forth(newest);
+        }
+        match answer {
             Ok(Answer::Now(frame)) => Outcome::Reply(frame),
             Ok(Answer::Never) => Outcome::NoReply,
             Ok(Answer::Later) => {
@@ -215,6 +223,7 @@ impl Cluster {
 
     /// Tells whoever watches that a request was answered.
     pub fn sight_request(&mut self, ticket: Ticket, error: i16) {
+        self.requests.answered(ticket.conn, error);
         if self.observed {
             let text = format!("{} v{} {}", ticket.api.name, ticket.version, errors::name_of(error));
             self.sight(&format!("kafka-{}", ticket.node), What::Request(text));
