@@ -50,7 +50,10 @@ async fn every_version_that_is_advertised_is_answered() {
             ListTransactions => ListTransactionsRequest::default();
             OffsetForLeaderEpoch => OffsetForLeaderEpochRequest::default();
             DescribeConfigs => DescribeConfigsRequest::default();
+            AlterConfigs => AlterConfigsRequest::default();
+            IncrementalAlterConfigs => IncrementalAlterConfigsRequest::default();
             DescribeCluster => DescribeClusterRequest::default();
+            ListConfigResources => ListConfigResourcesRequest::default();
         }
     };
     let advertised = wire.call(4, named()).await.api_keys;
