@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use uuid::Uuid;
 
 use super::api::fetch::ParkedFetch;
-use super::group::{Group, GroupConfig, GroupTimer};
+use super::group::{Group, GroupTimer};
 use super::image::{Image, Node, Partition};
 use super::log::Log;
 use super::matcher::Target;
@@ -104,6 +104,8 @@ pub(crate) enum Timer {
     Image(i32),
     /// The controller notices that a broker is dead.
     Failure(i32),
+    /// The coordinators look for offsets that expired.
+    Offsets,
 }
 
 /// See the module's text.
@@ -176,6 +178,7 @@ impl Cluster {
                 Timer::Fetch(conn) => self.finish_fetch(conn),
                 Timer::Image(node) => self.apply_image(node),
                 Timer::Failure(node) => self.fence(node),
+                Timer::Offsets => self.check_offsets(),
             }
         }
         while let Some((group, timer)) = self.group_timers.pop(self.now) {
@@ -198,15 +201,6 @@ impl Cluster {
     /// Requests that wait.
     pub fn parked(&self) -> usize {
         self.fetches.len() + self.waiting.len()
-    }
-
-    pub fn group_config(&self) -> GroupConfig {
-        GroupConfig {
-            initial_delay: self.options.group_initial_rebalance_delay,
-            session_min: self.options.group_min_session_timeout,
-            session_max: self.options.group_max_session_timeout,
-            max_size: self.options.group_max_size,
-        }
     }
 
     /// What `node` tells of the cluster.

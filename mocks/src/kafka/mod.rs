@@ -41,9 +41,10 @@ use cluster::Cluster;
 use controller::NewTopic;
 use shell::Shared;
 
+pub use group::assignor::Assignor;
 pub use matcher::{KafkaMatch, KafkaRequest, Target};
-pub use options::{KafkaError, KafkaOptions};
-pub use snapshot::{CommittedOffset, GroupSnapshot, GroupState, LogRecord, MemberSnapshot};
+pub use options::{ConsumerGroupMigration, KafkaError, KafkaOptions};
+pub use snapshot::{CommittedOffset, GroupKind, GroupSnapshot, GroupState, LogRecord, MemberSnapshot};
 pub use view::{BrokerView, MetadataView, PartitionView, TopicView};
 
 /// A cluster. Clones are handles to the same one.

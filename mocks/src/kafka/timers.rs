@@ -32,6 +32,11 @@ impl<K: Ord + Clone> Timers<K> {
         }
     }
 
+    /// Whether the timer is set.
+    pub fn is_set(&self, key: &K) -> bool {
+        self.set.contains_key(key)
+    }
+
     /// Takes the next timer that is due at `now`.
     pub fn pop(&mut self, now: Duration) -> Option<K> {
         let (at, _) = self.due.first()?;

@@ -42,7 +42,11 @@ async fn every_version_that_is_advertised_is_answered() {
             InitProducerId => InitProducerIdRequest::default();
             OffsetForLeaderEpoch => OffsetForLeaderEpochRequest::default();
             DescribeConfigs => DescribeConfigsRequest::default();
+            DeleteGroups => DeleteGroupsRequest::default();
+            OffsetDelete => OffsetDeleteRequest::default();
             DescribeCluster => DescribeClusterRequest::default();
+            ConsumerGroupHeartbeat => ConsumerGroupHeartbeatRequest::default();
+            ConsumerGroupDescribe => ConsumerGroupDescribeRequest::default();
         }
     };
     let advertised = wire.call(4, named()).await.api_keys;

@@ -5,7 +5,10 @@
 //! for traces).
 
 mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_topics;
+mod delete_groups;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
@@ -21,6 +24,7 @@ mod list_groups;
 mod list_offsets;
 mod metadata;
 mod offset_commit;
+mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
@@ -158,7 +162,11 @@ apis! {
     InitProducerId => InitProducerIdRequest, init_producer_id;
     OffsetForLeaderEpoch => OffsetForLeaderEpochRequest, offset_for_leader_epoch;
     DescribeConfigs => DescribeConfigsRequest, describe_configs;
+    DeleteGroups => DeleteGroupsRequest, delete_groups;
+    OffsetDelete => OffsetDeleteRequest, offset_delete;
     DescribeCluster => DescribeClusterRequest, describe_cluster;
+    ConsumerGroupHeartbeat => ConsumerGroupHeartbeatRequest, consumer_group_heartbeat;
+    ConsumerGroupDescribe => ConsumerGroupDescribeRequest, consumer_group_describe;
 }
 
 impl Request {

@@ -24,7 +24,7 @@ const fn api(key: ApiKey, name: &'static str, min: i16, max: i16) -> Api {
 }
 
 /// Every API served, by key.
-pub(crate) const APIS: [Api; 20] = [
+pub(crate) const APIS: [Api; 24] = [
     // Kafka 4 serves Produce from version 3 and advertises 0, because older librdkafka take a missing 0 for a
     // broker without compression (KAFKA-18659).
     Api { key: ApiKey::Produce, name: "produce", min: 3, max: 13, advertised_min: 0 },
@@ -46,7 +46,11 @@ pub(crate) const APIS: [Api; 20] = [
     api(ApiKey::InitProducerId, "init-producer-id", 0, 5),
     api(ApiKey::OffsetForLeaderEpoch, "offset-for-leader-epoch", 2, 4),
     api(ApiKey::DescribeConfigs, "describe-configs", 1, 4),
+    api(ApiKey::DeleteGroups, "delete-groups", 0, 2),
+    api(ApiKey::OffsetDelete, "offset-delete", 0, 0),
     api(ApiKey::DescribeCluster, "describe-cluster", 0, 2),
+    api(ApiKey::ConsumerGroupHeartbeat, "consumer-group-heartbeat", 0, 1),
+    api(ApiKey::ConsumerGroupDescribe, "consumer-group-describe", 0, 1),
 ];
 
 /// The API with this number on the wire.
