@@ -19,7 +19,7 @@ use super::api::fetch::ParkedFetch;
 use super::config::Values;
 use super::config::levels::Levels;
 use super::config::topic as topic_config;
-use super::group::{Group, GroupConfig, GroupTimer};
+use super::group::{Group, GroupTimer};
 use super::image::{Image, Node, Partition};
 use super::log::Log;
 use super::matcher::Target;
@@ -113,6 +113,8 @@ pub(crate) enum Timer {
     Failure(i32),
     /// See `txn/expiry.rs`.
     Transactions(TxnTimer),
+    /// The coordinators look for offsets that expired.
+    Offsets,
 }
 
 /// See the module's text.
@@ -191,6 +193,7 @@ impl Cluster {
                 Timer::Image(node) => self.apply_image(node),
                 Timer::Failure(node) => self.fence(node),
                 Timer::Transactions(timer) => self.expire_transactions(timer),
+                Timer::Offsets => self.check_offsets(),
             }
         }
         while let Some((group, timer)) = self.group_timers.pop(self.now) {
@@ -213,15 +216,6 @@ impl Cluster {
     /// Requests that wait.
     pub fn parked(&self) -> usize {
         self.fetches.len() + self.waiting.len()
-    }
-
-    pub fn group_config(&self) -> GroupConfig {
-        GroupConfig {
-            initial_delay: self.options.group_initial_rebalance_delay,
-            session_min: self.options.group_min_session_timeout,
-            session_max: self.options.group_max_session_timeout,
-            max_size: self.options.group_max_size,
-        }
     }
 
     /// What `node` tells of the cluster.

@@ -51,12 +51,13 @@ use config::topic as topic_config;
 use controller::NewTopic;
 use shell::Shared;
 
+pub use group::assignor::Assignor;
 pub use inspect::{NodeView, Offsets};
 pub use limits::Limits;
 pub use matcher::{KafkaMatch, KafkaRequest, Target};
-pub use options::{KafkaError, KafkaOptions};
+pub use options::{ConsumerGroupMigration, KafkaError, KafkaOptions};
 pub use requests::{RequestRecord, Requests, Unsupported};
-pub use snapshot::{CommittedOffset, GroupSnapshot, GroupState, LogRecord, MemberSnapshot};
+pub use snapshot::{CommittedOffset, GroupKind, GroupSnapshot, GroupState, LogRecord, MemberSnapshot};
 pub use txn::{TransactionSnapshot, TransactionState};
 pub use view::{BrokerView, MetadataView, PartitionView, TopicView};
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::config::{self, setting::Update};
+use super::group::assignor::Assignor;
 use super::limits::Limits;
 use crate::Clock;
 
@@ -37,6 +38,29 @@ pub struct KafkaOptions {
     pub group_max_session_timeout: Duration,
     /// Most members of a group (`group.max.size`; Kafka's default is no limit).
     pub group_max_size: usize,
+    /// How long a member of the consumer protocol may be silent (`group.consumer.session.timeout.ms`).
+    pub group_consumer_session_timeout: Duration,
+    /// How often such members are told to send heartbeats (`group.consumer.heartbeat.interval.ms`).
+    pub group_consumer_heartbeat_interval: Duration,
+    /// Most members of a group of the consumer protocol (`group.consumer.max.size`; Kafka's default is no
+    /// limit).
+    pub group_consumer_max_size: usize,
+    /// Assignors that members may ask for; the first serves those that ask for none
+    /// (`group.consumer.assignors`).
+    pub group_consumer_assignors: Vec<Assignor>,
+    /// Whether groups change their protocol while members live (`group.consumer.migration.policy`).
+    pub group_consumer_migration_policy: ConsumerGroupMigration,
+    /// Shortest time between two assignments of a group (`group.consumer.assignment.interval.ms`).
+    pub group_consumer_assignment_interval: Duration,
+    /// How often subscriptions by expression are looked at without another reason
+    /// (`group.consumer.regex.refresh.interval.ms`).
+    pub group_consumer_regex_refresh_interval: Duration,
+    /// How long offsets outlive the last commit or the last member (`offsets.retention.minutes`).
+    pub offsets_retention: Duration,
+    /// How often expired offsets are looked for (`offsets.retention.check.interval.ms`).
+    pub offsets_retention_check_interval: Duration,
+    /// Longest note kept with an offset (`offset.metadata.max.bytes`).
+    pub offset_metadata_max_bytes: usize,
     /// Partitions of the offsets topic (`offsets.topic.num.partitions`).
     pub offsets_topic_partitions: i32,
     /// Whether `__consumer_offsets` is there from the start, as on a cluster that has been used before. If
@@ -98,6 +122,16 @@ impl KafkaOptions {
             group_min_session_timeout: Duration::from_secs(6),
             group_max_session_timeout: Duration::from_secs(1800),
             group_max_size: 10_000,
+            group_consumer_session_timeout: Duration::from_secs(45),
+            group_consumer_heartbeat_interval: Duration::from_secs(5),
+            group_consumer_max_size: 10_000,
+            group_consumer_assignors: vec![Assignor::Uniform, Assignor::Range],
+            group_consumer_migration_policy: ConsumerGroupMigration::Bidirectional,
+            group_consumer_assignment_interval: Duration::from_secs(1),
+            group_consumer_regex_refresh_interval: Duration::from_secs(600),
+            offsets_retention: Duration::from_secs(7 * 24 * 3600),
+            offsets_retention_check_interval: Duration::from_secs(600),
+            offset_metadata_max_bytes: 4096,
             offsets_topic_partitions: 50,
             offsets_topic_at_start: true,
             transactions_topic_partitions: 50,
@@ -259,6 +293,30 @@ fn duration(ms: i64) -> Duration {
 impl Default for KafkaOptions {
     fn default() -> Self {
         Self::brokers(1)
+    }
+}
+
+/// Whether groups go from the classic to the consumer protocol, and back, while they have members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ConsumerGroupMigration {
+    /// Both ways.
+    #[default]
+    Bidirectional,
+    /// To the consumer protocol only.
+    Upgrade,
+    /// To the classic protocol only.
+    Downgrade,
+    /// Not at all.
+    Disabled,
+}
+
+impl ConsumerGroupMigration {
+    pub(crate) fn upgrades(self) -> bool {
+        matches!(self, Self::Bidirectional | Self::Upgrade)
+    }
+
+    pub(crate) fn downgrades(self) -> bool {
+        matches!(self, Self::Bidirectional | Self::Downgrade)
     }
 }
 

@@ -8,7 +8,10 @@ mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod alter_configs;
 mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_topics;
+mod delete_groups;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
@@ -30,6 +33,7 @@ mod list_offsets;
 mod list_transactions;
 mod metadata;
 mod offset_commit;
+mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
@@ -185,11 +189,15 @@ apis! {
     DescribeConfigs => DescribeConfigsRequest, describe_configs;
     AlterConfigs => AlterConfigsRequest, alter_configs;
     IncrementalAlterConfigs => IncrementalAlterConfigsRequest, incremental_alter_configs;
-    DescribeCluster => DescribeClusterRequest, describe_cluster;
     DescribeProducers => DescribeProducersRequest, describe_producers;
     DescribeTransactions => DescribeTransactionsRequest, describe_transactions;
     ListTransactions => ListTransactionsRequest, list_transactions;
     ListConfigResources => ListConfigResourcesRequest, list_config_resources;
+    DeleteGroups => DeleteGroupsRequest, delete_groups;
+    OffsetDelete => OffsetDeleteRequest, offset_delete;
+    DescribeCluster => DescribeClusterRequest, describe_cluster;
+    ConsumerGroupHeartbeat => ConsumerGroupHeartbeatRequest, consumer_group_heartbeat;
+    ConsumerGroupDescribe => ConsumerGroupDescribeRequest, consumer_group_describe;
 }
 
 impl Request {
