@@ -188,16 +188,16 @@ apis! {
     TxnOffsetCommit => TxnOffsetCommitRequest, txn_offset_commit;
     DescribeConfigs => DescribeConfigsRequest, describe_configs;
     AlterConfigs => AlterConfigsRequest, alter_configs;
+    DeleteGroups => DeleteGroupsRequest, delete_groups;
     IncrementalAlterConfigs => IncrementalAlterConfigsRequest, incremental_alter_configs;
+    OffsetDelete => OffsetDeleteRequest, offset_delete;
+    DescribeCluster => DescribeClusterRequest, describe_cluster;
     DescribeProducers => DescribeProducersRequest, describe_producers;
     DescribeTransactions => DescribeTransactionsRequest, describe_transactions;
     ListTransactions => ListTransactionsRequest, list_transactions;
-    ListConfigResources => ListConfigResourcesRequest, list_config_resources;
-    DeleteGroups => DeleteGroupsRequest, delete_groups;
-    OffsetDelete => OffsetDeleteRequest, offset_delete;
-    DescribeCluster => DescribeClusterRequest, describe_cluster;
     ConsumerGroupHeartbeat => ConsumerGroupHeartbeatRequest, consumer_group_heartbeat;
     ConsumerGroupDescribe => ConsumerGroupDescribeRequest, consumer_group_describe;
+    ListConfigResources => ListConfigResourcesRequest, list_config_resources;
 }
 
 impl Request {

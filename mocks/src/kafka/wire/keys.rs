@@ -52,16 +52,16 @@ pub(crate) const APIS: &[Api] = &[
     api(ApiKey::TxnOffsetCommit, "txn-offset-commit", 0, 5),
     api(ApiKey::DescribeConfigs, "describe-configs", 1, 4),
     api(ApiKey::AlterConfigs, "alter-configs", 0, 2),
+    api(ApiKey::DeleteGroups, "delete-groups", 0, 2),
     api(ApiKey::IncrementalAlterConfigs, "incremental-alter-configs", 0, 1),
+    api(ApiKey::OffsetDelete, "offset-delete", 0, 0),
+    api(ApiKey::DescribeCluster, "describe-cluster", 0, 2),
     api(ApiKey::DescribeProducers, "describe-producers", 0, 0),
     api(ApiKey::DescribeTransactions, "describe-transactions", 0, 0),
     api(ApiKey::ListTransactions, "list-transactions", 0, 1),
-    api(ApiKey::ListConfigResources, "list-config-resources", 0, 1),
-    api(ApiKey::DeleteGroups, "delete-groups", 0, 2),
-    api(ApiKey::OffsetDelete, "offset-delete", 0, 0),
-    api(ApiKey::DescribeCluster, "describe-cluster", 0, 2),
     api(ApiKey::ConsumerGroupHeartbeat, "consumer-group-heartbeat", 0, 1),
     api(ApiKey::ConsumerGroupDescribe, "consumer-group-describe", 0, 1),
+    api(ApiKey::ListConfigResources, "list-config-resources", 0, 1),
 ];
 
 /// The API with this number on the wire.
