@@ -104,6 +104,10 @@ pub(crate) enum Timer {
     Image(i32),
     /// The controller notices that a broker is dead.
     Failure(i32),
+    /// Old segments are looked for.
+    Retention,
+    /// Compacted logs are cleaned.
+    Cleaner,
 }
 
 /// See the module's text.
@@ -160,6 +164,7 @@ impl Cluster {
             observed: false,
             options,
         };
+        cluster.begin_housekeeping();
         if cluster.options.offsets_topic_at_start {
             cluster.create_offsets_topic();
         }
@@ -176,6 +181,8 @@ impl Cluster {
                 Timer::Fetch(conn) => self.finish_fetch(conn),
                 Timer::Image(node) => self.apply_image(node),
                 Timer::Failure(node) => self.fence(node),
+                Timer::Retention => self.on_retention(),
+                Timer::Cleaner => self.on_cleaner(),
             }
         }
         while let Some((group, timer)) = self.group_timers.pop(self.now) {

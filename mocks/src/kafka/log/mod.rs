@@ -6,23 +6,27 @@
 //! when they run is the cluster's affair (`housekeeping.rs`).
 
 mod batch;
+mod compact;
 pub(crate) mod config;
 mod epochs;
+mod find;
 mod producers;
+mod retention;
 mod segment;
+mod validate;
 
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::error::ResponseError;
 
-use super::wire::batch::{BatchHeader, PREFIX, put_prefix, with_append_time};
-use super::wire::records;
+use super::wire::batch::{BatchHeader, PREFIX, put_prefix};
 use batch::Batch;
-use config::LogConfig;
 use epochs::Epochs;
 use producers::{Check, Producers};
 use segment::Segment;
+
+pub(crate) use validate::{Append, Rejected};
 
 /// The records of one partition.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub(crate) struct Log {
     end: i64,
     epochs: Epochs,
     producers: Producers,
+    /// Compaction has seen the log up to here.
+    cleaned: i64,
 }
 
 /// Where an append went.
@@ -74,6 +80,7 @@ impl Log {
             end: 0,
             epochs: Epochs::default(),
             producers: Producers::default(),
+            cleaned: 0,
         }
     }
 
@@ -97,40 +104,30 @@ impl Log {
         self.end
     }
 
-    /// Appends one batch for the leader of `epoch`. The high watermark stays where it is.
-    pub fn append(
-        &mut self,
-        bytes: &Bytes,
-        epoch: i32,
-        now_ms: i64,
-        config: &LogConfig,
-    ) -> Result<Appended, ResponseError> {
-        let mut header = BatchHeader::check(bytes)?;
+    /// Appends one batch. The high watermark stays where it is.
+    pub fn append(&mut self, bytes: &Bytes, to: &Append<'_>) -> Result<Appended, Rejected> {
+        let body = to.check(bytes)?;
+        let header = BatchHeader::read(&body);
         if header.is_transactional() {
             // What a broker answers to a transaction of nobody it knows.
-            return Err(ResponseError::TransactionalIdAuthorizationFailed);
+            return Err(ResponseError::TransactionalIdAuthorizationFailed.into());
         }
-        let mut body = bytes.slice(PREFIX..);
-        if config.append_time {
-            body = with_append_time(&body, now_ms);
-            header = BatchHeader::read(&body);
-        }
-        let batch = Batch::new(self.end, epoch, body);
-        self.make_room(&batch, &header, now_ms, config);
+        let batch = Batch::new(self.end, to.epoch, body);
+        self.make_room(&batch, &header, to);
         if let Check::Duplicate { base_offset, timestamp } = self.producers.check(&header)? {
             let log_start = self.start;
             return Ok(Appended { base_offset, append_time_ms: timestamp, duplicate: true, log_start });
         }
-        self.begin_epoch(epoch);
+        self.begin_epoch(to.epoch);
         self.producers.record(&header, batch.base);
         let appended = Appended {
             base_offset: batch.base,
-            append_time_ms: if config.append_time { now_ms } else { -1 },
+            append_time_ms: if to.config.append_time { to.now_ms } else { -1 },
             duplicate: false,
             log_start: self.start,
         };
         self.end = batch.next();
-        self.active.push(batch, now_ms);
+        self.active.push(batch, to.now_ms);
         Ok(appended)
     }
 
@@ -158,6 +155,7 @@ impl Log {
             }
             self.active.truncate(to);
             self.start = self.start.min(to);
+            self.producers = self.producers_of_batches();
         }
         self.epochs.truncate(self.end);
         self.high_watermark = self.high_watermark.min(self.end);
@@ -213,36 +211,15 @@ impl Log {
         size
     }
 
-    /// The first record whose timestamp is `timestamp` or later. In a compressed batch the answer is the
-    /// batch's first record, which may be earlier than Kafka's answer, never later.
-    pub fn find_timestamp(&self, timestamp: i64) -> Option<Found> {
-        let batch = self.batches().find(|batch| batch.header().max_timestamp >= timestamp)?;
-        let header = batch.header();
-        let place = |record: records::RawRecord| Found {
-            offset: batch.base + record.offset_delta,
-            timestamp: header.timestamp(record.timestamp_delta),
-            epoch: batch.epoch,
-        };
-        let exact =
-            batch.records().into_iter().flatten().map(place).find(|found| found.timestamp >= timestamp);
-        let found = Found {
-            offset: batch.base,
-            timestamp: header.first_timestamp.max(timestamp),
-            epoch: batch.epoch,
-        };
-        Some(exact.unwrap_or(found))
-    }
-
-    /// The earliest record with the largest timestamp.
-    pub fn find_max_timestamp(&self) -> Option<Found> {
-        let newest = self.batches().map(|batch| batch.header().max_timestamp).max()?;
-        self.find_timestamp(newest)
-    }
-
     /// The largest epoch up to `epoch` and the offset it ends at, as a leader of epoch `current` tells it;
     /// none of epochs it does not know.
     pub fn end_of_epoch(&self, epoch: i32, current: i32) -> Option<(i32, i64)> {
         self.epochs.end_of(epoch, current, self.end)
+    }
+
+    /// The offset the leader of epoch `current` began at.
+    pub fn epoch_start(&self, current: i32) -> i64 {
+        self.epochs.start_of(current, self.end)
     }
 
     /// The epoch of the first record.
@@ -250,35 +227,22 @@ impl Log {
         self.epochs.first(current, self.end)
     }
 
-    /// The records from an offset on, or the first batch that cannot be read.
-    pub fn from(&self, offset: i64) -> Result<Vec<super::LogRecord>, String> {
-        let mut out = Vec::new();
-        for batch in self.batches_from(offset.max(self.start)) {
-            let header = batch.header();
-            let compressed = || format!("a compressed or broken batch at offset {}", batch.base);
-            for record in batch.records().ok_or_else(compressed)? {
-                out.push(super::LogRecord {
-                    offset: batch.base + record.offset_delta,
-                    timestamp_ms: header.timestamp(record.timestamp_delta),
-                    leader_epoch: batch.epoch,
-                    producer_id: header.producer_id,
-                    key: record.key,
-                    value: record.value,
-                    headers: record.headers,
-                });
-            }
-        }
-        out.retain(|record| record.offset >= offset.max(self.start));
-        Ok(out)
-    }
-
     /// Rolls the active segment if the batch does not belong into it.
-    fn make_room(&mut self, batch: &Batch, header: &BatchHeader, now_ms: i64, config: &LogConfig) {
+    fn make_room(&mut self, batch: &Batch, header: &BatchHeader, to: &Append<'_>) {
         let size = i64::try_from(batch.size()).unwrap_or(i64::MAX);
         let last = batch.next() - 1;
-        if self.active.is_full_for(size, header.max_timestamp, last, now_ms, config) {
-            self.roll(now_ms);
+        if self.active.is_full_for(size, header.max_timestamp, last, to.now_ms, to.config) {
+            self.roll(to.now_ms);
         }
+    }
+
+    /// What the batches tell of their producers.
+    fn producers_of_batches(&self) -> Producers {
+        let mut producers = Producers::default();
+        for batch in self.batches() {
+            producers.record(&batch.header(), batch.base);
+        }
+        producers
     }
 
     /// Begins a new segment at the log's end, if the active one has records.

@@ -2,8 +2,14 @@
 
 use proptest::prelude::*;
 
+use super::config::LogConfig;
 use super::*;
 use crate::kafka::wire::batch::tests::batch;
+
+const CONFIG: LogConfig = LogConfig::DEFAULT;
+
+/// Appends by a leader of epoch 0 at time 0.
+const AT_0: Append<'static> = Append { topic: "t", partition: 0, epoch: 0, now_ms: 0, config: &CONFIG };
 
 fn values(log: &Log) -> Vec<String> {
     let value = |record: crate::kafka::LogRecord| record.value.expect("a value");
@@ -27,10 +33,10 @@ proptest! {
             let texts: Vec<&str> = owned.iter().map(String::as_str).collect();
             let bytes = batch(&texts, 1000, (9, 0, sequence));
             let expected = i64::try_from(model.len()).expect("few");
-            let first = log.append(&bytes, 0, 0, &LogConfig::default()).expect("appends");
+            let first = log.append(&bytes, &AT_0).expect("appends");
             prop_assert_eq!((first.base_offset, first.duplicate), (expected, false));
             if twice {
-                let again = log.append(&bytes, 0, 0, &LogConfig::default()).expect("is acknowledged");
+                let again = log.append(&bytes, &AT_0).expect("is acknowledged");
                 prop_assert_eq!((again.base_offset, again.duplicate), (expected, true));
             }
             sequence += i32::try_from(size).expect("few");
@@ -49,7 +55,7 @@ proptest! {
     ) {
         let mut log = Log::default();
         for size in &sizes {
-            log.append(&batch(&vec!["x"; *size], 0, (-1, -1, -1)), 0, 0, &LogConfig::default()).expect("appends");
+            log.append(&batch(&vec!["x"; *size], 0, (-1, -1, -1)), &AT_0).expect("appends");
         }
         let mut chunks = VecDeque::new();
         let size = log.read(from, log.end(), limit, at_least_one, &mut chunks);
@@ -70,9 +76,9 @@ proptest! {
 #[test]
 fn a_timestamp_is_found_inside_a_batch() {
     let mut log = Log::default();
-    log.append(&batch(&["a", "b", "c"], 100, (-1, -1, -1)), 0, 0, &LogConfig::default()).expect("appends");
-    log.append(&batch(&["d"], 50, (-1, -1, -1)), 2, 0, &LogConfig::default()).expect("appends");
-    log.append(&batch(&["e"], 200, (-1, -1, -1)), 2, 0, &LogConfig::default()).expect("appends");
+    log.append(&batch(&["a", "b", "c"], 100, (-1, -1, -1)), &AT_0).expect("appends");
+    log.append(&batch(&["d"], 50, (-1, -1, -1)), &Append { epoch: 2, ..AT_0 }).expect("appends");
+    log.append(&batch(&["e"], 200, (-1, -1, -1)), &Append { epoch: 2, ..AT_0 }).expect("appends");
     let at = |timestamp| log.find_timestamp(timestamp).map(|found| found.offset);
     assert_eq!([at(0), at(101), at(103), at(200), at(201)], [Some(0), Some(1), Some(4), Some(4), None]);
     assert_eq!(log.find_max_timestamp(), Some(Found { offset: 4, timestamp: 200, epoch: 2 }));
@@ -84,6 +90,6 @@ fn a_transactional_batch_is_refused_rather_than_stored_as_a_plain_one() {
     bytes[22] |= 0x10;
     let crc = crc32c::crc32c(&bytes[21..]);
     bytes[17..21].copy_from_slice(&crc.to_be_bytes());
-    let refused = Log::default().append(&bytes.freeze(), 0, 0, &LogConfig::default());
-    assert_eq!(refused, Err(ResponseError::TransactionalIdAuthorizationFailed));
+    let refused = Log::default().append(&bytes.freeze(), &AT_0);
+    assert_eq!(refused, Err(ResponseError::TransactionalIdAuthorizationFailed.into()));
 }
