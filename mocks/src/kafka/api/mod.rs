@@ -6,6 +6,7 @@
 
 mod api_versions;
 mod create_topics;
+mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
@@ -155,6 +156,7 @@ apis! {
     ApiVersions => ApiVersionsRequest, api_versions;
     CreateTopics => CreateTopicsRequest, create_topics;
     DeleteTopics => DeleteTopicsRequest, delete_topics;
+    DeleteRecords => DeleteRecordsRequest, delete_records;
     InitProducerId => InitProducerIdRequest, init_producer_id;
     OffsetForLeaderEpoch => OffsetForLeaderEpochRequest, offset_for_leader_epoch;
     DescribeConfigs => DescribeConfigsRequest, describe_configs;

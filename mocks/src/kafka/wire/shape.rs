@@ -33,6 +33,7 @@ fn shape_of(key: ApiKey) -> &'static str {
         ApiKey::ApiVersions => "s3+ s3+",
         ApiKey::CreateTopics => "[ s i h [ i i* ] [ s s ] ] i b",
         ApiKey::DeleteTopics => "[6+ s u ] s*0-5 i",
+        ApiKey::DeleteRecords => "[ s [ i l ] ] i",
         ApiKey::InitProducerId => "s i l3+ h3+",
         ApiKey::OffsetForLeaderEpoch => "i3+ [ s [ i i i ] ]",
         ApiKey::DescribeConfigs => "[ b s s* ] b b3+",
@@ -210,9 +211,10 @@ mod tests {
     #[test]
     fn every_version_of_every_request_has_its_shape_to_the_last_byte() {
         use kafka_protocol::messages::{
-            create_topics_request as create, describe_configs_request as describe, fetch_request as fetch,
-            join_group_request as join, leave_group_request as leave, list_offsets_request as list,
-            metadata_request as metadata, offset_commit_request as commit, offset_fetch_request as committed,
+            create_topics_request as create, delete_records_request as delete,
+            describe_configs_request as describe, fetch_request as fetch, join_group_request as join,
+            leave_group_request as leave, list_offsets_request as list, metadata_request as metadata,
+            offset_commit_request as commit, offset_fetch_request as committed,
             offset_for_leader_epoch_request as epoch, produce_request as produce, sync_group_request as sync,
         };
         let one = || Bytes::from_static(b"abc");
@@ -264,6 +266,9 @@ mod tests {
                 ..6 => DeleteTopicsRequest::default().with_topic_names(vec![Default::default()]),
                 _ => DeleteTopicsRequest::default().with_topics(vec![Default::default()]),
             };
+            DeleteRecords => |_| DeleteRecordsRequest::default().with_topics(vec![
+                delete::DeleteRecordsTopic::default()
+                    .with_partitions(vec![delete::DeleteRecordsPartition::default()])]);
             InitProducerId => |_| InitProducerIdRequest::default();
             OffsetForLeaderEpoch => |_| OffsetForLeaderEpochRequest::default().with_topics(vec![
                 epoch::OffsetForLeaderTopic::default()
