@@ -49,10 +49,10 @@ impl Log {
 
 fn find_in(batch: &Batch, fits: impl Fn(&Found) -> bool) -> Option<Found> {
     let (header, plain) = (batch.header(), batch.plain()?);
-    let found = Records::new(&plain, header.count).map_while(Result::ok).map(|record| Found {
+    let mut found = Records::new(&plain, header.count).map_while(Result::ok).map(|record| Found {
         offset: batch.base + record.offset_delta,
         timestamp: header.timestamp(record.timestamp_delta),
         epoch: batch.epoch,
     });
-    found.filter(|found| fits(found)).next()
+    found.find(|found| fits(found))
 }

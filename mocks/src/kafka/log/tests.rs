@@ -1,18 +1,50 @@
 //! The log against the plainest model of one: a list of values.
 
+mod cases;
+mod model;
+
 use proptest::prelude::*;
 
 use super::config::LogConfig;
 use super::*;
+use crate::kafka::LogRecord;
 use crate::kafka::wire::batch::tests::batch;
+use crate::kafka::wire::compression::Codec;
+use crate::kafka::wire::rebuild::Rebuild;
+use crate::kafka::wire::records::Record;
 
 const CONFIG: LogConfig = LogConfig::DEFAULT;
 
 /// Appends by a leader of epoch 0 at time 0.
 const AT_0: Append<'static> = Append { topic: "t", partition: 0, epoch: 0, now_ms: 0, config: &CONFIG };
 
+/// A batch of these records as a client sends it.
+fn batch_of(records: &[LogRecord], codec: Codec) -> Bytes {
+    let part = |part: &Option<Bytes>| part.clone().unwrap_or_default();
+    let bytes: Vec<_> = records.iter().map(|record| (part(&record.key), part(&record.value))).collect();
+    let kept: Vec<_> = (0..)
+        .zip(records)
+        .zip(&bytes)
+        .map(|((number, record), (key, value))| {
+            let (key, value) =
+                (record.key.as_ref().map(|_| &key[..]), record.value.as_ref().map(|_| &value[..]));
+            let (attributes, timestamp_delta, headers) = (0, 0, &[0][..]);
+            let record_ = Record { attributes, timestamp_delta, offset_delta: number, key, value, headers };
+            (record.timestamp_ms, record_)
+        })
+        .collect();
+    let last_offset_delta = i32::try_from(records.len()).expect("few") - 1;
+    let like = BatchHeader::read(&batch(&["x"], 0, (-1, -1, -1)).slice(PREFIX..));
+    let how = Rebuild { codec, append_time_ms: None, delete_horizon_ms: None, last_offset_delta };
+    let body = how.write(&like, &kept).expect("compresses");
+    let mut out = BytesMut::new();
+    put_prefix(&mut out, 0, -1, &body);
+    out.extend_from_slice(&body);
+    out.freeze()
+}
+
 fn values(log: &Log) -> Vec<String> {
-    let value = |record: crate::kafka::LogRecord| record.value.expect("a value");
+    let value = |record: LogRecord| record.value.expect("a value");
     log.from(0)
         .expect("readable")
         .into_iter()
