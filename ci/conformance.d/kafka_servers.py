@@ -36,7 +36,7 @@ class Cluster:
 def mock(squall, brokers, settings):
     """The mock with settings of brokers as `name=value`."""
     chosen = [word for setting in settings for word in ("--config", setting)]
-    return Cluster([squall, "mock", "kafka", "--port", "0", "--brokers", str(brokers), *chosen])
+    return Cluster([squall, "mock", "kafka", "--listen", "127.0.0.1:0", "--brokers", str(brokers), *chosen])
 
 
 def real(brokers, settings):
