@@ -377,6 +377,24 @@ impl KafkaCluster {
         })
     }
 
+    /// The records of a partition from an offset on, as a reader of committed records is given them: no further
+    /// than the first transaction that is open, without those of aborted ones.
+    ///
+    /// # Errors
+    /// No such partition, or a batch that cannot be read.
+    pub fn committed_from(
+        &self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<Vec<LogRecord>, KafkaError> {
+        self.shared.with(|cluster| {
+            let log = cluster.log_of(topic, partition).ok_or_else(|| unknown(topic, partition))?;
+            let unreadable = |found| KafkaError::Unreadable { topic: topic.to_owned(), partition, found };
+            log.committed_from(offset).map_err(unreadable)
+        })
+    }
+
     /// A group as its coordinator knows it; none if it has neither members nor offsets.
     #[must_use]
     pub fn group(&self, group: &str) -> Option<GroupSnapshot> {
