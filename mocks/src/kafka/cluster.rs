@@ -24,6 +24,7 @@ use super::image::{Image, Node, Partition};
 use super::log::Log;
 use super::matcher::Target;
 use super::options::KafkaOptions;
+use super::partitions::Reassignments;
 use super::requests::Requests;
 use super::timers::Timers;
 use super::view::{BrokerView, MetadataView};
@@ -131,6 +132,8 @@ pub(crate) struct Cluster {
     pub watchers: BTreeMap<(Uuid, i32), BTreeSet<u64>>,
     /// Requests of groups that wait.
     pub waiting: BTreeSet<u64>,
+    /// Partitions on their way to other replicas.
+    pub reassignments: Reassignments,
     pub next_producer_id: i64,
     /// Answers to parked requests, by connection.
     pub done: Vec<(u64, Frame)>,
@@ -163,6 +166,7 @@ impl Cluster {
             fetches: BTreeMap::new(),
             watchers: BTreeMap::new(),
             waiting: BTreeSet::new(),
+            reassignments: Reassignments::new(),
             next_producer_id: 0,
             done: Vec::new(),
             sightings: Vec::new(),

@@ -25,6 +25,8 @@ pub(crate) struct Image {
     pub ids: BTreeMap<Uuid, String>,
     /// Brokers the controller takes for dead.
     pub fenced: BTreeSet<i32>,
+    /// How often the metadata changed.
+    pub version: i64,
     /// What was set on brokers, groups and subscriptions.
     pub configs: Arc<Configs>,
 }

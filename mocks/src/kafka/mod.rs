@@ -26,6 +26,7 @@ mod log;
 mod mailbox;
 mod matcher;
 mod options;
+mod partitions;
 mod requests;
 mod shell;
 mod snapshot;

@@ -10,6 +10,7 @@ mod groups;
 mod log;
 mod metadata;
 mod nodes;
+mod partitions;
 mod protocol;
 mod time;
 mod wire;

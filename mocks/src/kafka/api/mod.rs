@@ -5,12 +5,19 @@
 //! for traces).
 
 mod alter_configs;
+mod alter_partition_reassignments;
+mod alter_replica_log_dirs;
 mod api_versions;
+mod create_partitions;
 mod create_topics;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_log_dirs;
+mod describe_quorum;
+mod describe_topic_partitions;
+mod elect_leaders;
 pub(crate) mod fetch;
 mod fetch_response;
 mod find_coordinator;
@@ -22,23 +29,34 @@ mod leave_group;
 mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
 mod offset_commit;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod switched_off;
 pub(crate) mod sync_group;
+mod unregister_broker;
 
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::Decodable;
 
+use switched_off::{
+    add_raft_voter, alter_share_group_offsets, create_acls, create_delegation_token, delete_acls,
+    delete_share_group_offsets, describe_acls, describe_delegation_token, describe_share_group_offsets,
+    expire_delegation_token, remove_raft_voter, renew_delegation_token, share_acknowledge, share_fetch,
+    share_group_describe, share_group_heartbeat,
+};
+
 use super::cluster::{Call, Cluster, Ticket};
 use super::image::Node;
 use super::matcher::Target;
 use super::wire::errors;
 use super::wire::frame::{Frame, FrameError, Head};
+use super::wire::text;
 use crate::observe::What;
 
 /// What fault rules see of a request.
@@ -163,11 +181,36 @@ apis! {
     DeleteTopics => DeleteTopicsRequest, delete_topics;
     InitProducerId => InitProducerIdRequest, init_producer_id;
     OffsetForLeaderEpoch => OffsetForLeaderEpochRequest, offset_for_leader_epoch;
+    DescribeAcls => DescribeAclsRequest, describe_acls;
+    CreateAcls => CreateAclsRequest, create_acls;
+    DeleteAcls => DeleteAclsRequest, delete_acls;
     DescribeConfigs => DescribeConfigsRequest, describe_configs;
     AlterConfigs => AlterConfigsRequest, alter_configs;
+    AlterReplicaLogDirs => AlterReplicaLogDirsRequest, alter_replica_log_dirs;
+    DescribeLogDirs => DescribeLogDirsRequest, describe_log_dirs;
+    CreatePartitions => CreatePartitionsRequest, create_partitions;
+    CreateDelegationToken => CreateDelegationTokenRequest, create_delegation_token;
+    RenewDelegationToken => RenewDelegationTokenRequest, renew_delegation_token;
+    ExpireDelegationToken => ExpireDelegationTokenRequest, expire_delegation_token;
+    DescribeDelegationToken => DescribeDelegationTokenRequest, describe_delegation_token;
+    ElectLeaders => ElectLeadersRequest, elect_leaders;
     IncrementalAlterConfigs => IncrementalAlterConfigsRequest, incremental_alter_configs;
+    AlterPartitionReassignments => AlterPartitionReassignmentsRequest, alter_partition_reassignments;
+    ListPartitionReassignments => ListPartitionReassignmentsRequest, list_partition_reassignments;
+    DescribeQuorum => DescribeQuorumRequest, describe_quorum;
     DescribeCluster => DescribeClusterRequest, describe_cluster;
+    UnregisterBroker => UnregisterBrokerRequest, unregister_broker;
     ListConfigResources => ListConfigResourcesRequest, list_config_resources;
+    DescribeTopicPartitions => DescribeTopicPartitionsRequest, describe_topic_partitions;
+    ShareGroupHeartbeat => ShareGroupHeartbeatRequest, share_group_heartbeat;
+    ShareGroupDescribe => ShareGroupDescribeRequest, share_group_describe;
+    ShareFetch => ShareFetchRequest, share_fetch;
+    ShareAcknowledge => ShareAcknowledgeRequest, share_acknowledge;
+    AddRaftVoter => AddRaftVoterRequest, add_raft_voter;
+    RemoveRaftVoter => RemoveRaftVoterRequest, remove_raft_voter;
+    DescribeShareGroupOffsets => DescribeShareGroupOffsetsRequest, describe_share_group_offsets;
+    AlterShareGroupOffsets => AlterShareGroupOffsetsRequest, alter_share_group_offsets;
+    DeleteShareGroupOffsets => DeleteShareGroupOffsetsRequest, delete_share_group_offsets;
 }
 
 impl Request {
@@ -234,6 +277,11 @@ impl Cluster {
 /// The code of a result.
 fn code<T>(result: &Result<T, ResponseError>) -> i16 {
     result.as_ref().err().map_or(errors::NONE, ResponseError::code)
+}
+
+/// An error's message; none if it is empty.
+fn message(why: &str) -> Option<kafka_protocol::protocol::StrBytes> {
+    (!why.is_empty()).then(|| text(why))
 }
 
 /// The first code that is an error.

@@ -24,7 +24,7 @@ const fn api(key: ApiKey, name: &'static str, min: i16, max: i16) -> Api {
 }
 
 /// Every API served, by key.
-pub(crate) const APIS: [Api; 23] = [
+pub(crate) const APIS: [Api; 48] = [
     // Kafka 4 serves Produce from version 3 and advertises 0, because older librdkafka take a missing 0 for a
     // broker without compression (KAFKA-18659).
     Api { key: ApiKey::Produce, name: "produce", min: 3, max: 13, advertised_min: 0 },
@@ -45,11 +45,36 @@ pub(crate) const APIS: [Api; 23] = [
     api(ApiKey::DeleteTopics, "delete-topics", 1, 6),
     api(ApiKey::InitProducerId, "init-producer-id", 0, 5),
     api(ApiKey::OffsetForLeaderEpoch, "offset-for-leader-epoch", 2, 4),
+    api(ApiKey::DescribeAcls, "describe-acls", 1, 3),
+    api(ApiKey::CreateAcls, "create-acls", 1, 3),
+    api(ApiKey::DeleteAcls, "delete-acls", 1, 3),
     api(ApiKey::DescribeConfigs, "describe-configs", 1, 4),
     api(ApiKey::AlterConfigs, "alter-configs", 0, 2),
+    api(ApiKey::AlterReplicaLogDirs, "alter-replica-log-dirs", 1, 2),
+    api(ApiKey::DescribeLogDirs, "describe-log-dirs", 1, 4),
+    api(ApiKey::CreatePartitions, "create-partitions", 0, 3),
+    api(ApiKey::CreateDelegationToken, "create-delegation-token", 1, 3),
+    api(ApiKey::RenewDelegationToken, "renew-delegation-token", 1, 2),
+    api(ApiKey::ExpireDelegationToken, "expire-delegation-token", 1, 2),
+    api(ApiKey::DescribeDelegationToken, "describe-delegation-token", 1, 3),
+    api(ApiKey::ElectLeaders, "elect-leaders", 0, 2),
     api(ApiKey::IncrementalAlterConfigs, "incremental-alter-configs", 0, 1),
+    api(ApiKey::AlterPartitionReassignments, "alter-partition-reassignments", 0, 1),
+    api(ApiKey::ListPartitionReassignments, "list-partition-reassignments", 0, 0),
+    api(ApiKey::DescribeQuorum, "describe-quorum", 0, 2),
     api(ApiKey::DescribeCluster, "describe-cluster", 0, 2),
+    api(ApiKey::UnregisterBroker, "unregister-broker", 0, 0),
     api(ApiKey::ListConfigResources, "list-config-resources", 0, 1),
+    api(ApiKey::DescribeTopicPartitions, "describe-topic-partitions", 0, 0),
+    api(ApiKey::ShareGroupHeartbeat, "share-group-heartbeat", 1, 1),
+    api(ApiKey::ShareGroupDescribe, "share-group-describe", 1, 1),
+    api(ApiKey::ShareFetch, "share-fetch", 1, 1),
+    api(ApiKey::ShareAcknowledge, "share-acknowledge", 1, 1),
+    api(ApiKey::AddRaftVoter, "add-raft-voter", 0, 0),
+    api(ApiKey::RemoveRaftVoter, "remove-raft-voter", 0, 0),
+    api(ApiKey::DescribeShareGroupOffsets, "describe-share-group-offsets", 0, 0),
+    api(ApiKey::AlterShareGroupOffsets, "alter-share-group-offsets", 0, 0),
+    api(ApiKey::DeleteShareGroupOffsets, "delete-share-group-offsets", 0, 0),
 ];
 
 /// The API with this number on the wire.
