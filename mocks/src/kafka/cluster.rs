@@ -26,6 +26,7 @@ use super::matcher::Target;
 use super::options::KafkaOptions;
 use super::partitions::Reassignments;
 use super::requests::Requests;
+use super::throttle::Throttling;
 use super::timers::Timers;
 use super::view::{BrokerView, MetadataView};
 use super::wire::frame::Frame;
@@ -134,6 +135,7 @@ pub(crate) struct Cluster {
     pub waiting: BTreeSet<u64>,
     /// Partitions on their way to other replicas.
     pub reassignments: Reassignments,
+    pub throttling: Throttling,
     pub next_producer_id: i64,
     /// Answers to parked requests, by connection.
     pub done: Vec<(u64, Frame)>,
@@ -167,6 +169,7 @@ impl Cluster {
             watchers: BTreeMap::new(),
             waiting: BTreeSet::new(),
             reassignments: Reassignments::new(),
+            throttling: Throttling::default(),
             next_producer_id: 0,
             done: Vec::new(),
             sightings: Vec::new(),
@@ -207,6 +210,7 @@ impl Cluster {
     /// session ends, as in Kafka.
     pub fn disconnect(&mut self, conn: u64) {
         self.forget_fetch(conn);
+        self.throttling.forget(conn);
         self.waiting.remove(&conn);
     }
 

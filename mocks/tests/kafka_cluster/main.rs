@@ -12,5 +12,6 @@ mod metadata;
 mod nodes;
 mod partitions;
 mod protocol;
+mod quotas;
 mod time;
 mod wire;

@@ -70,6 +70,10 @@ async fn every_version_that_is_advertised_is_answered() {
             DeleteShareGroupOffsets => DeleteShareGroupOffsetsRequest::default();
             AddRaftVoter => AddRaftVoterRequest::default();
             RemoveRaftVoter => RemoveRaftVoterRequest::default();
+            AlterClientQuotas => AlterClientQuotasRequest::default();
+            AlterUserScramCredentials => AlterUserScramCredentialsRequest::default();
+            DescribeClientQuotas => DescribeClientQuotasRequest::default();
+            DescribeUserScramCredentials => DescribeUserScramCredentialsRequest::default();
             ListConfigResources => ListConfigResourcesRequest::default();
         }
     };

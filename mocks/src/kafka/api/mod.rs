@@ -4,19 +4,23 @@
 //! has `describe` (what fault rules see), `handle` (what is done) and `outcome` (the first error of an answer,
 //! for traces).
 
+mod alter_client_quotas;
 mod alter_configs;
 mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
+mod alter_user_scram_credentials;
 mod api_versions;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_quorum;
 mod describe_topic_partitions;
+mod describe_user_scram_credentials;
 mod elect_leaders;
 pub(crate) mod fetch;
 mod fetch_response;
@@ -112,6 +116,8 @@ pub(crate) enum Outcome {
 pub(crate) struct Request {
     pub head: Head,
     body: Body,
+    /// Bytes of the whole frame.
+    size: usize,
 }
 
 macro_rules! apis {
@@ -197,6 +203,10 @@ apis! {
     IncrementalAlterConfigs => IncrementalAlterConfigsRequest, incremental_alter_configs;
     AlterPartitionReassignments => AlterPartitionReassignmentsRequest, alter_partition_reassignments;
     ListPartitionReassignments => ListPartitionReassignmentsRequest, list_partition_reassignments;
+    DescribeClientQuotas => DescribeClientQuotasRequest, describe_client_quotas;
+    AlterClientQuotas => AlterClientQuotasRequest, alter_client_quotas;
+    DescribeUserScramCredentials => DescribeUserScramCredentialsRequest, describe_user_scram_credentials;
+    AlterUserScramCredentials => AlterUserScramCredentialsRequest, alter_user_scram_credentials;
     DescribeQuorum => DescribeQuorumRequest, describe_quorum;
     DescribeCluster => DescribeClusterRequest, describe_cluster;
     UnregisterBroker => UnregisterBrokerRequest, unregister_broker;
@@ -216,12 +226,13 @@ apis! {
 impl Request {
     /// Reads a frame, its length cut off.
     pub fn decode(mut frame: Bytes) -> Result<Self, FrameError> {
+        let size = frame.len();
         let head = super::wire::frame::head(&mut frame)?;
         let body = Body::decode(&head, &mut frame).map_err(|found| FrameError::Malformed {
             what: "request body of its API and version",
             found: format!("{} v{}: {found}", head.api.name, head.version),
         })?;
-        Ok(Self { head, body })
+        Ok(Self { head, body, size })
     }
 
     /// What fault rules see of it.
@@ -232,17 +243,22 @@ impl Request {
 
 impl Cluster {
     /// Handles a request at a node.
-    pub fn handle(&mut self, call: &Call<'_>, request: Request) -> Outcome {
+    pub fn handle(&mut self, call: &Call<'_>, mut request: Request) -> Outcome {
         if !self.nodes.get(&call.node).is_some_and(|node| node.up) {
             return Outcome::Close;
         }
+        let max_bytes = match &mut request.body {
+            Body::Fetch(fetch) => Some(&mut fetch.max_bytes),
+            _ => None,
+        };
+        self.meter_request(call, request.size, max_bytes);
         let newest = call.faults.stale.then(|| self.nodes.get_mut(&call.node).map(Node::go_back)).flatten();
         let answer = request.body.handle(self, call);
         if let (Some(newest), Some(node)) = (newest, self.nodes.get_mut(&call.node)) {
             node.go_forth(newest);
         }
         match answer {
-            Ok(Answer::Now(frame)) => Outcome::Reply(frame),
+            Ok(Answer::Now(frame)) => Outcome::Reply(self.meter_answer(call.ticket, frame)),
             Ok(Answer::Never) => Outcome::NoReply,
             Ok(Answer::Later) => {
                 let mine = self.done.iter().position(|(conn, _)| *conn == call.ticket.conn);
@@ -261,6 +277,7 @@ impl Cluster {
             tracing::error!(%error, api = ticket.api.name, "an answer could not be written");
             Frame::default()
         });
+        let frame = self.meter_answer(ticket, frame);
         self.done.push((ticket.conn, frame));
     }
 

@@ -24,7 +24,7 @@ const fn api(key: ApiKey, name: &'static str, min: i16, max: i16) -> Api {
 }
 
 /// Every API served, by key.
-pub(crate) const APIS: [Api; 48] = [
+pub(crate) const APIS: [Api; 52] = [
     // Kafka 4 serves Produce from version 3 and advertises 0, because older librdkafka take a missing 0 for a
     // broker without compression (KAFKA-18659).
     Api { key: ApiKey::Produce, name: "produce", min: 3, max: 13, advertised_min: 0 },
@@ -61,6 +61,10 @@ pub(crate) const APIS: [Api; 48] = [
     api(ApiKey::IncrementalAlterConfigs, "incremental-alter-configs", 0, 1),
     api(ApiKey::AlterPartitionReassignments, "alter-partition-reassignments", 0, 1),
     api(ApiKey::ListPartitionReassignments, "list-partition-reassignments", 0, 0),
+    api(ApiKey::DescribeClientQuotas, "describe-client-quotas", 0, 1),
+    api(ApiKey::AlterClientQuotas, "alter-client-quotas", 0, 1),
+    api(ApiKey::DescribeUserScramCredentials, "describe-user-scram-credentials", 0, 0),
+    api(ApiKey::AlterUserScramCredentials, "alter-user-scram-credentials", 0, 0),
     api(ApiKey::DescribeQuorum, "describe-quorum", 0, 2),
     api(ApiKey::DescribeCluster, "describe-cluster", 0, 2),
     api(ApiKey::UnregisterBroker, "unregister-broker", 0, 0),

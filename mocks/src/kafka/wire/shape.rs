@@ -65,6 +65,10 @@ fn shape_of(key: ApiKey) -> &'static str {
         ApiKey::DescribeShareGroupOffsets => "[ s [ s i* ] ]",
         ApiKey::AlterShareGroupOffsets => "s [ s [ i l ] ]",
         ApiKey::DeleteShareGroupOffsets => "s [ s ]",
+        ApiKey::DescribeClientQuotas => "[ s b s ] b",
+        ApiKey::AlterClientQuotas => "[ [ s s ] [ s l b ] ] b",
+        ApiKey::DescribeUserScramCredentials => "[ s ]",
+        ApiKey::AlterUserScramCredentials => "[ s b ] [ s b i y y ]",
         _ => "",
     }
 }
@@ -241,10 +245,11 @@ mod tests {
     #[test]
     fn every_version_of_every_request_has_its_shape_to_the_last_byte() {
         use kafka_protocol::messages::{
-            alter_configs_request as alter, alter_partition_reassignments_request as reassign,
-            alter_replica_log_dirs_request as dirs, create_partitions_request as partitions,
-            create_topics_request as create, describe_configs_request as describe,
-            describe_quorum_request as quorum, elect_leaders_request as elect, fetch_request as fetch,
+            alter_client_quotas_request as quotas, alter_configs_request as alter,
+            alter_partition_reassignments_request as reassign, alter_replica_log_dirs_request as dirs,
+            create_partitions_request as partitions, create_topics_request as create,
+            describe_configs_request as describe, describe_quorum_request as quorum,
+            elect_leaders_request as elect, fetch_request as fetch,
             incremental_alter_configs_request as incremental, join_group_request as join,
             leave_group_request as leave, list_offsets_request as list, metadata_request as metadata,
             offset_commit_request as commit, offset_fetch_request as committed,
@@ -351,6 +356,17 @@ mod tests {
             DeleteShareGroupOffsets => |_| DeleteShareGroupOffsetsRequest::default();
             AddRaftVoter => |_| AddRaftVoterRequest::default().with_listeners(vec![Default::default()]);
             RemoveRaftVoter => |_| RemoveRaftVoterRequest::default();
+            AlterClientQuotas => |_| AlterClientQuotasRequest::default().with_entries(vec![
+                quotas::EntryData::default()
+                    .with_entity(vec![Default::default()])
+                    .with_ops(vec![Default::default()])]);
+            DescribeClientQuotas => |_| DescribeClientQuotasRequest::default()
+                .with_components(vec![Default::default()]);
+            AlterUserScramCredentials => |_| AlterUserScramCredentialsRequest::default()
+                .with_deletions(vec![Default::default()])
+                .with_upsertions(vec![Default::default()]);
+            DescribeUserScramCredentials => |_| DescribeUserScramCredentialsRequest::default()
+                .with_users(Some(vec![Default::default()]));
             ListConfigResources => |version| match version {
                 0 => ListConfigResourcesRequest::default(),
                 _ => ListConfigResourcesRequest::default().with_resource_types(vec![2, 4]),
