@@ -157,8 +157,10 @@ impl Cluster {
                 continue;
             }
             let target = moving.target;
-            let isr: Vec<i32> =
-                target.iter().filter(|node| lives(node) || known.isr.contains(node)).copied().collect();
+            // Who was in sync stays in its place; the others come behind as they have caught up.
+            let stays = known.isr.iter().filter(|node| target.contains(node));
+            let comes = target.iter().filter(|node| lives(node) && !known.isr.contains(node));
+            let isr: Vec<i32> = stays.chain(comes).copied().collect();
             let leader = known.leader;
             self.change(|image| {
                 let Some(partition) = partition_mut(image, &topic, number) else { return };

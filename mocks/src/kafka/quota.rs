@@ -127,8 +127,10 @@ mod tests {
 
     const WINDOWS: Windows = Windows { samples: 11, size_ms: 1000 };
 
-    fn quotas(entities: &[(&[(&str, Option<&str>)], f64)]) -> Quotas {
-        let entity = |parts: &[(&str, Option<&str>)]| {
+    type Part = (&'static str, Option<&'static str>);
+
+    fn quotas(entities: &[(&[Part], f64)]) -> Quotas {
+        let entity = |parts: &[Part]| {
             parts.iter().map(|(kind, name)| ((*kind).to_owned(), name.map(str::to_owned))).collect()
         };
         let values = |limit| BTreeMap::from([("producer_byte_rate".to_owned(), limit)]);

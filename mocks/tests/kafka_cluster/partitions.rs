@@ -13,6 +13,9 @@ use kafka_protocol::messages::*;
 use crate::log::produce_one;
 use crate::wire::{Bench, Wire, text};
 
+/// Replicas of each new partition.
+type Lists<'a> = &'a [&'a [i32]];
+
 fn topic(name: &str) -> TopicName {
     TopicName(text(name))
 }
@@ -58,7 +61,7 @@ async fn partitions_are_added_and_refused_with_kafkas_words() {
                   consistent with previous partitions, which have 2 replica(s).";
     let unknown = "The manual partition assignment includes broker 9, but no such broker is registered.";
     let twice = "The manual partition assignment includes the broker 1 more than once.";
-    let cases: [(&str, i32, Option<&[&[i32]]>, (i16, &str)); 8] = [
+    let cases: [(&str, i32, Option<Lists<'_>>, (i16, &str)); 8] = [
         ("nothing", 3, None, (3, "")),
         ("orders", 2, None, already),
         ("orders", 1, None, fewer),
