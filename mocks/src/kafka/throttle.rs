@@ -12,8 +12,8 @@ use super::wire::frame::Frame;
 
 /// The user of connections that did not say who they are.
 const ANONYMOUS: &str = "ANONYMOUS";
-/// Meters kept before those that stand still are looked for, and how long one stands still, in milliseconds.
-const MANY_METERS: usize = 1024;
+/// Most meters kept, and after how many milliseconds without a request one is not needed any more.
+const MAX_METERS: usize = 10_000;
 const STILL: i64 = 3_600_000;
 
 /// Rates under measurement, and connections that have to wait.
@@ -99,10 +99,16 @@ impl Cluster {
         let image = self.image_of(node);
         let Some((limit, sharers)) = limit(&image.quotas, rate, ANONYMOUS, client) else { return 0 };
         let (windows, now) = (self.windows(node), self.now_ms);
-        if self.throttling.meters.len() >= MANY_METERS {
-            self.throttling.meters.retain(|_, meter| now.saturating_sub(meter.last()) < STILL);
+        let key = (node, rate, sharers);
+        let meters = &mut self.throttling.meters;
+        if meters.len() >= MAX_METERS && !meters.contains_key(&key) {
+            meters.retain(|_, meter| now.saturating_sub(meter.last()) < STILL);
+            // Clients that invent names cost others their measured past, never memory.
+            while meters.len() >= MAX_METERS {
+                meters.pop_first();
+            }
         }
-        let meter = self.throttling.meters.entry((node, rate, sharers)).or_default();
+        let meter = meters.entry(key).or_default();
         #[expect(clippy::cast_precision_loss, reason = "requests are below 2^53 bytes")]
         meter.record(windows, size as f64, now);
         meter.throttle(windows, limit, now)
