@@ -185,7 +185,7 @@ impl Cluster {
     }
 
     /// Elects the preferred leader of a partition, or any that lives.
-    pub fn elect(&mut self, topic: &str, number: i32, unclean: bool) -> Result<(), Refused> {
+    pub fn elect_leader(&mut self, topic: &str, number: i32, unclean: bool) -> Result<(), Refused> {
         let unknown = |why: String| Err((ResponseError::UnknownTopicOrPartition, why));
         if !self.truth.topics.contains_key(topic) {
             return unknown(format!("No such topic as {topic}"));

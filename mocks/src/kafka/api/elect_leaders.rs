@@ -66,7 +66,7 @@ fn elect(cluster: &mut Cluster, call: &Call<'_>, topic: &str, number: i32, kind:
     if !(0..=1).contains(&kind) {
         return (ResponseError::InvalidRequest.code(), format!("Unknown election type {kind}"));
     }
-    match cluster.elect(topic, number, kind == 1) {
+    match cluster.elect_leader(topic, number, kind == 1) {
         Ok(()) => (call.faults.after(topic, Some(number)).unwrap_or(0), String::new()),
         Err((error, why)) => (error.code(), why),
     }
