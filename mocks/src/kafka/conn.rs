@@ -112,7 +112,7 @@ impl Connection {
             correlation: request.head.correlation,
         };
         let client_id = std::mem::take(&mut request.head.client_id);
-        let outcome = self.place.shared.with(|cluster| {
+        let (outcome, mut throttle) = self.place.shared.with(|cluster| {
             let ticket = Ticket {
                 conn: self.place.conn,
                 node: self.place.node,
@@ -124,18 +124,31 @@ impl Connection {
             let client_host = self.peer.rsplit_once(':').map_or(&*self.peer, |(host, _)| host);
             let call =
                 Call { ticket, node: self.place.node, client_id: &client_id, client_host, faults: &faults };
-            cluster.handle(&call, request)
+            let outcome = cluster.handle(&call, request);
+            (outcome, cluster.take_wait(self.place.conn))
         });
         let answer = match outcome {
             Outcome::Reply(frame) => Some(frame),
-            Outcome::Parked => Some(self.wait().await?),
+            Outcome::Parked => {
+                let answer = self.wait().await?;
+                throttle = self.place.shared.with(|cluster| cluster.take_wait(self.place.conn));
+                Some(answer)
+            }
             Outcome::NoReply => None,
             Outcome::Last(frame) => return self.refuse_login(frame).await,
             Outcome::Close => return Err(Closed::AfterAnswers),
         };
-        let Some(answer) = answer else {
-            return if let Some(Act::DropAfter) = act { Err(Closed::AfterAnswers) } else { Ok(()) };
+        let quota = Duration::from_millis(u64::try_from(throttle).unwrap_or(0));
+        let Some(mut answer) = answer else {
+            return if let Some(Act::DropAfter) = act {
+                Err(Closed::AfterAnswers)
+            } else {
+                self.mute(quota).await
+            };
         };
+        if throttle > 0 {
+            answer = answered.set_throttle(answer, throttle);
+        }
         match act {
             Some(Act::DropAfter) => return Err(Closed::AfterAnswers),
             Some(Act::DelayAfter(wait)) => self.pause(wait).await?,
@@ -156,7 +169,13 @@ impl Connection {
             }
             _ => {}
         }
-        self.push(answer).await
+        self.push(answer).await?;
+        self.mute(quota).await
+    }
+
+    /// Reads nothing from a client that is above its quota.
+    async fn mute(&mut self, wait: Duration) -> Result<(), Closed> {
+        if wait.is_zero() { Ok(()) } else { self.pause(wait).await }
     }
 
     /// A frame that is an authentication token and no request, as clients of old send them.
