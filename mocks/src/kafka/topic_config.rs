@@ -1,7 +1,7 @@
 //! Topic configuration: which settings exist, their kinds and defaults.
 //!
-//! Settings are kept and told to clients. Acted upon are `min.insync.replicas`, `max.message.bytes` and
-//! `message.timestamp.type`; the others change nothing yet (see SUPPORT.md).
+//! Settings are kept and told to clients. Those of logs act through `log/config.rs`; which act at all is in
+//! SUPPORT.md.
 
 use std::collections::BTreeMap;
 
