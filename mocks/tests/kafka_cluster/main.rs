@@ -2,6 +2,7 @@
 
 #![cfg(feature = "kafka")]
 
+mod consumer_groups;
 mod determinism;
 mod faults;
 mod groups;

@@ -17,7 +17,7 @@ impl<W: Copy> Group<W> {
         if group.members.is_empty() {
             let mut group = Classic::new(&self.id);
             group.join(env, waiter, join);
-            self.kind = Kind::Classic(group);
+            self.kind = Kind::Classic(Box::new(group));
             return;
         }
         match group.join(env, &join) {

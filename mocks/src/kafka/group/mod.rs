@@ -133,14 +133,14 @@ pub(crate) struct Group<W> {
 /// A group's protocol, with its members.
 #[derive(Debug)]
 pub(crate) enum Kind<W> {
-    Classic(Classic<W>),
-    Consumer(Consumer),
+    Classic(Box<Classic<W>>),
+    Consumer(Box<Consumer>),
 }
 
 impl<W: Copy> Group<W> {
     /// An empty classic group.
     pub fn new(id: &str) -> Self {
-        Self { id: id.to_owned(), kind: Kind::Classic(Classic::new(id)), offsets: BTreeMap::new() }
+        Self { id: id.to_owned(), kind: Kind::Classic(Box::new(Classic::new(id))), offsets: BTreeMap::new() }
     }
 
     pub fn state(&self) -> GroupState {
