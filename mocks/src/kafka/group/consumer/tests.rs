@@ -476,6 +476,7 @@ fn an_expression_is_resolved_after_the_answer_and_again_when_topics_come() {
     let beat = Beat { regex: Some("a.*".to_owned()), topics: None, ..world.beat("m0", None) };
     assert_eq!(world.send(beat).expect("joined").assigned, Some(Held::new()));
     assert_eq!(world.consumer().state(), GroupState::Assigning);
+    world.pass(1);
     let told = world.send(world.beat("m0", None)).expect("alive").assigned.expect("told");
     assert_eq!(told.keys().copied().collect::<Vec<_>>(), [world.id("a")]);
     world.set_topic("ab", 1);
