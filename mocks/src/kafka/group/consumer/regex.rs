@@ -32,6 +32,11 @@ impl Regexes {
         self.topics.get(regex)
     }
 
+    /// Whether none was resolved.
+    pub fn is_empty(&self) -> bool {
+        self.topics.is_empty()
+    }
+
     /// Keeps only expressions that `is_wanted`.
     pub fn retain(&mut self, is_wanted: impl Fn(&str) -> bool) {
         self.topics.retain(|regex, _| is_wanted(regex));
