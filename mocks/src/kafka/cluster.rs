@@ -16,12 +16,17 @@ use rand_chacha::ChaCha8Rng;
 use uuid::Uuid;
 
 use super::api::fetch::ParkedFetch;
+use super::config::Values;
+use super::config::levels::Levels;
+use super::config::topic as topic_config;
 use super::group::{Group, GroupTimer};
 use super::image::{Image, Node, Partition};
 use super::log::Log;
 use super::matcher::Target;
 use super::options::KafkaOptions;
+use super::requests::Requests;
 use super::timers::Timers;
+use super::txn::{Transactions, TxnTimer};
 use super::view::{BrokerView, MetadataView};
 use super::wire::frame::Frame;
 use super::wire::keys::Api;
@@ -59,7 +64,7 @@ impl Call<'_> {
     }
 }
 
-/// The error a rule puts into this request.
+/// What a rule changes in this request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults {
     /// Instead of applying it.
@@ -68,6 +73,8 @@ pub(crate) struct Faults {
     pub after: Option<i16>,
     /// Which of its targets; all of them if there are none.
     pub targets: Vec<Target>,
+    /// By the metadata before its last change.
+    pub stale: bool,
 }
 
 impl Faults {
@@ -104,8 +111,14 @@ pub(crate) enum Timer {
     Image(i32),
     /// The controller notices that a broker is dead.
     Failure(i32),
+    /// See `txn/expiry.rs`.
+    Transactions(TxnTimer),
     /// The coordinators look for offsets that expired.
     Offsets,
+    /// Old segments are looked for.
+    Retention,
+    /// Compacted logs are cleaned.
+    Cleaner,
 }
 
 /// See the module's text.
@@ -127,16 +140,19 @@ pub(crate) struct Cluster {
     pub watchers: BTreeMap<(Uuid, i32), BTreeSet<u64>>,
     /// Requests of groups that wait.
     pub waiting: BTreeSet<u64>,
-    pub next_producer_id: i64,
+    pub transactions: Transactions,
     /// Answers to parked requests, by connection.
     pub done: Vec<(u64, Frame)>,
     pub sightings: Vec<Sighting>,
     /// Whether anybody reads the sightings.
     pub observed: bool,
+    /// The request log.
+    pub requests: Requests,
 }
 
 impl Cluster {
-    pub fn new(options: KafkaOptions) -> Self {
+    pub fn new(mut options: KafkaOptions) -> Self {
+        options.settle();
         let mut random = ChaCha8Rng::seed_from_u64(options.seed);
         let cluster_id = random_uuid(&mut random).simple().to_string();
         let truth = Arc::new(Image::default());
@@ -156,12 +172,15 @@ impl Cluster {
             fetches: BTreeMap::new(),
             watchers: BTreeMap::new(),
             waiting: BTreeSet::new(),
-            next_producer_id: 0,
+            transactions: Transactions::default(),
             done: Vec::new(),
             sightings: Vec::new(),
             observed: false,
+            requests: Requests::new(),
             options,
         };
+        cluster.fix_min_insync();
+        cluster.begin_housekeeping();
         if cluster.options.offsets_topic_at_start {
             cluster.create_offsets_topic();
         }
@@ -178,7 +197,10 @@ impl Cluster {
                 Timer::Fetch(conn) => self.finish_fetch(conn),
                 Timer::Image(node) => self.apply_image(node),
                 Timer::Failure(node) => self.fence(node),
+                Timer::Transactions(timer) => self.expire_transactions(timer),
                 Timer::Offsets => self.check_offsets(),
+                Timer::Retention => self.on_retention(),
+                Timer::Cleaner => self.on_cleaner(),
             }
         }
         while let Some((group, timer)) = self.group_timers.pop(self.now) {
@@ -250,6 +272,22 @@ impl Cluster {
             told if told > led.epoch => Err(ResponseError::UnknownLeaderEpoch),
             _ => Ok((id, led)),
         }
+    }
+
+    /// What is set for the broker `node`, as far as it knows.
+    pub fn levels_of(&self, node: i32) -> Levels<'_> {
+        let image = self.nodes.get(&node).map_or(&self.truth, |node| &node.applied);
+        Levels::of(&image.configs, &self.options.broker_configs, node)
+    }
+
+    /// What the controller knows to be set for brokers at large.
+    pub fn broker_levels(&self) -> Levels<'_> {
+        Levels::of(&self.truth.configs, &self.options.broker_configs, 0)
+    }
+
+    /// The value of a topic's setting that is in force on the broker `node`, as a number.
+    pub fn topic_number(&self, node: i32, topic: &Values, name: &str) -> i64 {
+        topic_config::effective_number(topic, &self.levels_of(node), name)
     }
 
     /// The name of a topic `node` knows by id.

@@ -40,7 +40,8 @@ impl Cluster {
         if self.truth.topics.contains_key(&new.name) {
             return Err((ResponseError::TopicAlreadyExists, format!("Topic '{}' already exists.", new.name)));
         }
-        topic_config::check(&new.configs).map_err(|reason| (ResponseError::InvalidConfig, reason))?;
+        let configs = topic_config::check(&new.configs, &self.broker_levels())
+            .map_err(|reason| (ResponseError::InvalidConfig, reason))?;
         let replicas = if new.assignments.is_empty() {
             self.place(new.partitions, new.replication)?
         } else {
@@ -54,14 +55,17 @@ impl Cluster {
             held: false,
         };
         let partitions = replicas.into_iter().map(partition).collect();
-        Ok(Topic { id: random_uuid(&mut self.random), partitions, configs: new.configs.clone() })
+        Ok(Topic { id: random_uuid(&mut self.random), partitions, configs })
     }
 
     /// Creates a planned topic.
     pub fn create_topic(&mut self, name: &str, topic: Topic) {
         let id = topic.id;
         for partition in 0..topic.partitions.len() {
-            self.logs.insert((id, i32::try_from(partition).unwrap_or(i32::MAX)), super::log::Log::default());
+            self.logs.insert(
+                (id, i32::try_from(partition).unwrap_or(i32::MAX)),
+                super::log::Log::new(self.now_ms),
+            );
         }
         self.event(|| format!("topic {name} is created with {} partitions", topic.partitions.len()));
         self.change(|image| {
@@ -92,6 +96,7 @@ impl Cluster {
         self.logs.retain(|(id, _), _| *id != topic.id);
         for group in self.groups.values_mut() {
             group.offsets.retain(|(of, _), _| of != name);
+            group.pending_offsets.forget_topic(name);
         }
         self.change(|image| {
             image.topics.remove(name);
@@ -185,11 +190,12 @@ impl Cluster {
         if let Some(at) = self.nodes.get_mut(&id).and_then(|node| node.apply(now)) {
             self.timers.set(Timer::Image(id), at);
         }
+        self.retry_markers();
         self.recheck_fetches();
     }
 
     /// Changes the truth and publishes it.
-    fn change(&mut self, change: impl FnOnce(&mut Image)) {
+    pub fn change(&mut self, change: impl FnOnce(&mut Image)) {
         let before = Arc::clone(&self.truth);
         change(Arc::make_mut(&mut self.truth));
         for (id, node) in &mut self.nodes {
@@ -198,6 +204,7 @@ impl Cluster {
             }
         }
         self.move_groups(&before);
+        self.retry_markers();
         self.recheck_fetches();
     }
 

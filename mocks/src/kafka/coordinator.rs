@@ -39,9 +39,7 @@ impl Cluster {
 
     /// The partition of the offsets topic that holds `group`.
     pub fn offsets_partition(&self, group: &str) -> i32 {
-        let partitions = self.truth.topics.get(OFFSETS_TOPIC).map_or(1, |topic| topic.partitions.len());
-        let hash = java_hash(group).checked_abs().unwrap_or(0);
-        hash % i32::try_from(partitions.max(1)).unwrap_or(i32::MAX)
+        partition_of(group, self.truth.topics.get(OFFSETS_TOPIC).map_or(1, |topic| topic.partitions.len()))
     }
 
     /// The coordinator of `group` by the image of `node`.
@@ -185,7 +183,7 @@ impl Cluster {
     /// The next check is at the next whole interval, as long as there is anything to check.
     fn expect_offsets_check(&mut self) {
         let interval = self.options.offsets_retention_check_interval.max(SHORTEST_CHECK);
-        if self.groups.is_empty() || self.timers.is_set(&Timer::Offsets) {
+        if self.groups.is_empty() || self.timers.at(&Timer::Offsets).is_some() {
             return;
         }
         let passed = self.now.as_nanos() / interval.as_nanos() + 1;
@@ -199,6 +197,12 @@ impl Cluster {
         let node = partition.and_then(|partition| partition.leader);
         node.map_or_else(|| Arc::clone(&self.truth), |node| self.image_of(node))
     }
+}
+
+/// The partition of a coordinators' topic that holds `id`.
+pub(super) fn partition_of(id: &str, partitions: usize) -> i32 {
+    let hash = java_hash(id).checked_abs().unwrap_or(0);
+    hash % i32::try_from(partitions.max(1)).unwrap_or(i32::MAX)
 }
 
 /// `String.hashCode` of Java: over UTF-16 units, wrapping.

@@ -12,17 +12,25 @@
 mod api;
 pub mod client;
 mod cluster;
+mod config;
+mod conn;
 mod controller;
 mod coordinator;
 mod group;
+mod housekeeping;
 mod image;
+mod input;
+mod inspect;
+mod limits;
 mod log;
+mod mailbox;
 mod matcher;
 mod options;
+mod requests;
 mod shell;
 mod snapshot;
 mod timers;
-mod topic_config;
+mod txn;
 mod view;
 mod wire;
 
@@ -34,17 +42,23 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::Clock;
 use crate::net::Listener;
 use crate::observe::Observer;
 use crate::rule::Rules;
 use cluster::Cluster;
+use config::topic as topic_config;
 use controller::NewTopic;
 use shell::Shared;
 
 pub use group::assignor::Assignor;
+pub use inspect::{NodeView, Offsets};
+pub use limits::Limits;
 pub use matcher::{KafkaMatch, KafkaRequest, Target};
 pub use options::{ConsumerGroupMigration, KafkaError, KafkaOptions};
+pub use requests::{RequestRecord, Requests, Unsupported};
 pub use snapshot::{CommittedOffset, GroupKind, GroupSnapshot, GroupState, LogRecord, MemberSnapshot};
+pub use txn::{TransactionSnapshot, TransactionState};
 pub use view::{BrokerView, MetadataView, PartitionView, TopicView};
 
 /// A cluster. Clones are handles to the same one.
@@ -79,8 +93,7 @@ impl KafkaCluster {
     /// A cluster whose nodes are not served yet.
     #[must_use]
     pub fn new(options: KafkaOptions) -> Self {
-        let (clock, rules) = (options.clock.clone(), Rules::new(options.seed));
-        Self { shared: Arc::new(Shared::new(Cluster::new(options), clock, rules)) }
+        Self { shared: Arc::new(Shared::new(Cluster::new(options))) }
     }
 
     /// Serves a node until its listener ends; dropping the future closes the node's connections and its port,
@@ -169,6 +182,42 @@ impl KafkaCluster {
         &self.shared.rules
     }
 
+    /// Keeps the last `capacity` requests from now on; 0 keeps none, which is the start.
+    pub fn log_requests(&self, capacity: usize) {
+        self.shared.requests.set_capacity(capacity);
+    }
+
+    /// The request log, and what was asked for that is not served.
+    #[must_use]
+    pub fn requests(&self) -> &Requests {
+        &self.shared.requests
+    }
+
+    /// The clock that the records' timestamps come from.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.shared.clock()
+    }
+
+    /// Lets time pass for the cluster at once: timestamps, sessions, waits and whatever else has a deadline.
+    /// What is due on the way happens in its order and at its time. Delays of fault rules and limits of
+    /// connections go on with the runtime's time.
+    pub fn advance(&self, by: Duration) {
+        self.shared.advance(by);
+    }
+
+    /// Moves the wall clock alone, backwards if negative, as an operator or NTP would: timestamps change,
+    /// deadlines do not.
+    pub fn jump(&self, delta_ms: i64) {
+        self.shared.jump(delta_ms);
+    }
+
+    /// How many connections each node has; nodes without any are left out.
+    #[must_use]
+    pub fn connections(&self) -> BTreeMap<i32, usize> {
+        self.shared.connections()
+    }
+
     /// Tells `observer` of every request, rule hit and event from now on, instead of an earlier observer.
     pub fn observe(&self, observer: Observer) {
         self.shared.observe(observer);
@@ -179,6 +228,23 @@ impl KafkaCluster {
     /// its members and offsets; a rebalance under way is lost.
     pub fn move_coordinator(&self, group: &str) -> i32 {
         self.shared.with(|cluster| cluster.move_coordinator(group))
+    }
+
+    /// As [`move_coordinator`](Self::move_coordinator), of a transactional id. The new coordinator knows all
+    /// the old one knew, and goes on with what was decided.
+    pub fn move_transaction_coordinator(&self, transactional_id: &str) -> i32 {
+        self.shared.with(|cluster| cluster.move_transaction_coordinator(transactional_id))
+    }
+
+    /// Takes the epoch away from whoever uses a transactional id now, as a new producer of that id would: an
+    /// open transaction is aborted, and its producer hears of it with its next request.
+    ///
+    /// # Errors
+    /// No such id was initialised, or its coordinator is gone.
+    pub fn fence_producer(&self, transactional_id: &str) -> Result<(), KafkaError> {
+        let fenced = self.shared.with(|cluster| cluster.fence_producer(transactional_id));
+        let unknown = || KafkaError::UnknownTransactionalId(transactional_id.to_owned());
+        if fenced { Ok(()) } else { Err(unknown()) }
     }
 
     /// Makes `to` the leader of a partition; nobody with `None`, until another call names a leader.
@@ -266,6 +332,25 @@ impl KafkaCluster {
         self.with_node(node, |cluster, node| cluster.node_up(node))
     }
 
+    /// Looks for old segments at once, in every topic, as the check of retention does every five minutes:
+    /// `retention.ms` and `retention.bytes` delete whole segments, the one being written to included.
+    pub fn expire_now(&self) {
+        self.shared.with(|cluster| cluster.expire(|_| true));
+    }
+
+    /// Runs the cleaner of compacted topics at once, as it runs every 15 seconds: it takes the logs that are dirty
+    /// enough (`min.cleanable.dirty.ratio`, `max.compaction.lag.ms`), and of these all but the segment being
+    /// written to.
+    pub fn compact_now(&self) {
+        self.shared.with(Cluster::compact);
+    }
+
+    /// The first offset of a partition; none if there is no such partition.
+    #[must_use]
+    pub fn start_offset(&self, topic: &str, partition: i32) -> Option<i64> {
+        self.shared.with(|cluster| cluster.log_of(topic, partition).map(log::Log::start))
+    }
+
     /// The next offset of a partition; none if there is no such partition.
     #[must_use]
     pub fn end_offset(&self, topic: &str, partition: i32) -> Option<i64> {
@@ -275,7 +360,7 @@ impl KafkaCluster {
     /// Every record of a partition.
     ///
     /// # Errors
-    /// No such partition, or a compressed batch.
+    /// No such partition, or a batch that cannot be read.
     pub fn log(&self, topic: &str, partition: i32) -> Result<Vec<LogRecord>, KafkaError> {
         self.log_from(topic, partition, 0)
     }
@@ -283,7 +368,7 @@ impl KafkaCluster {
     /// The records of a partition from an offset on.
     ///
     /// # Errors
-    /// No such partition, or a compressed batch.
+    /// No such partition, or a batch that cannot be read.
     pub fn log_from(&self, topic: &str, partition: i32, offset: i64) -> Result<Vec<LogRecord>, KafkaError> {
         self.shared.with(|cluster| {
             let log = cluster.log_of(topic, partition).ok_or_else(|| unknown(topic, partition))?;
@@ -296,6 +381,12 @@ impl KafkaCluster {
     #[must_use]
     pub fn group(&self, group: &str) -> Option<GroupSnapshot> {
         self.shared.with(|cluster| cluster.group_snapshot(group))
+    }
+
+    /// A transactional id as its coordinator knows it; none if it was not initialised or has expired.
+    #[must_use]
+    pub fn transaction(&self, transactional_id: &str) -> Option<TransactionSnapshot> {
+        self.shared.with(|cluster| cluster.transaction_snapshot(transactional_id))
     }
 
     /// The true leader of a partition, if there is one.
@@ -345,6 +436,12 @@ impl KafkaCluster {
 /// The names of all APIs served, as [`KafkaMatch::api`] takes them, in the order of their numbers on the wire.
 pub fn api_names() -> impl Iterator<Item = &'static str> {
     wire::keys::APIS.iter().map(|api| api.name)
+}
+
+/// The code of an error by Kafka's name: `NOT_LEADER_OR_FOLLOWER`.
+#[must_use]
+pub fn error_code(name: &str) -> Option<i16> {
+    wire::errors::code_of(name)
 }
 
 fn unknown(topic: &str, partition: i32) -> KafkaError {

@@ -2,11 +2,14 @@
 //!
 //! Defaults are Kafka's own where Kafka has one; where a default deviates, its field says so and why.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use thiserror::Error;
 
+use super::config::{self, setting::Update};
 use super::group::assignor::Assignor;
+use super::limits::Limits;
 use crate::Clock;
 
 /// Settings of a [`KafkaCluster`](super::KafkaCluster).
@@ -16,7 +19,9 @@ pub struct KafkaOptions {
     pub advertised: Vec<String>,
     /// Decides topic ids, member ids and where replicas are placed.
     pub seed: u64,
-    /// Gives the records' and the offsets' timestamps, and measures every timeout.
+    /// Tells the records' and the offsets' timestamps and their age, and measures every timeout. By default it
+    /// starts at the machine's time: a broker refuses records whose clients are more than an hour ahead of it
+    /// (`message.timestamp.after.max.ms`).
     pub clock: Clock,
     /// Whether a metadata request creates the topics it names (`auto.create.topics.enable`). Kafka's own
     /// default is true; a test rather wants to hear of its typing errors.
@@ -63,13 +68,45 @@ pub struct KafkaOptions {
     /// Whether `__consumer_offsets` is there from the start, as on a cluster that has been used before. If
     /// not, the first search for a coordinator creates it and is answered `COORDINATOR_NOT_AVAILABLE`.
     pub offsets_topic_at_start: bool,
+    /// Partitions of `__transaction_state` (`transaction.state.log.num.partitions`). The topic is created when
+    /// the first coordinator of a transaction is searched for, which is answered `COORDINATOR_NOT_AVAILABLE`.
+    pub transactions_topic_partitions: i32,
+    /// Level of the feature `transaction.version` that brokers tell: 2 lets clients use transactions whose
+    /// epoch rises with every end (KIP-890), 0 and 1 do not.
+    pub transaction_version: i16,
+    /// Longest timeout a transactional producer may ask for (`transaction.max.timeout.ms`).
+    pub transaction_max_timeout: Duration,
+    /// How long an unused transactional id is known (`transactional.id.expiration.ms`).
+    pub transactional_id_expiration: Duration,
+    /// How long a partition knows a producer that is silent (`producer.id.expiration.ms`).
+    pub producer_id_expiration: Duration,
+    /// Time from the end of a transaction until its markers are written. Kafka has no such setting: there it is
+    /// a round trip between brokers. Until it is over, the next transaction is `CONCURRENT_TRANSACTIONS`.
+    pub transaction_marker_delay: Duration,
     /// How long a dead broker keeps its leaderships (`broker.session.timeout.ms`).
     pub failure_detection: Duration,
     /// Largest record batch a partition takes (`message.max.bytes`).
     pub max_message_bytes: i32,
+    /// Other settings of the brokers by Kafka's own names (`log.retention.ms`), as a server's properties file
+    /// would have them; see [`set_broker_config`](Self::set_broker_config). Where a field above stands for the
+    /// setting, too, the entry here is in force.
+    pub broker_configs: BTreeMap<String, String>,
+    /// How long after its start the cluster looks for old segments for the first time
+    /// (`log.initial.task.delay.ms`).
+    pub log_initial_task_delay: Duration,
+    /// How often it does so (`log.retention.check.interval.ms`).
+    pub log_retention_check_interval: Duration,
+    /// How often compacted topics are looked at (`log.cleaner.backoff.ms`).
+    pub log_cleaner_backoff: Duration,
     /// Most requests that wait at the same time, over all connections; a fetch beyond it is answered at once
     /// with what there is, a join or sync is refused.
     pub max_parked: usize,
+    /// Limits of connections.
+    pub limits: Limits,
+    /// Whether a request for an API or version that is not served, or bytes that are no request, are told to the
+    /// observer as [`What::Unsupported`](crate::observe::What::Unsupported). The connection is closed in any
+    /// case, and [`Requests::unsupported`](super::Requests::unsupported) knows of it.
+    pub strict: bool,
 }
 
 impl KafkaOptions {
@@ -86,7 +123,7 @@ impl KafkaOptions {
         Self {
             advertised,
             seed: 0,
-            clock: Clock::default(),
+            clock: Clock::system(),
             auto_create_topics: false,
             default_partitions: 1,
             default_replication_factor: replicas,
@@ -106,11 +143,163 @@ impl KafkaOptions {
             offset_metadata_max_bytes: 4096,
             offsets_topic_partitions: 50,
             offsets_topic_at_start: true,
+            transactions_topic_partitions: 50,
+            transaction_version: 2,
+            transaction_max_timeout: Duration::from_secs(900),
+            transactional_id_expiration: Duration::from_secs(7 * 24 * 3600),
+            producer_id_expiration: Duration::from_secs(24 * 3600),
+            transaction_marker_delay: Duration::ZERO,
             failure_detection: Duration::from_secs(9),
             max_message_bytes: 1_048_588,
+            broker_configs: BTreeMap::new(),
+            log_initial_task_delay: Duration::from_secs(30),
+            log_retention_check_interval: Duration::from_secs(300),
+            log_cleaner_backoff: Duration::from_secs(15),
             max_parked: 100_000,
+            limits: Limits::default(),
+            strict: false,
         }
     }
+
+    /// Sets a broker's setting by Kafka's name, as a line of `server.properties` does.
+    ///
+    /// # Errors
+    /// Kafka 4 has no such setting, or the value is none of it.
+    pub fn set_broker_config(&mut self, name: &str, value: &str) -> Result<(), KafkaError> {
+        let refused = |found: String| KafkaError::Config { name: name.to_owned(), found };
+        let unknown = || refused("no setting of Kafka's brokers".to_owned());
+        let setting = config::broker_setting(name)
+            .filter(|known| known.update != Update::OnceSet)
+            .ok_or_else(unknown)?;
+        let value = setting.parse(value).map_err(refused)?;
+        self.broker_configs.insert(name.to_owned(), value);
+        Ok(())
+    }
+
+    /// Brings the settings with a field of their own and those of the same meaning in
+    /// [`broker_configs`](Self::broker_configs) to the same values. Wrong settings are left out.
+    pub(crate) fn settle(&mut self) {
+        for (name, value) in std::mem::take(&mut self.broker_configs) {
+            if let Err(error) = self.set_broker_config(&name, &value) {
+                tracing::warn!(%error, "a broker's setting is left out");
+            }
+        }
+        let defaults = Self::advertised(self.advertised.clone());
+        for field in &FIELDS {
+            match self.broker_configs.get(field.name) {
+                Some(value) => {
+                    (field.set)(self, value.parse().unwrap_or_else(|_| i64::from(value == "true")))
+                }
+                None if (field.get)(self) == (field.get)(&defaults) && !field.deviates => {}
+                None => {
+                    let number = (field.get)(self);
+                    let value = if field.is_switch { (number != 0).to_string() } else { number.to_string() };
+                    self.broker_configs.insert(field.name.to_owned(), value);
+                }
+            }
+        }
+    }
+}
+
+/// A field that stands for a broker's setting.
+struct Field {
+    name: &'static str,
+    /// Whether our default is another than Kafka's, so that it has to be told.
+    deviates: bool,
+    is_switch: bool,
+    get: fn(&KafkaOptions) -> i64,
+    set: fn(&mut KafkaOptions, i64),
+}
+
+const FIELDS: [Field; 9] = [
+    Field {
+        name: "auto.create.topics.enable",
+        deviates: true,
+        is_switch: true,
+        get: |options| i64::from(options.auto_create_topics),
+        set: |options, on| options.auto_create_topics = on != 0,
+    },
+    Field {
+        name: "num.partitions",
+        deviates: false,
+        is_switch: false,
+        get: |options| i64::from(options.default_partitions),
+        set: |options, count| options.default_partitions = saturated(count),
+    },
+    Field {
+        name: "default.replication.factor",
+        deviates: true,
+        is_switch: false,
+        get: |options| i64::from(options.default_replication_factor),
+        set: |options, count| options.default_replication_factor = saturated(count),
+    },
+    Field {
+        name: "group.initial.rebalance.delay.ms",
+        deviates: true,
+        is_switch: false,
+        get: |options| millis(options.group_initial_rebalance_delay),
+        set: |options, ms| options.group_initial_rebalance_delay = duration(ms),
+    },
+    Field {
+        name: "group.min.session.timeout.ms",
+        deviates: false,
+        is_switch: false,
+        get: |options| millis(options.group_min_session_timeout),
+        set: |options, ms| options.group_min_session_timeout = duration(ms),
+    },
+    Field {
+        name: "group.max.session.timeout.ms",
+        deviates: false,
+        is_switch: false,
+        get: |options| millis(options.group_max_session_timeout),
+        set: |options, ms| options.group_max_session_timeout = duration(ms),
+    },
+    Field {
+        name: "offsets.topic.num.partitions",
+        deviates: false,
+        is_switch: false,
+        get: |options| i64::from(options.offsets_topic_partitions),
+        set: |options, count| options.offsets_topic_partitions = saturated(count),
+    },
+    Field {
+        name: "broker.session.timeout.ms",
+        deviates: false,
+        is_switch: false,
+        get: |options| millis(options.failure_detection),
+        set: |options, ms| options.failure_detection = duration(ms),
+    },
+    Field {
+        name: "message.max.bytes",
+        deviates: false,
+        is_switch: false,
+        get: |options| i64::from(options.max_message_bytes),
+        set: |options, bytes| options.max_message_bytes = saturated(bytes),
+    },
+];
+
+fn saturated<T: TryFrom<i64> + Bounded>(number: i64) -> T {
+    T::try_from(number).unwrap_or(T::MOST)
+}
+
+/// Whole numbers that have a largest one.
+trait Bounded {
+    const MOST: Self;
+}
+
+impl Bounded for i16 {
+    const MOST: Self = Self::MAX;
+}
+
+impl Bounded for i32 {
+    const MOST: Self = Self::MAX;
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn duration(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }
 
 impl Default for KafkaOptions {
@@ -170,6 +359,19 @@ pub enum KafkaError {
         topic: String,
         /// The partition that was named.
         partition: i32,
+    },
+    /// No producer has this transactional id, or nobody coordinates it now.
+    #[error(
+        "expected a transactional id whose coordinator lives, found {0:?}: initialise its producer first"
+    )]
+    UnknownTransactionalId(String),
+    /// A broker cannot be configured so.
+    #[error("expected a setting of Kafka's brokers and a value of it, found {name:?}: {found}")]
+    Config {
+        /// The setting that was named.
+        name: String,
+        /// What is wrong with it, in Kafka's words.
+        found: String,
     },
     /// The topic cannot be created; the text is what a broker would answer a client.
     #[error("expected a topic that can be created, found {topic:?}: {reason}")]

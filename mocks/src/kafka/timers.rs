@@ -32,9 +32,9 @@ impl<K: Ord + Clone> Timers<K> {
         }
     }
 
-    /// Whether the timer is set.
-    pub fn is_set(&self, key: &K) -> bool {
-        self.set.contains_key(key)
+    /// When the timer is due, if it is set.
+    pub fn at(&self, key: &K) -> Option<Duration> {
+        self.set.get(key).copied()
     }
 
     /// Takes the next timer that is due at `now`.

@@ -402,8 +402,10 @@ async fn offsets_expire_a_week_after_the_group_became_empty_and_the_group_goes_w
     tokio::time::sleep(Duration::from_secs(1200)).await;
     assert_eq!(bench.cluster.group("workers"), None);
     // Without members from the start the commit itself counts; an old client says how long.
+    let mut wire = coordinator(&bench).await; // the broker closed the idle connection
     assert_eq!(committed(&mut wire, 8, -1, "", 0).await, 0);
     tokio::time::sleep(DAY * 6).await;
+    let mut wire = coordinator(&bench).await;
     assert_eq!(committed(&mut wire, 8, -1, "", 1).await, 0);
     let short = commit_at(-1, "", 2).with_retention_time_ms(1000);
     wire.call(4, short).await;

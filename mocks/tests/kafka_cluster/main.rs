@@ -2,6 +2,8 @@
 
 #![cfg(feature = "kafka")]
 
+mod configs;
+mod connections;
 mod consumer_groups;
 mod determinism;
 mod faults;
@@ -10,4 +12,7 @@ mod log;
 mod metadata;
 mod nodes;
 mod protocol;
+mod retention;
+mod time;
+mod transactions;
 mod wire;

@@ -25,7 +25,7 @@ use crate::kafka::wire::text;
 
 pub(super) fn describe(request: &ConsumerGroupDescribeRequest, _: &Cluster, _: i32) -> Described {
     let groups = request.group_ids.iter().map(|group| group.to_string()).collect();
-    Described { groups, targets: Vec::new() }
+    Described { groups, ..Described::default() }
 }
 
 pub(super) fn handle(

@@ -13,7 +13,7 @@ use crate::kafka::cluster::{Call, Cluster};
 
 pub(super) fn describe(request: &DeleteGroupsRequest, _: &Cluster, _: i32) -> Described {
     let groups = request.groups_names.iter().map(|group| group.to_string()).collect();
-    Described { groups, targets: Vec::new() }
+    Described { groups, ..Described::default() }
 }
 
 pub(super) fn handle(

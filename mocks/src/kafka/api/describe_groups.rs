@@ -20,7 +20,7 @@ pub(super) const OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 
 pub(super) fn describe(request: &DescribeGroupsRequest, _: &Cluster, _: i32) -> Described {
     let groups = request.groups.iter().map(|group| group.to_string()).collect();
-    Described { groups, targets: Vec::new() }
+    Described { groups, ..Described::default() }
 }
 
 pub(super) fn handle(

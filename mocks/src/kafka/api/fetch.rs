@@ -4,10 +4,11 @@
 //! partition with records gives at least one batch, whatever the limits. Leader epochs are checked
 //! (FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH), offsets too (OFFSET_OUT_OF_RANGE), and a client whose last
 //! epoch diverges is told where (KIP-595). No fetch session is ever opened: the answer's session id is 0, as a
-//! broker answers whose session cache is full, and the client goes on naming every partition.
+//! broker answers whose session cache is full, and the client goes on naming every partition. Readers of
+//! committed records see up to the last stable offset, and are told which transactions were aborted in what
+//! they get.
 //! Versions: 4-18.
-//! Not supported: sessions, followers as clients, nearest-replica reads, aborted transactions (the last
-//! stable offset is the high watermark).
+//! Not supported: sessions, followers as clients, nearest-replica reads.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -225,17 +226,20 @@ impl ParkedFetch {
         let Some(log) = cluster.logs.get(&(position.id, number)) else {
             return PartitionAnswer::error(number, ResponseError::KafkaStorageError.code());
         };
-        let mut chunks = VecDeque::new();
+        let (mut chunks, mut aborted) = (VecDeque::new(), self.wanted.read_committed.then(Vec::new));
         if position.diverging.is_none() {
             let limit = left.min(partition.max_bytes);
             log.read(partition.offset, position.until, limit, at_least_one, &mut chunks);
+            if let Some(aborted) = &mut aborted {
+                *aborted = log.aborted_within(partition.offset, &chunks);
+            }
         }
         let data = Data {
             chunks,
             high_watermark: log.high_watermark(),
             last_stable: log.last_stable(),
             log_start: log.start(),
-            aborted: Vec::new(),
+            aborted,
             diverging: position.diverging,
         };
         PartitionAnswer { number, error: 0, leader: None, data }

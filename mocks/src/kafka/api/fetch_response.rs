@@ -36,8 +36,8 @@ pub(super) struct Data {
     pub high_watermark: i64,
     pub last_stable: i64,
     pub log_start: i64,
-    /// Producer and first offset of the aborted transactions within the records.
-    pub aborted: Vec<(i64, i64)>,
+    /// Producer and first offset of the aborted transactions within the records; none for who reads all.
+    pub aborted: Option<Vec<(i64, i64)>>,
     pub diverging: Option<Diverging>,
 }
 
@@ -56,7 +56,7 @@ impl PartitionAnswer {
             high_watermark: -1,
             last_stable: -1,
             log_start: -1,
-            aborted: Vec::new(),
+            aborted: None,
             diverging: None,
         };
         Self { number, error, leader: None, data }
@@ -107,7 +107,7 @@ impl Writer {
         if version >= 5 {
             self.buffer.put_i64(data.log_start);
         }
-        self.aborted(&data.aborted);
+        self.aborted(data.aborted.as_deref());
         if version >= 11 {
             self.buffer.put_i32(-1); // preferred replica
         }
@@ -140,14 +140,14 @@ impl Writer {
         }
     }
 
-    /// The list of aborted transactions; null if there is none.
-    fn aborted(&mut self, aborted: &[(i64, i64)]) {
+    /// The list of aborted transactions; null for who reads all.
+    fn aborted(&mut self, aborted: Option<&[(i64, i64)]>) {
         match (aborted, self.flexible) {
-            ([], true) => self.varint(0),
-            ([], false) => self.buffer.put_i32(-1),
-            _ => self.length(aborted.len()),
+            (None, true) => self.varint(0),
+            (None, false) => self.buffer.put_i32(-1),
+            (Some(aborted), _) => self.length(aborted.len()),
         }
-        for (producer, first_offset) in aborted {
+        for (producer, first_offset) in aborted.unwrap_or_default() {
             self.buffer.put_i64(*producer);
             self.buffer.put_i64(*first_offset);
             self.no_tags();
@@ -213,7 +213,7 @@ mod tests {
                 high_watermark: 9,
                 last_stable: 8,
                 log_start: 7,
-                aborted: vec![(3, 4)],
+                aborted: Some(vec![(3, 4)]),
                 diverging: None,
             };
             let good = PartitionAnswer { number: 3, error: 0, leader: None, data };

@@ -4,24 +4,34 @@
 //! has `describe` (what fault rules see), `handle` (what is done) and `outcome` (the first error of an answer,
 //! for traces).
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
+mod alter_configs;
 mod api_versions;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
 mod create_topics;
 mod delete_groups;
+mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_producers;
+mod describe_transactions;
+mod end_txn;
 pub(crate) mod fetch;
 mod fetch_response;
 mod find_coordinator;
 mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
 pub(crate) mod join_group;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -29,6 +39,8 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 pub(crate) mod sync_group;
+mod txn_offset_commit;
+mod write_txn_markers;
 
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
@@ -36,6 +48,7 @@ use kafka_protocol::messages::*;
 use kafka_protocol::protocol::Decodable;
 
 use super::cluster::{Call, Cluster, Ticket};
+use super::image::Node;
 use super::matcher::Target;
 use super::wire::errors;
 use super::wire::frame::{Frame, FrameError, Head};
@@ -45,25 +58,31 @@ use crate::observe::What;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Described {
     pub groups: Vec<String>,
+    pub transactional_ids: Vec<String>,
     pub targets: Vec<Target>,
 }
 
 impl Described {
     /// A request about one group.
     fn group(id: &str) -> Self {
-        Self { groups: vec![id.to_owned()], targets: Vec::new() }
+        Self { groups: vec![id.to_owned()], ..Self::default() }
+    }
+
+    /// A request about one transactional id, or none.
+    fn transaction(id: Option<&str>) -> Self {
+        Self { transactional_ids: id.into_iter().map(str::to_owned).collect(), ..Self::default() }
     }
 
     /// A request about partitions.
     fn partitions(targets: impl IntoIterator<Item = (String, i32)>) -> Self {
         let target = |(topic, partition)| Target { topic, partition: Some(partition) };
-        Self { groups: Vec::new(), targets: targets.into_iter().map(target).collect() }
+        Self { targets: targets.into_iter().map(target).collect(), ..Self::default() }
     }
 
     /// A request about topics.
     fn topics(topics: impl IntoIterator<Item = String>) -> Self {
         let target = |topic| Target { topic, partition: None };
-        Self { groups: Vec::new(), targets: topics.into_iter().map(target).collect() }
+        Self { targets: topics.into_iter().map(target).collect(), ..Self::default() }
     }
 }
 
@@ -83,6 +102,8 @@ pub(crate) enum Outcome {
     Reply(Frame),
     Parked,
     NoReply,
+    /// The answer, after which the connection is to be closed.
+    Last(Frame),
     /// The connection is to be closed.
     Close,
 }
@@ -159,14 +180,26 @@ apis! {
     ApiVersions => ApiVersionsRequest, api_versions;
     CreateTopics => CreateTopicsRequest, create_topics;
     DeleteTopics => DeleteTopicsRequest, delete_topics;
+    DeleteRecords => DeleteRecordsRequest, delete_records;
     InitProducerId => InitProducerIdRequest, init_producer_id;
     OffsetForLeaderEpoch => OffsetForLeaderEpochRequest, offset_for_leader_epoch;
+    AddPartitionsToTxn => AddPartitionsToTxnRequest, add_partitions_to_txn;
+    AddOffsetsToTxn => AddOffsetsToTxnRequest, add_offsets_to_txn;
+    EndTxn => EndTxnRequest, end_txn;
+    WriteTxnMarkers => WriteTxnMarkersRequest, write_txn_markers;
+    TxnOffsetCommit => TxnOffsetCommitRequest, txn_offset_commit;
     DescribeConfigs => DescribeConfigsRequest, describe_configs;
+    AlterConfigs => AlterConfigsRequest, alter_configs;
     DeleteGroups => DeleteGroupsRequest, delete_groups;
+    IncrementalAlterConfigs => IncrementalAlterConfigsRequest, incremental_alter_configs;
     OffsetDelete => OffsetDeleteRequest, offset_delete;
     DescribeCluster => DescribeClusterRequest, describe_cluster;
+    DescribeProducers => DescribeProducersRequest, describe_producers;
+    DescribeTransactions => DescribeTransactionsRequest, describe_transactions;
+    ListTransactions => ListTransactionsRequest, list_transactions;
     ConsumerGroupHeartbeat => ConsumerGroupHeartbeatRequest, consumer_group_heartbeat;
     ConsumerGroupDescribe => ConsumerGroupDescribeRequest, consumer_group_describe;
+    ListConfigResources => ListConfigResourcesRequest, list_config_resources;
 }
 
 impl Request {
@@ -192,7 +225,12 @@ impl Cluster {
         if !self.nodes.get(&call.node).is_some_and(|node| node.up) {
             return Outcome::Close;
         }
-        match request.body.handle(self, call) {
+        let newest = call.faults.stale.then(|| self.nodes.get_mut(&call.node).map(Node::go_back)).flatten();
+        let answer = request.body.handle(self, call);
+        if let (Some(newest), Some(node)) = (newest, self.nodes.get_mut(&call.node)) {
+            node.go_forth(newest);
+        }
+        match answer {
             Ok(Answer::Now(frame)) => Outcome::Reply(frame),
             Ok(Answer::Never) => Outcome::NoReply,
             Ok(Answer::Later) => {
@@ -217,6 +255,7 @@ impl Cluster {
 
     /// Tells whoever watches that a request was answered.
     pub fn sight_request(&mut self, ticket: Ticket, error: i16) {
+        self.requests.answered(ticket.conn, error);
         if self.observed {
             let text = format!("{} v{} {}", ticket.api.name, ticket.version, errors::name_of(error));
             self.sight(&format!("kafka-{}", ticket.node), What::Request(text));

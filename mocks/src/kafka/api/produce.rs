@@ -2,22 +2,23 @@
 //!
 //! Behaviour: one batch per partition, checked (checksum, counts, size) and kept as received. acks 0 has no
 //! answer, and an error closes the connection; acks all wants enough replicas in sync. Idempotent producers
-//! as in `log/producers.rs`: a batch seen before is acknowledged with its first offset.
+//! as in `log/producers.rs`: a batch seen before is acknowledged with its first offset. Transactional batches
+//! need their coordinator's word, and since version 12 this node itself puts the partition into the transaction
+//! (`txn/verify.rs`).
 //! Versions: 3-13; advertised from 0, as Kafka 4 does.
-//! Not supported: transactional batches (TRANSACTIONAL_ID_AUTHORIZATION_FAILED), old message formats, waiting for followers,
-//! `message.timestamp.*.max.ms`, throttling.
+//! Not supported: old message formats, waiting for followers, `message.timestamp.*.max.ms`, throttling.
 
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::produce_response::{
-    LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
 };
 use kafka_protocol::messages::{BrokerId, ProduceRequest, ProduceResponse};
 
 use super::{Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster};
-use crate::kafka::log::Appended;
-use crate::kafka::topic_config;
+use crate::kafka::log::{Append, Appended, Rejected};
+use crate::kafka::wire::text;
 
 pub(super) fn describe(request: &ProduceRequest, cluster: &Cluster, node: i32) -> Described {
     let mut targets = Vec::new();
@@ -28,7 +29,8 @@ pub(super) fn describe(request: &ProduceRequest, cluster: &Cluster, node: i32) -
         };
         targets.extend(topic.partition_data.iter().map(|partition| (name.clone(), partition.index)));
     }
-    Described::partitions(targets)
+    let transactional_ids = request.transactional_id.iter().map(|id| id.to_string()).collect();
+    Described { transactional_ids, ..Described::partitions(targets) }
 }
 
 pub(super) fn handle(
@@ -36,6 +38,7 @@ pub(super) fn handle(
     call: &Call<'_>,
     request: ProduceRequest,
 ) -> Answer<ProduceResponse> {
+    let verified = cluster.verify_produce(call, &request);
     let mut responses = Vec::new();
     for topic in request.topic_data {
         let (name, unknown) = if call.version() >= 13 {
@@ -46,7 +49,10 @@ pub(super) fn handle(
         let one = |partition: kafka_protocol::messages::produce_request::PartitionProduceData| {
             let records = partition.records.unwrap_or_default();
             match &name {
-                Some(name) => append(cluster, call, name, partition.index, request.acks, &records),
+                Some(name) => match verified.error(name, partition.index) {
+                    Some(error) => response(partition.index, Err(error.code())),
+                    None => append(cluster, call, name, partition.index, request.acks, &records),
+                },
                 None => response(partition.index, Err(unknown.code())),
             }
         };
@@ -88,10 +94,17 @@ fn append(
         return response(partition, Err(code));
     }
     let appended = try_append(cluster, call.node, topic, partition, acks, records);
-    let appended = appended.map_err(|error| error.code());
+    let (appended, why) = match appended {
+        Ok(appended) => (Ok(appended), None),
+        Err(rejected) => (Err(rejected.error.code()), Some(rejected)),
+    };
     let answer = match call.faults.after(topic, Some(partition)) {
         Some(code) if appended.is_ok() => response(partition, Err(code)),
         _ => response(partition, appended),
+    };
+    let answer = match why.filter(|_| call.version() >= 8) {
+        Some(why) => told(answer, why),
+        None => answer,
     };
     let moved = answer.error_code == ResponseError::NotLeaderOrFollower.code() && call.version() >= 10;
     let image = cluster.image_of(call.node);
@@ -112,27 +125,35 @@ fn try_append(
     partition: i32,
     acks: i16,
     records: &Bytes,
-) -> Result<Appended, ResponseError> {
+) -> Result<Appended, Rejected> {
     if !(-1..=1).contains(&acks) {
-        return Err(ResponseError::InvalidRequiredAcks);
+        return Err(ResponseError::InvalidRequiredAcks.into());
     }
     let (id, led) = cluster.led_by(node, topic, partition)?;
     let truth = cluster.truth.topics.get(topic).ok_or(ResponseError::UnknownTopicOrPartition)?;
-    let enough = topic_config::number(&truth.configs, "min.insync.replicas", 1);
+    let enough = cluster.topic_number(node, &truth.configs, "min.insync.replicas");
     if acks == -1 && i64::try_from(led.isr.len()).unwrap_or(i64::MAX) < enough {
-        return Err(ResponseError::NotEnoughReplicas);
+        return Err(ResponseError::NotEnoughReplicas.into());
     }
-    let largest = i64::from(cluster.options.max_message_bytes);
-    let largest = topic_config::number(&truth.configs, "max.message.bytes", largest);
-    if i64::try_from(records.len()).unwrap_or(i64::MAX) > largest {
-        return Err(ResponseError::MessageTooLarge);
-    }
-    let broker_time = truth.configs.get("message.timestamp.type").is_some_and(|kind| kind == "LogAppendTime");
-    let append_time = broker_time.then_some(cluster.now_ms);
+    let config = cluster.log_config(&truth.configs);
+    let to = Append { topic, partition, epoch: led.epoch, now_ms: cluster.now_ms, config: &config };
     let log = cluster.logs.get_mut(&(id, partition)).ok_or(ResponseError::KafkaStorageError)?;
-    let appended = log.append(records, led.epoch, append_time)?;
+    let appended = log.append(records, &to)?;
+    log.set_high_watermark(log.end());
+    cluster.note_producer(records);
     cluster.wake_fetches(id, partition);
     Ok(appended)
+}
+
+/// Which records of the batch are wrong.
+fn told(answer: PartitionProduceResponse, why: Rejected) -> PartitionProduceResponse {
+    let one = |(index, reason): (i32, String)| {
+        let reason = Some(text(&reason));
+        BatchIndexAndErrorMessage::default().with_batch_index(index).with_batch_index_error_message(reason)
+    };
+    answer
+        .with_error_message(why.message.as_deref().map(text))
+        .with_record_errors(why.records.into_iter().map(one).collect())
 }
 
 fn response(partition: i32, result: Result<Appended, i16>) -> PartitionProduceResponse {

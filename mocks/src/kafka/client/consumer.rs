@@ -16,8 +16,10 @@ use super::error::ClientError;
 use super::fetch::FetchOptions;
 use super::fetcher::Fetcher;
 use super::group;
+use super::isolation::Isolation;
 use super::membership::{self, Membership, not_a_member};
-use super::types::{Record, TopicPartition};
+use super::transaction::GroupMetadata;
+use super::types::{Gap, Record, TopicPartition};
 
 /// Where a group begins to read a partition for which it has committed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,8 @@ pub struct ConsumerOptions {
     pub partition_bytes: usize,
     /// Where to begin, and where to go on when an offset is gone.
     pub auto_offset_reset: OffsetReset,
+    /// Which records to be given.
+    pub isolation: Isolation,
 }
 
 impl ConsumerOptions {
@@ -73,6 +77,7 @@ impl ConsumerOptions {
             fetch_max_wait: Duration::from_millis(500),
             partition_bytes: 1024 * 1024,
             auto_offset_reset: OffsetReset::Latest,
+            isolation: Isolation::Uncommitted,
         }
     }
 }
@@ -90,6 +95,8 @@ pub enum Event {
     /// These partitions are already another consumer's, without a chance to commit. May follow a `Revoked`
     /// of the same partitions that took too long.
     Lost(Vec<TopicPartition>),
+    /// Records of this partition may be gone that this consumer has not been told; it reads on all the same.
+    Gap(TopicPartition, Gap),
 }
 
 /// A member of a consumer group.
@@ -114,8 +121,11 @@ impl KafkaClient {
         if options.topics.is_empty() || options.group.is_empty() {
             return Err(ClientError::Usage("a consumer needs a group and at least one topic".to_owned()));
         }
-        let fetch =
-            FetchOptions { max_wait: options.fetch_max_wait, partition_bytes: options.partition_bytes };
+        let fetch = FetchOptions {
+            max_wait: options.fetch_max_wait,
+            partition_bytes: options.partition_bytes,
+            isolation: options.isolation,
+        };
         let fetcher = Fetcher::start(self, fetch, Some(options.auto_offset_reset.spec()));
         let coordinator = Coordinator::new(self, &options.group);
         let membership = Arc::new(Membership::new(options, coordinator, fetcher));
@@ -136,6 +146,9 @@ impl Consumer {
         loop {
             if let Some(event) = self.membership.take_event()? {
                 return Ok(event);
+            }
+            if let Some((partition, gap)) = fetcher.take_gap() {
+                return Ok(Event::Gap(partition, gap));
             }
             if let Some((partition, records)) = fetcher.take(options.max_poll_records)? {
                 return Ok(Event::Records(partition, records));
@@ -160,10 +173,14 @@ impl Consumer {
         }
         let Membership { options, coordinator, .. } = &*self.membership;
         let deadline = Instant::now() + options.session_timeout;
+        let with_epoch = |(partition, offset): &(TopicPartition, i64)| {
+            (partition.clone(), *offset, self.membership.fetcher.leader_epoch(partition))
+        };
+        let offsets: Vec<_> = offsets.iter().map(with_epoch).collect();
         let mut backoff = coordinator.client.backoff(&format!("commit {}", options.group));
         loop {
             let generation = self.membership.generation().ok_or_else(|| not_a_member(&options.group))?;
-            let Err(error) = group::commit(coordinator, &generation, offsets).await else { return Ok(()) };
+            let Err(error) = group::commit(coordinator, &generation, &offsets).await else { return Ok(()) };
             if let ClientError::Refused { code, .. } = error
                 && matches!(
                     code.0,
@@ -188,6 +205,14 @@ impl Consumer {
     #[must_use]
     pub fn position(&self, partition: &TopicPartition) -> Option<i64> {
         self.membership.fetcher.position(partition)
+    }
+
+    /// What a transaction commits this consumer's offsets for; none while it is no member of a generation.
+    #[must_use]
+    pub fn group_metadata(&self) -> Option<GroupMetadata> {
+        let generation = self.membership.generation()?;
+        let group = self.membership.options.group.clone();
+        Some(GroupMetadata { group, generation: generation.id, member: generation.member })
     }
 
     /// Leaves the group.

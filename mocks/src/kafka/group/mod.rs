@@ -13,6 +13,7 @@ pub(crate) mod consumer;
 pub(crate) mod embedded;
 mod migration;
 mod offsets;
+mod pending_offsets;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub(crate) use assignor::Assignor;
 pub(crate) use classic::{Classic, Join, Sync};
 pub(crate) use consumer::{Beat, Beaten, Consumer};
 pub(crate) use offsets::{Commit, Committed};
+pub(crate) use pending_offsets::PendingOffsets;
 
 /// A timeout of a group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,6 +130,7 @@ pub(crate) struct Group<W> {
     pub id: String,
     pub kind: Kind<W>,
     pub offsets: BTreeMap<(String, i32), Committed>,
+    pub pending_offsets: PendingOffsets,
 }
 
 /// A group's protocol, with its members.
@@ -140,7 +143,12 @@ pub(crate) enum Kind<W> {
 impl<W: Copy> Group<W> {
     /// An empty classic group.
     pub fn new(id: &str) -> Self {
-        Self { id: id.to_owned(), kind: Kind::Classic(Box::new(Classic::new(id))), offsets: BTreeMap::new() }
+        Self {
+            id: id.to_owned(),
+            kind: Kind::Classic(Box::new(Classic::new(id))),
+            offsets: BTreeMap::new(),
+            pending_offsets: PendingOffsets::default(),
+        }
     }
 
     pub fn state(&self) -> GroupState {

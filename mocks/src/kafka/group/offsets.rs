@@ -23,6 +23,14 @@ pub(crate) struct Committed {
     pub expires_ms: Option<i64>,
 }
 
+impl Committed {
+    /// Refuses a note that is too long, measured as Java measures texts.
+    pub fn check<W>(&self, env: &Env<'_, W>) -> Result<(), ResponseError> {
+        let is_long = self.metadata.encode_utf16().count() > env.config.offset_metadata_max;
+        if is_long { Err(ResponseError::OffsetMetadataTooLarge) } else { Ok(()) }
+    }
+}
+
 /// Who commits what.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Commit<'a> {
@@ -63,7 +71,7 @@ impl<W: Copy> Group<W> {
         if epoch == member.epoch { Ok(()) } else { Err(stale(member)) }
     }
 
-    /// Keeps an offset. Its note is measured as Java measures texts.
+    /// Keeps an offset.
     pub fn commit(
         &mut self,
         env: &Env<'_, W>,
@@ -71,10 +79,10 @@ impl<W: Copy> Group<W> {
         partition: i32,
         committed: Committed,
     ) -> Result<(), ResponseError> {
-        if committed.metadata.encode_utf16().count() > env.config.offset_metadata_max {
-            return Err(ResponseError::OffsetMetadataTooLarge);
-        }
-        self.offsets.insert((topic.to_owned(), partition), committed);
+        committed.check(env)?;
+        let key = (topic.to_owned(), partition);
+        self.pending_offsets.supersede(&key);
+        self.offsets.insert(key, committed);
         Ok(())
     }
 

@@ -1,49 +1,50 @@
-//! The log of one partition: batches as they were received, offsets, leader epochs, producers.
+//! The log of one partition: segments of batches, offsets, leader epochs, producers.
 //!
-//! Invariants: `start` <= last stable offset <= high watermark <= `end`; a batch's records are never copied or
-//! rewritten (but for `LogAppendTime`); every append is checked against its producer's sequence first. There
-//! is no replica behind a log yet, so its high watermark and its last stable offset are its end.
+//! Invariants: `start` <= last stable offset <= high watermark <= `end`; segments follow each other, the last
+//! one is appended to; an append that is refused changes nothing but that it may have rolled a segment.
+//! The rules are those of Kafka's `UnifiedLog`. What deletes and compacts segments is in files of its own;
+//! when they run is the cluster's affair (`housekeeping.rs`).
 
+mod batch;
+mod compact;
+pub(crate) mod config;
+mod epochs;
+mod find;
 mod producers;
+mod retention;
+mod segment;
+mod transactions;
+mod validate;
 
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::error::ResponseError;
 
-use super::wire::batch::{self, BatchHeader, HEADER, PREFIX};
-use super::wire::records;
+use super::wire::batch::{BatchHeader, PREFIX, put_prefix, with_max_timestamp};
+use super::wire::marker::EndMarker;
+use batch::Batch;
+use config::LogConfig;
+use epochs::Epochs;
+pub(crate) use producers::Producer;
 use producers::{Check, Producers};
+use segment::Segment;
+
+pub(crate) use validate::{Append, Rejected};
 
 /// The records of one partition.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Log {
-    batches: Vec<Batch>,
+    /// Segments that were rolled.
+    closed: VecDeque<Segment>,
+    active: Segment,
     start: i64,
     high_watermark: i64,
     end: i64,
-    /// Leader epochs and the offset each began at, both rising.
-    epochs: Vec<(i32, i64)>,
-    producers: Producers,
-}
-
-#[derive(Debug)]
-struct Batch {
-    base: i64,
-    epoch: i32,
-    header: BatchHeader,
-    /// The batch without its first [`PREFIX`] bytes.
-    body: Bytes,
-}
-
-impl Batch {
-    fn next(&self) -> i64 {
-        self.base + i64::from(self.header.last_offset_delta) + 1
-    }
-
-    fn size(&self) -> usize {
-        PREFIX + self.body.len()
-    }
+    epochs: Epochs,
+    pub producers: Producers,
+    /// Compaction has seen the log up to here.
+    cleaned: i64,
 }
 
 /// Where an append went.
@@ -66,7 +67,27 @@ pub(crate) struct Found {
     pub epoch: i32,
 }
 
+impl Default for Log {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
 impl Log {
+    /// An empty log, made at `now_ms`.
+    pub fn new(now_ms: i64) -> Self {
+        Self {
+            closed: VecDeque::new(),
+            active: Segment::new(0, now_ms),
+            start: 0,
+            high_watermark: 0,
+            end: 0,
+            epochs: Epochs::default(),
+            producers: Producers::default(),
+            cleaned: 0,
+        }
+    }
+
     /// The first offset a client may read.
     pub fn start(&self) -> i64 {
         self.start
@@ -79,7 +100,8 @@ impl Log {
 
     /// The end of what belongs to no open transaction, at most the high watermark.
     pub fn last_stable(&self) -> i64 {
-        self.high_watermark
+        let unstable = self.producers.first_unstable(self.high_watermark);
+        unstable.map_or(self.high_watermark, |offset| offset.min(self.high_watermark))
     }
 
     /// The next offset to be given.
@@ -87,49 +109,100 @@ impl Log {
         self.end
     }
 
-    /// Appends one batch for the leader of `epoch`. With `append_time_ms` every record gets that time.
-    pub fn append(
-        &mut self,
-        bytes: &Bytes,
-        epoch: i32,
-        append_time_ms: Option<i64>,
-    ) -> Result<Appended, ResponseError> {
-        let mut header = BatchHeader::check(bytes)?;
-        if header.is_transactional() {
-            // What a broker answers to a transaction of nobody it knows.
-            return Err(ResponseError::TransactionalIdAuthorizationFailed);
-        }
+    /// Appends one batch. The high watermark stays where it is.
+    pub fn append(&mut self, bytes: &Bytes, to: &Append<'_>) -> Result<Appended, Rejected> {
+        let body = to.check(bytes)?;
+        let header = BatchHeader::read(&body);
+        let batch = Batch::new(self.end, to.epoch, body);
+        self.make_room(&batch, &header, to.now_ms, to.config);
         if let Check::Duplicate { base_offset, timestamp } = self.producers.check(&header)? {
             let log_start = self.start;
             return Ok(Appended { base_offset, append_time_ms: timestamp, duplicate: true, log_start });
         }
-        let mut body = bytes.slice(PREFIX..);
-        if let Some(now_ms) = append_time_ms {
-            body = batch::with_append_time(&body, now_ms);
-            header = BatchHeader::read(&body);
-        }
-        let base = self.end;
-        self.begin_epoch(epoch);
-        self.producers.record(&header, base);
-        let batch = Batch { base, epoch, header, body };
+        self.begin_epoch(to.epoch);
+        self.producers.record(&header, batch.base);
+        let appended = Appended {
+            base_offset: batch.base,
+            append_time_ms: if to.config.append_time { to.now_ms } else { -1 },
+            duplicate: false,
+            log_start: self.start,
+        };
         self.end = batch.next();
-        self.high_watermark = self.end;
-        self.batches.push(batch);
-        let append_time_ms = append_time_ms.unwrap_or(-1);
-        Ok(Appended { base_offset: base, append_time_ms, duplicate: false, log_start: self.start })
+        self.active.push(batch, to.now_ms);
+        Ok(appended)
+    }
+
+    /// Appends the end of a transaction for the leader of `epoch`. The high watermark stays where it is.
+    pub fn append_end(
+        &mut self,
+        end: &EndMarker,
+        epoch: i32,
+        now_ms: i64,
+        config: &LogConfig,
+    ) -> Result<(), ResponseError> {
+        self.producers.check_end(end)?;
+        let mut body = end.encode(now_ms);
+        if config.append_time {
+            body = with_max_timestamp(&body, now_ms, true);
+        }
+        let batch = Batch::new(self.end, epoch, body);
+        self.make_room(&batch, &batch.header(), now_ms, config);
+        self.begin_epoch(epoch);
+        self.producers.end(end, batch.base, now_ms, self.high_watermark);
+        self.end = batch.next();
+        self.active.push(batch, now_ms);
+        Ok(())
     }
 
     /// Notes that a leader of `epoch` goes on from the log's end.
     pub fn begin_epoch(&mut self, epoch: i32) {
-        if self.epochs.last().is_none_or(|(last, _)| *last < epoch) {
-            self.epochs.push((epoch, self.end));
+        self.epochs.begin(epoch, self.end);
+    }
+
+    /// Every replica in sync has the log up to `to`, or the log was cut there.
+    pub fn set_high_watermark(&mut self, to: i64) {
+        self.high_watermark = to.clamp(self.start, self.end);
+    }
+
+    /// Cuts the log off: it ends at `to`, and the batch that holds `to` is gone as a whole, as in Kafka. Below
+    /// the first segment nothing is left, and the log starts there anew.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no replica lags behind another yet"))]
+    pub fn truncate(&mut self, to: i64) {
+        let to = to.max(0);
+        if to < self.end {
+            self.end = to;
+            while self.active.base > to {
+                match self.closed.pop_back() {
+                    Some(segment) => self.active = segment,
+                    None => self.active = Segment::new(to, self.active.modified_ms()),
+                }
+            }
+            self.active.truncate(to);
+            self.start = self.start.min(to);
+            let mut producers = std::mem::take(&mut self.producers);
+            producers.truncate(to, self.batches().map(|batch| (batch.header(), batch.base, &batch.body)));
+            self.producers = producers;
         }
+        self.epochs.truncate(self.end);
+        self.high_watermark = self.high_watermark.min(self.end);
+    }
+
+    /// Moves the start forward, at most to the high watermark; whole segments before it wait for the next
+    /// check of retention. Returns whether it moved.
+    pub fn advance_start(&mut self, to: i64) -> bool {
+        if to <= self.start || to > self.high_watermark {
+            return false;
+        }
+        self.start = to;
+        self.epochs.advance(to);
+        self.producers.advance_start(to);
+        true
     }
 
     /// Bytes of the whole batches from `offset` up to `until`, at most `limit` of them counted.
     pub fn bytes_between(&self, offset: i64, until: i64, limit: usize) -> usize {
         let mut sum = 0;
-        for batch in self.batches[self.index_of(offset)..].iter().take_while(|batch| batch.next() <= until) {
+        for batch in self.batches_from(offset).take_while(|batch| batch.next() <= until) {
             sum += batch.size();
             if sum >= limit {
                 break;
@@ -148,108 +221,79 @@ impl Log {
         at_least_one: bool,
         out: &mut VecDeque<Bytes>,
     ) -> usize {
-        let from = &self.batches[self.index_of(offset)..];
         let mut size = 0;
         let fits = |batch: &&Batch| {
             let taken = size + batch.size() <= limit || (size == 0 && at_least_one);
             size += if taken { batch.size() } else { 0 };
             taken
         };
-        let chosen: Vec<&Batch> =
-            from.iter().take_while(|batch| batch.next() <= until).take_while(fits).collect();
+        let batches = self.batches_from(offset).take_while(|batch| batch.next() <= until);
+        let chosen: Vec<&Batch> = batches.take_while(fits).collect();
         let mut prefixes = BytesMut::with_capacity(chosen.len() * PREFIX);
         for batch in chosen {
-            batch::put_prefix(&mut prefixes, batch.base, batch.epoch, &batch.body);
+            put_prefix(&mut prefixes, batch.base, batch.epoch, &batch.body);
             out.push_back(prefixes.split().freeze());
             out.push_back(batch.body.clone());
         }
         size
     }
 
-    /// The first record whose timestamp is `timestamp` or later. In a compressed batch the answer is the
-    /// batch's first record, which may be earlier than Kafka's answer, never later.
-    pub fn find_timestamp(&self, timestamp: i64) -> Option<Found> {
-        let batch = self.batches.iter().find(|batch| batch.header.max_timestamp >= timestamp)?;
-        let exact = self.records_of(batch).into_iter().flatten().find(|found| found.timestamp >= timestamp);
-        let found = Found {
-            offset: batch.base,
-            timestamp: batch.header.first_timestamp.max(timestamp),
-            epoch: batch.epoch,
-        };
-        Some(exact.unwrap_or(found))
-    }
-
-    /// The earliest record with the largest timestamp.
-    pub fn find_max_timestamp(&self) -> Option<Found> {
-        let newest = self.batches.iter().map(|batch| batch.header.max_timestamp).max()?;
-        self.find_timestamp(newest)
-    }
-
-    fn records_of(&self, batch: &Batch) -> Option<Vec<Found>> {
-        let records = batch.records()?;
-        let place = |record: records::RawRecord| Found {
-            offset: batch.base + record.offset_delta,
-            timestamp: batch.timestamp(record.timestamp_delta),
-            epoch: batch.epoch,
-        };
-        Some(records.into_iter().map(place).collect())
+    /// Producer and first offset of the aborted transactions that have records in what a [`read`](Self::read)
+    /// from `offset` on pushed.
+    pub fn aborted_within(&self, offset: i64, read: &VecDeque<Bytes>) -> Vec<(i64, i64)> {
+        let mut last = read.iter().rev();
+        let (Some(body), Some(prefix)) = (last.next(), last.next()) else { return Vec::new() };
+        let base = prefix.first_chunk().map_or(offset, |base| i64::from_be_bytes(*base));
+        let until = base + i64::from(BatchHeader::read(body).last_offset_delta) + 1;
+        self.producers.aborted(offset, until)
     }
 
     /// The largest epoch up to `epoch` and the offset it ends at, as a leader of epoch `current` tells it;
     /// none of epochs it does not know.
     pub fn end_of_epoch(&self, epoch: i32, current: i32) -> Option<(i32, i64)> {
-        if epoch >= current {
-            return (epoch == current).then_some((epoch, self.end));
-        }
-        let after = self.epochs.partition_point(|(known, _)| *known <= epoch);
-        let (known, _) = *self.epochs.get(after.checked_sub(1)?)?;
-        Some((known, self.epochs.get(after).map_or(self.end, |(_, start)| *start)))
+        self.epochs.end_of(epoch, current, self.end)
+    }
+
+    /// The offset the leader of epoch `current` began at.
+    pub fn epoch_start(&self, current: i32) -> i64 {
+        self.epochs.start_of(current, self.end)
     }
 
     /// The epoch of the first record.
-    pub fn first_epoch(&self) -> Option<i32> {
-        self.batches.first().map(|batch| batch.epoch)
+    pub fn first_epoch(&self, current: i32) -> Option<i32> {
+        self.epochs.first(current, self.end)
     }
 
-    /// The records from an offset on, or the first batch that cannot be read.
-    pub fn from(&self, offset: i64) -> Result<Vec<super::LogRecord>, String> {
-        let mut out = Vec::new();
-        for batch in &self.batches[self.index_of(offset).min(self.batches.len())..] {
-            let compressed = || format!("a compressed or broken batch at offset {}", batch.base);
-            for record in batch.records().ok_or_else(compressed)? {
-                out.push(super::LogRecord {
-                    offset: batch.base + record.offset_delta,
-                    timestamp_ms: batch.timestamp(record.timestamp_delta),
-                    leader_epoch: batch.epoch,
-                    producer_id: batch.header.producer_id,
-                    key: record.key,
-                    value: record.value,
-                    headers: record.headers,
-                });
-            }
+    /// Rolls the active segment if the batch does not belong into it.
+    fn make_room(&mut self, batch: &Batch, header: &BatchHeader, now_ms: i64, config: &LogConfig) {
+        let size = i64::try_from(batch.size()).unwrap_or(i64::MAX);
+        let last = batch.next() - 1;
+        if self.active.is_full_for(size, header.max_timestamp, last, now_ms, config) {
+            self.roll(now_ms);
         }
-        out.retain(|record| record.offset >= offset);
-        Ok(out)
     }
 
-    fn index_of(&self, offset: i64) -> usize {
-        self.batches.partition_point(|batch| batch.next() <= offset)
-    }
-}
-
-impl Batch {
-    fn records(&self) -> Option<Vec<records::RawRecord>> {
-        if self.header.is_compressed() {
-            return None;
+    /// Begins a new segment at the log's end, if the active one has records.
+    fn roll(&mut self, now_ms: i64) {
+        if !self.active.batches.is_empty() {
+            let next = Segment::new(self.end, now_ms);
+            self.closed.push_back(std::mem::replace(&mut self.active, next));
         }
-        records::read(self.body.slice(HEADER - PREFIX..), self.header.count)
     }
 
-    fn timestamp(&self, delta: i64) -> i64 {
-        if self.header.is_log_append_time() {
-            return self.header.max_timestamp;
-        }
-        self.header.first_timestamp.saturating_add(delta)
+    fn segments(&self) -> impl DoubleEndedIterator<Item = &Segment> {
+        self.closed.iter().chain(std::iter::once(&self.active))
+    }
+
+    fn batches(&self) -> impl Iterator<Item = &Batch> {
+        self.segments().flat_map(|segment| &segment.batches)
+    }
+
+    /// The batches from the one that holds `offset`, or the first behind it, on.
+    fn batches_from(&self, offset: i64) -> impl Iterator<Item = &Batch> {
+        let at = self.closed.partition_point(|segment| segment.base <= offset).saturating_sub(1);
+        let closed = self.closed.iter().skip(at);
+        closed.chain(std::iter::once(&self.active)).flat_map(move |segment| segment.from(offset))
     }
 }
 

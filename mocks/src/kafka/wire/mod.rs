@@ -4,9 +4,13 @@
 //! except record batches and the Fetch response, which would be copied on the way.
 
 pub(crate) mod batch;
+pub(crate) mod compression;
+pub(crate) mod edit;
 pub(crate) mod errors;
 pub(crate) mod frame;
 pub(crate) mod keys;
+pub(crate) mod marker;
+pub(crate) mod rebuild;
 pub(crate) mod records;
 pub(crate) mod shape;
 

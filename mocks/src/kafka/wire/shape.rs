@@ -33,9 +33,21 @@ fn shape_of(key: ApiKey) -> &'static str {
         ApiKey::ApiVersions => "s3+ s3+",
         ApiKey::CreateTopics => "[ s i h [ i i* ] [ s s ] ] i b",
         ApiKey::DeleteTopics => "[6+ s u ] s*0-5 i",
+        ApiKey::DeleteRecords => "[ s [ i l ] ] i",
         ApiKey::InitProducerId => "s i l3+ h3+",
         ApiKey::OffsetForLeaderEpoch => "i3+ [ s [ i i i ] ]",
+        ApiKey::AddPartitionsToTxn => "[4+ s l h b [ s i* ] ] s0-3 l0-3 h0-3 [0-3 s i* ]",
+        ApiKey::AddOffsetsToTxn => "s l h s",
+        ApiKey::EndTxn => "s l h b",
+        ApiKey::WriteTxnMarkers => "[ l h b [ s i* ] i ]",
+        ApiKey::TxnOffsetCommit => "s s l h i3+ s3+ s3+ [ s [ i l i2+ s ] ]",
+        ApiKey::DescribeProducers => "[ s i* ]",
+        ApiKey::DescribeTransactions => "s*",
+        ApiKey::ListTransactions => "s* l* l1+",
         ApiKey::DescribeConfigs => "[ b s s* ] b b3+",
+        ApiKey::AlterConfigs => "[ b s [ s s ] ] b",
+        ApiKey::IncrementalAlterConfigs => "[ b s [ s b s ] ] b",
+        ApiKey::ListConfigResources => "b*1+",
         ApiKey::DeleteGroups => "s*",
         ApiKey::OffsetDelete => "s [ s [ i ] ]",
         ApiKey::DescribeCluster => "b b1+ b2+",
@@ -199,7 +211,7 @@ mod tests {
 
     macro_rules! every_version {
         ($($key:ident => $request:expr;)*) => {
-            for api in &APIS {
+            for api in APIS {
                 for version in api.min..=api.max {
                     let left = match api.key {
                         $(ApiKey::$key => left(api.key, version, &$request(version)),)*
@@ -214,8 +226,10 @@ mod tests {
     #[test]
     fn every_version_of_every_request_has_its_shape_to_the_last_byte() {
         use kafka_protocol::messages::{
-            consumer_group_heartbeat_request as beat, create_topics_request as create,
-            describe_configs_request as describe, fetch_request as fetch, join_group_request as join,
+            alter_configs_request as alter, consumer_group_heartbeat_request as beat,
+            create_topics_request as create, delete_records_request as delete,
+            describe_configs_request as describe, fetch_request as fetch,
+            incremental_alter_configs_request as incremental, join_group_request as join,
             leave_group_request as leave, list_offsets_request as list, metadata_request as metadata,
             offset_commit_request as commit, offset_delete_request as forget,
             offset_fetch_request as committed, offset_for_leader_epoch_request as epoch,
@@ -270,14 +284,57 @@ mod tests {
                 ..6 => DeleteTopicsRequest::default().with_topic_names(vec![Default::default()]),
                 _ => DeleteTopicsRequest::default().with_topics(vec![Default::default()]),
             };
+            DeleteRecords => |_| DeleteRecordsRequest::default().with_topics(vec![
+                delete::DeleteRecordsTopic::default()
+                    .with_partitions(vec![delete::DeleteRecordsPartition::default()])]);
             InitProducerId => |_| InitProducerIdRequest::default();
             OffsetForLeaderEpoch => |_| OffsetForLeaderEpochRequest::default().with_topics(vec![
                 epoch::OffsetForLeaderTopic::default()
                     .with_partitions(vec![epoch::OffsetForLeaderPartition::default()])]);
+            AddPartitionsToTxn => |version| {
+                use kafka_protocol::messages::add_partitions_to_txn_request as add;
+                let topics = vec![add::AddPartitionsToTxnTopic::default().with_partitions(vec![1, 2])];
+                match version {
+                    ..4 => AddPartitionsToTxnRequest::default().with_v3_and_below_topics(topics),
+                    _ => AddPartitionsToTxnRequest::default().with_transactions(vec![
+                        add::AddPartitionsToTxnTransaction::default().with_topics(topics)]),
+                }
+            };
+            AddOffsetsToTxn => |_| AddOffsetsToTxnRequest::default();
+            EndTxn => |_| EndTxnRequest::default();
+            WriteTxnMarkers => |_| {
+                use kafka_protocol::messages::write_txn_markers_request as markers;
+                let topic = markers::WritableTxnMarkerTopic::default().with_partition_indexes(vec![1, 2]);
+                WriteTxnMarkersRequest::default().with_markers(vec![
+                    markers::WritableTxnMarker::default().with_topics(vec![topic])])
+            };
+            TxnOffsetCommit => |_| {
+                use kafka_protocol::messages::txn_offset_commit_request as commit;
+                let partition = commit::TxnOffsetCommitRequestPartition::default();
+                TxnOffsetCommitRequest::default().with_topics(vec![
+                    commit::TxnOffsetCommitRequestTopic::default().with_partitions(vec![partition])])
+            };
+            DescribeProducers => |_| DescribeProducersRequest::default().with_topics(vec![
+                describe_producers_request::TopicRequest::default()
+                    .with_partition_indexes(vec![1, 2])]);
+            DescribeTransactions => |_| DescribeTransactionsRequest::default()
+                .with_transactional_ids(vec![Default::default()]);
+            ListTransactions => |_| ListTransactionsRequest::default()
+                .with_state_filters(vec![Default::default()])
+                .with_producer_id_filters(vec![ProducerId(1)]);
             DescribeConfigs => |_| DescribeConfigsRequest::default().with_resources(vec![
                 describe::DescribeConfigsResource::default()
                     .with_configuration_keys(Some(vec![Default::default()]))]);
+            AlterConfigs => |_| AlterConfigsRequest::default().with_resources(vec![
+                alter::AlterConfigsResource::default().with_configs(vec![alter::AlterableConfig::default()])]);
+            IncrementalAlterConfigs => |_| IncrementalAlterConfigsRequest::default().with_resources(vec![
+                incremental::AlterConfigsResource::default()
+                    .with_configs(vec![incremental::AlterableConfig::default()])]);
             DescribeCluster => |_| DescribeClusterRequest::default();
+            ListConfigResources => |version| match version {
+                0 => ListConfigResourcesRequest::default(),
+                _ => ListConfigResourcesRequest::default().with_resource_types(vec![2, 4]),
+            };
             DeleteGroups => |_| DeleteGroupsRequest::default().with_groups_names(vec![Default::default()]);
             OffsetDelete => |_| OffsetDeleteRequest::default().with_topics(vec![
                 forget::OffsetDeleteRequestTopic::default()

@@ -189,7 +189,7 @@ impl Consumer {
     /// Gives a member its time to join again, which begins once.
     fn expect_join<W>(&self, env: &mut Env<'_, W>, id: &str, member: &Member) {
         let timer = GroupTimer::MemberJoin(id.to_owned());
-        if !env.timers.is_set(&(self.id.clone(), timer.clone())) {
+        if env.timers.at(&(self.id.clone(), timer.clone())).is_none() {
             self.set_timer(env, timer, member.rebalance);
         }
     }
