@@ -9,7 +9,8 @@ use kafka_protocol::messages::consumer_group_heartbeat_request::TopicPartitions;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::{
-    offset_commit_request as commit, offset_delete_request as forget, offset_fetch_request as committed, *,
+    incremental_alter_configs_request as alter, offset_commit_request as commit,
+    offset_delete_request as forget, offset_fetch_request as committed, *,
 };
 use squall_mocks::kafka::{GroupKind, GroupState, KafkaOptions};
 use uuid::Uuid;
@@ -300,6 +301,32 @@ async fn a_moved_coordinator_knows_epochs_and_assignments_and_grown_topics_make_
     let new = wire.call(1, beat("one", 2).with_topic_partitions(Some(Vec::new()))).await;
     let partitions = new.assignment.expect("told").topic_partitions.remove(0).partitions;
     assert_eq!((new.member_epoch, partitions.len()), (3, 6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_groups_own_settings_come_before_those_of_the_brokers() {
+    let mut options = KafkaOptions::brokers(1);
+    options.set_broker_config("group.consumer.heartbeat.interval.ms", "7000").expect("a setting");
+    let (bench, mut wire, _) = bench(options).await;
+    assert_eq!(wire.call(1, join("one")).await.heartbeat_interval_ms, 7000);
+    let set = |name: &str, value: &str| {
+        alter::AlterableConfig::default().with_name(text(name)).with_value(Some(text(value)))
+    };
+    let group = alter::AlterConfigsResource::default()
+        .with_resource_type(32)
+        .with_resource_name(text("workers"))
+        .with_configs(vec![
+            set("consumer.heartbeat.interval.ms", "6000"),
+            set("consumer.session.timeout.ms", "50000"),
+        ]);
+    let answer = wire.call(1, IncrementalAlterConfigsRequest::default().with_resources(vec![group])).await;
+    assert_eq!(answer.responses[0].error_code, 0, "{answer:?}");
+    assert_eq!(wire.call(1, beat("one", 2)).await.heartbeat_interval_ms, 6000);
+    let members = || bench.cluster.group("workers").expect("a group").members.len();
+    tokio::time::sleep(Duration::from_secs(49)).await;
+    assert_eq!(members(), 1);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(members(), 0);
 }
 
 /// A subscription of the classic protocol to the topic, version 1, owning nothing.

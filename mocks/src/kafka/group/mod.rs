@@ -65,6 +65,7 @@ pub(crate) struct GroupConfig {
 #[derive(Clone, Debug)]
 pub(crate) struct ConsumerConfig {
     pub session: Duration,
+    pub heartbeat: Duration,
     pub max_size: usize,
     /// The first one serves members that name none.
     pub assignors: Vec<Assignor>,

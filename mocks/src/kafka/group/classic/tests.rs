@@ -28,7 +28,7 @@ impl Bench {
             config: GroupConfig {
                 initial_delay: Duration::from_secs(initial_delay),
                 max_size: 3,
-                ..Cluster::new(KafkaOptions::default()).group_config()
+                ..Cluster::new(KafkaOptions::default()).group_config("g")
             },
             timers: Timers::new(),
             replies: Vec::new(),

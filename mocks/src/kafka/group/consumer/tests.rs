@@ -47,7 +47,7 @@ impl World {
         let mut world = Self {
             group: Group::new("g"),
             now: Duration::ZERO,
-            config: Cluster::new(KafkaOptions::default()).group_config(),
+            config: Cluster::new(KafkaOptions::default()).group_config("g"),
             image: Arc::default(),
             timers: Timers::new(),
             replies: Vec::new(),
