@@ -211,7 +211,7 @@ struct Field {
     set: fn(&mut KafkaOptions, i64),
 }
 
-const FIELDS: [Field; 9] = [
+const FIELDS: [Field; 18] = [
     Field {
         name: "auto.create.topics.enable",
         deviates: true,
@@ -255,6 +255,69 @@ const FIELDS: [Field; 9] = [
         set: |options, ms| options.group_max_session_timeout = duration(ms),
     },
     Field {
+        name: "group.max.size",
+        deviates: true,
+        is_switch: false,
+        get: |options| i64::try_from(options.group_max_size).unwrap_or(i64::MAX),
+        set: |options, count| options.group_max_size = saturated(count),
+    },
+    Field {
+        name: "group.consumer.max.size",
+        deviates: true,
+        is_switch: false,
+        get: |options| i64::try_from(options.group_consumer_max_size).unwrap_or(i64::MAX),
+        set: |options, count| options.group_consumer_max_size = saturated(count),
+    },
+    Field {
+        name: "group.consumer.session.timeout.ms",
+        deviates: false,
+        is_switch: false,
+        get: |options| millis(options.group_consumer_session_timeout),
+        set: |options, ms| options.group_consumer_session_timeout = duration(ms),
+    },
+    Field {
+        name: "group.consumer.heartbeat.interval.ms",
+        deviates: false,
+        is_switch: false,
+        get: |options| millis(options.group_consumer_heartbeat_interval),
+        set: |options, ms| options.group_consumer_heartbeat_interval = duration(ms),
+    },
+    Field {
+        name: "group.consumer.assignment.interval.ms",
+        deviates: false,
+        is_switch: false,
+        get: |options| millis(options.group_consumer_assignment_interval),
+        set: |options, ms| options.group_consumer_assignment_interval = duration(ms),
+    },
+    Field {
+        name: "group.consumer.regex.refresh.interval.ms",
+        deviates: false,
+        is_switch: false,
+        get: |options| millis(options.group_consumer_regex_refresh_interval),
+        set: |options, ms| options.group_consumer_regex_refresh_interval = duration(ms),
+    },
+    Field {
+        name: "offsets.retention.minutes",
+        deviates: false,
+        is_switch: false,
+        get: |options| millis(options.offsets_retention) / 60_000,
+        set: |options, minutes| options.offsets_retention = duration(minutes.saturating_mul(60_000)),
+    },
+    Field {
+        name: "offsets.retention.check.interval.ms",
+        deviates: false,
+        is_switch: false,
+        get: |options| millis(options.offsets_retention_check_interval),
+        set: |options, ms| options.offsets_retention_check_interval = duration(ms),
+    },
+    Field {
+        name: "offset.metadata.max.bytes",
+        deviates: false,
+        is_switch: false,
+        get: |options| i64::try_from(options.offset_metadata_max_bytes).unwrap_or(i64::MAX),
+        set: |options, bytes| options.offset_metadata_max_bytes = saturated(bytes),
+    },
+    Field {
         name: "offsets.topic.num.partitions",
         deviates: false,
         is_switch: false,
@@ -291,6 +354,10 @@ impl Bounded for i16 {
 }
 
 impl Bounded for i32 {
+    const MOST: Self = Self::MAX;
+}
+
+impl Bounded for usize {
     const MOST: Self = Self::MAX;
 }
 

@@ -4,6 +4,7 @@
 
 mod configs;
 mod connections;
+mod consumer_groups;
 mod determinism;
 mod faults;
 mod groups;
