@@ -25,6 +25,7 @@ use super::log::Log;
 use super::matcher::Target;
 use super::options::KafkaOptions;
 use super::requests::Requests;
+use super::sasl::Sessions;
 use super::timers::Timers;
 use super::view::{BrokerView, MetadataView};
 use super::wire::frame::Frame;
@@ -139,6 +140,8 @@ pub(crate) struct Cluster {
     pub observed: bool,
     /// The request log.
     pub requests: Requests,
+    /// Who has authenticated.
+    pub sasl: Sessions,
 }
 
 impl Cluster {
@@ -168,6 +171,7 @@ impl Cluster {
             sightings: Vec::new(),
             observed: false,
             requests: Requests::new(),
+            sasl: Sessions::new(options.sasl.clone()),
             options,
         };
         if cluster.options.offsets_topic_at_start {
@@ -202,6 +206,7 @@ impl Cluster {
     /// session ends, as in Kafka.
     pub fn disconnect(&mut self, conn: u64) {
         self.forget_fetch(conn);
+        self.sasl.forget(conn);
         self.waiting.remove(&conn);
     }
 

@@ -27,6 +27,7 @@ mod mailbox;
 mod matcher;
 mod options;
 mod requests;
+mod sasl;
 mod shell;
 mod snapshot;
 mod timers;
@@ -55,6 +56,7 @@ pub use limits::Limits;
 pub use matcher::{KafkaMatch, KafkaRequest, Target};
 pub use options::{KafkaError, KafkaOptions};
 pub use requests::{RequestRecord, Requests, Unsupported};
+pub use sasl::{SaslMechanism, SaslOptions};
 pub use snapshot::{CommittedOffset, GroupSnapshot, GroupState, LogRecord, MemberSnapshot};
 pub use view::{BrokerView, MetadataView, PartitionView, TopicView};
 

@@ -40,6 +40,7 @@ pub(crate) struct Shared {
     clock: Clock,
     limits: Limits,
     strict: bool,
+    has_sasl: bool,
     pub rules: Rules<KafkaMatch>,
     pub requests: Requests,
     /// The next deadline came nearer.
@@ -67,7 +68,7 @@ impl Shared {
         let options = &cluster.options;
         let (clock, rules) = (options.clock.clone(), Rules::new(options.seed));
         let (limits, strict) = (Limits::of(options), options.strict);
-        let requests = cluster.requests.clone();
+        let (requests, has_sasl) = (cluster.requests.clone(), cluster.sasl.is_on());
         let state = State {
             cluster,
             conns: BTreeMap::new(),
@@ -76,7 +77,16 @@ impl Shared {
             deadline: None,
             skipped: Duration::ZERO,
         };
-        Self { state: Mutex::new(state), clock, limits, strict, rules, requests, nearer: Notify::new() }
+        Self {
+            state: Mutex::new(state),
+            clock,
+            limits,
+            strict,
+            has_sasl,
+            rules,
+            requests,
+            nearer: Notify::new(),
+        }
     }
 
     pub fn clock(&self) -> Clock {
@@ -368,12 +378,15 @@ impl Place {
 
     /// Whether the next frame is an authentication token and no request.
     pub fn is_token_next(&self) -> bool {
-        false
+        self.shared.has_sasl && self.shared.lock().cluster.sasl.expects_token(self.conn)
     }
 
     /// The answer to an authentication token; none if it is refused.
-    pub fn authenticate(&self, _token: &[u8]) -> Option<Frame> {
-        None
+    pub fn authenticate(&self, token: &[u8]) -> Option<Frame> {
+        self.shared.with(|cluster| {
+            let answer = cluster.sasl.token(self.conn, token, &mut cluster.random, cluster.now);
+            answer.ok().map(|(bytes, _)| Frame::raw(bytes.into()))
+        })
     }
 
     /// Bytes that are no request this cluster serves: the owner is told.

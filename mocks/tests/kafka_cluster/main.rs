@@ -10,5 +10,6 @@ mod log;
 mod metadata;
 mod nodes;
 mod protocol;
+mod sasl;
 mod time;
 mod wire;

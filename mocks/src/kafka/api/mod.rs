@@ -24,6 +24,8 @@ mod offset_commit;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod sasl_authenticate;
+mod sasl_handshake;
 pub(crate) mod sync_group;
 
 use bytes::Bytes;
@@ -34,6 +36,7 @@ use kafka_protocol::protocol::Decodable;
 use super::cluster::{Call, Cluster, Ticket};
 use super::image::Node;
 use super::matcher::Target;
+use super::sasl::Admission;
 use super::wire::errors;
 use super::wire::frame::{Frame, FrameError, Head};
 use crate::observe::What;
@@ -156,11 +159,13 @@ apis! {
     DescribeGroups => DescribeGroupsRequest, describe_groups;
     ListGroups => ListGroupsRequest, list_groups;
     ApiVersions => ApiVersionsRequest, api_versions;
+    SaslHandshake => SaslHandshakeRequest, sasl_handshake;
     CreateTopics => CreateTopicsRequest, create_topics;
     DeleteTopics => DeleteTopicsRequest, delete_topics;
     InitProducerId => InitProducerIdRequest, init_producer_id;
     OffsetForLeaderEpoch => OffsetForLeaderEpochRequest, offset_for_leader_epoch;
     DescribeConfigs => DescribeConfigsRequest, describe_configs;
+    SaslAuthenticate => SaslAuthenticateRequest, sasl_authenticate;
     DescribeCluster => DescribeClusterRequest, describe_cluster;
 }
 
@@ -187,12 +192,18 @@ impl Cluster {
         if !self.nodes.get(&call.node).is_some_and(|node| node.up) {
             return Outcome::Close;
         }
+        match self.sasl.admit(call.ticket.conn, request.head.api.key, request.head.served, self.now) {
+            Admission::Served => {}
+            Admission::OutOfOrder => return out_of_order(call),
+            Admission::Closed => return Outcome::Close,
+        }
         let newest = call.faults.stale.then(|| self.nodes.get_mut(&call.node).map(Node::go_back)).flatten();
         let answer = request.body.handle(self, call);
         if let (Some(newest), Some(node)) = (newest, self.nodes.get_mut(&call.node)) {
             node.go_forth(newest);
         }
         match answer {
+            Ok(Answer::Now(frame)) if self.sasl.is_over(call.ticket.conn) => Outcome::Last(frame),
             Ok(Answer::Now(frame)) => Outcome::Reply(frame),
             Ok(Answer::Never) => Outcome::NoReply,
             Ok(Answer::Later) => {
@@ -223,6 +234,20 @@ impl Cluster {
             self.sight(&format!("kafka-{}", ticket.node), What::Request(text));
         }
     }
+}
+
+/// What a client is told that does not go on with its authentication.
+fn out_of_order(call: &Call<'_>) -> Outcome {
+    let Ticket { api, version, correlation, .. } = call.ticket;
+    let error = ResponseError::IllegalSaslState.code();
+    let encoded = match api.key {
+        ApiKey::SaslHandshake => {
+            let answer = SaslHandshakeResponse::default().with_error_code(error);
+            Frame::encode(api, version, correlation, &answer)
+        }
+        _ => Frame::encode(api, version, correlation, &ApiVersionsResponse::default().with_error_code(error)),
+    };
+    encoded.map_or(Outcome::Close, Outcome::Last)
 }
 
 /// The code of a result.

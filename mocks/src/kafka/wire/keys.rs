@@ -24,7 +24,7 @@ const fn api(key: ApiKey, name: &'static str, min: i16, max: i16) -> Api {
 }
 
 /// Every API served, by key.
-pub(crate) const APIS: [Api; 20] = [
+pub(crate) const APIS: [Api; 22] = [
     // Kafka 4 serves Produce from version 3 and advertises 0, because older librdkafka take a missing 0 for a
     // broker without compression (KAFKA-18659).
     Api { key: ApiKey::Produce, name: "produce", min: 3, max: 13, advertised_min: 0 },
@@ -40,12 +40,14 @@ pub(crate) const APIS: [Api; 20] = [
     api(ApiKey::SyncGroup, "sync-group", 0, 5),
     api(ApiKey::DescribeGroups, "describe-groups", 0, 6),
     api(ApiKey::ListGroups, "list-groups", 0, 5),
+    api(ApiKey::SaslHandshake, "sasl-handshake", 0, 1),
     api(ApiKey::ApiVersions, "api-versions", 0, 4),
     api(ApiKey::CreateTopics, "create-topics", 2, 7),
     api(ApiKey::DeleteTopics, "delete-topics", 1, 6),
     api(ApiKey::InitProducerId, "init-producer-id", 0, 5),
     api(ApiKey::OffsetForLeaderEpoch, "offset-for-leader-epoch", 2, 4),
     api(ApiKey::DescribeConfigs, "describe-configs", 1, 4),
+    api(ApiKey::SaslAuthenticate, "sasl-authenticate", 0, 2),
     api(ApiKey::DescribeCluster, "describe-cluster", 0, 2),
 ];
 
