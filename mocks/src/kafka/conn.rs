@@ -13,11 +13,12 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::api::{Outcome, Request};
-use super::cluster::{Call, Ticket};
+use super::cluster::{Call, Faults, Ticket};
 use super::input::Input;
+use super::matcher::Target;
 use super::shell::{Place, Ruled};
 use super::wire::edit::Answered;
-use super::wire::frame::{Frame, FrameError};
+use super::wire::frame::{Frame, FrameError, Head};
 use crate::net::BoxStream;
 use crate::rule::Act;
 
@@ -96,7 +97,7 @@ impl Connection {
         if self.place.is_token_next() {
             return self.authenticate(&frame).await;
         }
-        let mut request = Request::decode(frame).map_err(|error| self.refuse(&error))?;
+        let request = Request::decode(frame).map_err(|error| self.refuse(&error))?;
         let Ruled { faults, act, matched } = self.place.decide(&request);
         match act {
             Some(Act::DropBefore) => return Err(Closed::AfterAnswers),
@@ -104,26 +105,7 @@ impl Connection {
             Some(Act::Delay(wait)) => self.pause(wait).await?,
             _ => {}
         }
-        let answered = Answered {
-            api: request.head.api,
-            version: request.head.version,
-            correlation: request.head.correlation,
-        };
-        let client_id = std::mem::take(&mut request.head.client_id);
-        let outcome = self.place.shared.with(|cluster| {
-            let ticket = Ticket {
-                conn: self.place.conn,
-                node: self.place.node,
-                api: answered.api,
-                version: answered.version,
-                correlation: answered.correlation,
-                error_after: faults.after,
-            };
-            let client_host = self.peer.rsplit_once(':').map_or(&*self.peer, |(host, _)| host);
-            let call =
-                Call { ticket, node: self.place.node, client_id: &client_id, client_host, faults: &faults };
-            cluster.handle(&call, request)
-        });
+        let (answered, outcome) = self.call(request, &faults);
         let answer = match outcome {
             Outcome::Reply(frame) => Some(frame),
             Outcome::Parked => Some(self.wait().await?),
@@ -131,30 +113,53 @@ impl Connection {
             Outcome::Last(frame) => return self.refuse_login(frame).await,
             Outcome::Close => return Err(Closed::AfterAnswers),
         };
-        let Some(answer) = answer else {
-            return if let Some(Act::DropAfter) = act { Err(Closed::AfterAnswers) } else { Ok(()) };
-        };
+        self.finish(answered, answer, act, &matched).await
+    }
+
+    fn call(&self, mut request: Request, faults: &Faults) -> (Answered, Outcome) {
+        let Head { api, version, correlation, .. } = request.head;
+        let Place { conn, node, .. } = self.place;
+        let ticket = Ticket { conn, node, api, version, correlation, error_after: faults.after };
+        let client_id = std::mem::take(&mut request.head.client_id);
+        let client_host = self.peer.rsplit_once(':').map_or(&*self.peer, |(host, _)| host);
+        let call = Call { ticket, node, client_id: &client_id, client_host, faults };
+        let outcome = self.place.shared.with(|cluster| cluster.handle(&call, request));
+        (Answered { api, version, correlation }, outcome)
+    }
+
+    /// Does with an answer, if there is one, what a rule wants.
+    async fn finish(
+        &mut self,
+        answered: Answered,
+        answer: Option<Frame>,
+        act: Option<Act>,
+        matched: &[Target],
+    ) -> Result<(), Closed> {
         match act {
             Some(Act::DropAfter) => return Err(Closed::AfterAnswers),
             Some(Act::DelayAfter(wait)) => self.pause(wait).await?,
-            Some(Act::Throttle(wait)) => {
-                let ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
-                self.push(answered.set_throttle(answer, ms)).await?;
-                return self.pause(wait).await;
-            }
-            Some(Act::Truncate(length)) => {
-                let mut answer = answer;
-                answer.truncate(length);
-                self.push(answer).await?;
-                return Err(Closed::AfterAnswers);
-            }
-            Some(Act::CorruptCrc) => {
-                let wrong = self.place.corrupt(answered, answer, &matched);
-                return self.push(wrong).await;
-            }
             _ => {}
         }
-        self.push(answer).await
+        match (act, answer) {
+            (Some(Act::Throttle(wait)), answer) => {
+                let ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
+                if let Some(answer) = answer {
+                    self.push(answered.set_throttle(answer, ms)).await?;
+                }
+                self.pause(wait).await
+            }
+            (_, None) => Ok(()),
+            (Some(Act::Truncate(length)), Some(mut answer)) => {
+                answer.truncate(length);
+                self.push(answer).await?;
+                Err(Closed::AfterAnswers)
+            }
+            (Some(Act::CorruptCrc), Some(answer)) => {
+                let wrong = self.place.corrupt(answered, answer, matched);
+                self.push(wrong).await
+            }
+            (_, Some(answer)) => self.push(answer).await,
+        }
     }
 
     /// A frame that is an authentication token and no request, as clients of old send them.
