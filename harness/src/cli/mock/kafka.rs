@@ -4,10 +4,12 @@
 //! `bootstrap.servers`), and one with that of the control port, if there is one, as `http://…`.
 
 use std::io;
+use std::path::PathBuf;
 
 use clap::Args;
 use squall_mocks::Clock;
-use squall_mocks::kafka::{KafkaCluster, KafkaOptions, Unsupported};
+use squall_mocks::kafka::{KafkaCluster, KafkaOptions, SaslOptions, Unsupported};
+use squall_mocks::tls::TlsIdentity;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -20,7 +22,8 @@ const BROKERS: u16 = 64;
 
 const USAGE: &str = "\
 The first line of standard output is what clients take as bootstrap.servers,
-the second, with --control, the control port's address: docs/mock-control.md.
+the second, with --control, that of the control port, which
+docs/mock-control-kafka.md tells about.
 It serves until SIGTERM or SIGINT.
 
   squall mock kafka                            one broker on 127.0.0.1:9092
@@ -53,6 +56,15 @@ pub(super) struct KafkaArgs {
     /// A broker's setting by Kafka's name; may be given several times.
     #[arg(long, value_name = "NAME=VALUE", value_parser = key_value)]
     config: Vec<(String, String)>,
+    /// A user who may connect, by SASL PLAIN or SCRAM; nobody else may then.
+    #[arg(long, value_name = "NAME:PASSWORD", value_parser = user)]
+    sasl_user: Vec<(String, String)>,
+    /// A file with a certificate chain as PEM; clients must then speak TLS.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// A file with the certificate's key as PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// Decides ids and where replicas are placed.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -77,12 +89,30 @@ fn topic(text: &str) -> Result<(String, i32, i16), String> {
     }
 }
 
+fn user(text: &str) -> Result<(String, String), String> {
+    let found = text.split_once(':').filter(|(name, password)| !name.is_empty() && !password.is_empty());
+    let (name, password) = found.ok_or("expected a user like alice:secret")?;
+    Ok((name.to_owned(), password.to_owned()))
+}
+
+/// The certificate to show to clients, if there is one.
+fn identity(arguments: &KafkaArgs) -> Result<Option<TlsIdentity>, Failure> {
+    let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) else { return Ok(None) };
+    let read = |path: &PathBuf| {
+        let wrong = |error| Failure::Invalid(format!("error: cannot read {}: {error}", path.display()));
+        std::fs::read(path).map_err(wrong)
+    };
+    let identity = TlsIdentity::from_pem(&read(certificate)?, &read(key)?);
+    identity.map(Some).map_err(|error| Failure::Invalid(format!("error: --tls-cert: {error}")))
+}
+
 pub(super) fn run(arguments: &KafkaArgs, context: &mut Context<'_>) -> Result<u8, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(arguments, context))
 }
 
 async fn serve(arguments: &KafkaArgs, context: &mut Context<'_>) -> Result<u8, Failure> {
+    let identity = identity(arguments)?;
     let listeners = listen(arguments).await?;
     let addresses: Vec<String> =
         listeners.iter().map(|it| it.local_addr().map(|at| at.to_string())).collect::<io::Result<_>>()?;
@@ -91,8 +121,14 @@ async fn serve(arguments: &KafkaArgs, context: &mut Context<'_>) -> Result<u8, F
     let (mut end, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut running = JoinSet::new();
     for (node, listener) in (1..).zip(listeners) {
-        let cluster = cluster.clone();
-        running.spawn(async move { cluster.serve(node, listener).await.map_err(io::Error::other) });
+        let (cluster, identity) = (cluster.clone(), identity.clone());
+        running.spawn(async move {
+            let served = match identity {
+                Some(identity) => cluster.serve(node, identity.listen(listener)).await,
+                None => cluster.serve(node, listener).await,
+            };
+            served.map_err(io::Error::other)
+        });
     }
     writeln!(context.out, "{}", addresses.join(","))?;
     if let Some(control) = &control {
@@ -163,6 +199,7 @@ fn cluster(arguments: &KafkaArgs, addresses: &[String]) -> Result<KafkaCluster, 
         seed: arguments.seed,
         auto_create_topics: arguments.auto_create_topics,
         strict: arguments.strict,
+        sasl: (!arguments.sasl_user.is_empty()).then(|| SaslOptions::users(arguments.sasl_user.clone())),
         ..KafkaOptions::advertised(told)
     };
     for (name, value) in &arguments.config {
