@@ -16,7 +16,7 @@ use super::api::{Outcome, Request};
 use super::cluster::{Call, Faults, Ticket};
 use super::input::Input;
 use super::matcher::Target;
-use super::shell::{Place, Ruled};
+use super::place::{Place, Ruled};
 use super::wire::edit::Answered;
 use super::wire::frame::{Frame, FrameError, Head};
 use crate::net::BoxStream;
