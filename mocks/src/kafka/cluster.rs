@@ -26,6 +26,7 @@ use super::matcher::Target;
 use super::options::KafkaOptions;
 use super::partitions::Reassignments;
 use super::requests::Requests;
+use super::sasl::Sessions;
 use super::throttle::Throttling;
 use super::timers::Timers;
 use super::txn::{Transactions, TxnTimer};
@@ -153,6 +154,8 @@ pub(crate) struct Cluster {
     pub observed: bool,
     /// The request log.
     pub requests: Requests,
+    /// Who has authenticated.
+    pub sasl: Sessions,
 }
 
 impl Cluster {
@@ -184,6 +187,7 @@ impl Cluster {
             sightings: Vec::new(),
             observed: false,
             requests: Requests::new(),
+            sasl: Sessions::new(options.sasl.clone()),
             options,
         };
         cluster.fix_min_insync();
@@ -225,6 +229,7 @@ impl Cluster {
     pub fn disconnect(&mut self, conn: u64) {
         self.forget_fetch(conn);
         self.throttling.forget(conn);
+        self.sasl.forget(conn);
         self.waiting.remove(&conn);
     }
 

@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::config::{self, setting::Update};
 use super::group::assignor::Assignor;
 use super::limits::Limits;
+use super::sasl::SaslOptions;
 use crate::Clock;
 
 /// Settings of a [`KafkaCluster`](super::KafkaCluster).
@@ -103,6 +104,8 @@ pub struct KafkaOptions {
     pub max_parked: usize,
     /// Limits of connections.
     pub limits: Limits,
+    /// Who may connect; everybody, without authenticating, if there is none.
+    pub sasl: Option<SaslOptions>,
     /// Whether a request for an API or version that is not served, or bytes that are no request, are told to the
     /// observer as [`What::Unsupported`](crate::observe::What::Unsupported). The connection is closed in any
     /// case, and [`Requests::unsupported`](super::Requests::unsupported) knows of it.
@@ -157,6 +160,7 @@ impl KafkaOptions {
             log_cleaner_backoff: Duration::from_secs(15),
             max_parked: 100_000,
             limits: Limits::default(),
+            sasl: None,
             strict: false,
         }
     }

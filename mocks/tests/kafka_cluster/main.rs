@@ -15,6 +15,7 @@ mod partitions;
 mod protocol;
 mod quotas;
 mod retention;
+mod sasl;
 mod time;
 mod transactions;
 mod wire;

@@ -36,6 +36,8 @@ async fn every_version_that_is_advertised_is_answered() {
             SyncGroup => SyncGroupRequest::default();
             DescribeGroups => DescribeGroupsRequest::default();
             ListGroups => ListGroupsRequest::default();
+            SaslHandshake => SaslHandshakeRequest::default();
+            SaslAuthenticate => SaslAuthenticateRequest::default();
             ApiVersions => ApiVersionsRequest::default();
             CreateTopics => CreateTopicsRequest::default();
             DeleteTopics => DeleteTopicsRequest::default();

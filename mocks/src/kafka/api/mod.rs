@@ -50,6 +50,8 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod sasl_authenticate;
+mod sasl_handshake;
 mod switched_off;
 pub(crate) mod sync_group;
 mod txn_offset_commit;
@@ -71,6 +73,7 @@ use switched_off::{
 use super::cluster::{Call, Cluster, Ticket};
 use super::image::Node;
 use super::matcher::Target;
+use super::sasl::Admission;
 use super::wire::errors;
 use super::wire::frame::{Frame, FrameError, Head};
 use super::wire::text;
@@ -201,6 +204,7 @@ apis! {
     SyncGroup => SyncGroupRequest, sync_group;
     DescribeGroups => DescribeGroupsRequest, describe_groups;
     ListGroups => ListGroupsRequest, list_groups;
+    SaslHandshake => SaslHandshakeRequest, sasl_handshake;
     ApiVersions => ApiVersionsRequest, api_versions;
     CreateTopics => CreateTopicsRequest, create_topics;
     DeleteTopics => DeleteTopicsRequest, delete_topics;
@@ -219,6 +223,7 @@ apis! {
     AlterConfigs => AlterConfigsRequest, alter_configs;
     AlterReplicaLogDirs => AlterReplicaLogDirsRequest, alter_replica_log_dirs;
     DescribeLogDirs => DescribeLogDirsRequest, describe_log_dirs;
+    SaslAuthenticate => SaslAuthenticateRequest, sasl_authenticate;
     CreatePartitions => CreatePartitionsRequest, create_partitions;
     CreateDelegationToken => CreateDelegationTokenRequest, create_delegation_token;
     RenewDelegationToken => RenewDelegationTokenRequest, renew_delegation_token;
@@ -279,6 +284,11 @@ impl Cluster {
         if !self.nodes.get(&call.node).is_some_and(|node| node.up) {
             return Outcome::Close;
         }
+        match self.sasl.admit(call.ticket.conn, request.head.api.key, request.head.served, self.now) {
+            Admission::Served => {}
+            Admission::OutOfOrder => return out_of_order(call),
+            Admission::Closed => return Outcome::Close,
+        }
         let max_bytes = match &mut request.body {
             Body::Fetch(fetch) => Some(&mut fetch.max_bytes),
             _ => None,
@@ -290,6 +300,7 @@ impl Cluster {
             node.go_forth(newest);
         }
         match answer {
+            Ok(Answer::Now(frame)) if self.sasl.is_over(call.ticket.conn) => Outcome::Last(frame),
             Ok(Answer::Now(frame)) => Outcome::Reply(self.meter_answer(call.ticket, frame)),
             Ok(Answer::Never) => Outcome::NoReply,
             Ok(Answer::Later) => {
@@ -321,6 +332,20 @@ impl Cluster {
             self.sight(&format!("kafka-{}", ticket.node), What::Request(text));
         }
     }
+}
+
+/// What a client is told that does not go on with its authentication.
+fn out_of_order(call: &Call<'_>) -> Outcome {
+    let Ticket { api, version, correlation, .. } = call.ticket;
+    let error = ResponseError::IllegalSaslState.code();
+    let encoded = match api.key {
+        ApiKey::SaslHandshake => {
+            let answer = SaslHandshakeResponse::default().with_error_code(error);
+            Frame::encode(api, version, correlation, &answer)
+        }
+        _ => Frame::encode(api, version, correlation, &ApiVersionsResponse::default().with_error_code(error)),
+    };
+    encoded.map_or(Outcome::Close, Outcome::Last)
 }
 
 /// The code of a result.

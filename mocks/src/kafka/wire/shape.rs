@@ -30,7 +30,9 @@ fn shape_of(key: ApiKey) -> &'static str {
         ApiKey::SyncGroup => "s i s s3+ s5+ s5+ [ s y ]",
         ApiKey::DescribeGroups => "s* b3+",
         ApiKey::ListGroups => "s*4+ s*5+",
+        ApiKey::SaslHandshake => "s",
         ApiKey::ApiVersions => "s3+ s3+",
+        ApiKey::SaslAuthenticate => "y",
         ApiKey::CreateTopics => "[ s i h [ i i* ] [ s s ] ] i b",
         ApiKey::DeleteTopics => "[6+ s u ] s*0-5 i",
         ApiKey::DeleteRecords => "[ s [ i l ] ] i",
@@ -310,7 +312,9 @@ mod tests {
                 sync::SyncGroupRequestAssignment::default().with_assignment(one())]);
             DescribeGroups => |_| DescribeGroupsRequest::default().with_groups(vec![Default::default()]);
             ListGroups => |_| ListGroupsRequest::default();
+            SaslHandshake => |_| SaslHandshakeRequest::default();
             ApiVersions => |_| ApiVersionsRequest::default();
+            SaslAuthenticate => |_| SaslAuthenticateRequest::default().with_auth_bytes(one());
             CreateTopics => |_| CreateTopicsRequest::default().with_topics(vec![create::CreatableTopic::default()
                 .with_assignments(vec![create::CreatableReplicaAssignment::default()
                     .with_broker_ids(vec![BrokerId(1)])])
