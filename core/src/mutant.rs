@@ -58,6 +58,11 @@ pub const ALL: &[Mutant] = &[
         about: "An event whose publication went unanswered is published again under a new id.",
     },
     Mutant {
+        number: 18,
+        name: "zombie-not-fenced",
+        about: "Every process has a transactional id of its own and commits offsets as nobody's member.",
+    },
+    Mutant {
         number: 20,
         name: "gap-skipped",
         about: "What the log deleted before it was read is passed over: the consumer reads on where the log begins.",

@@ -30,6 +30,10 @@ pub const ALL: &[Point] = &[
     place("outbox.before-publish", "An outbox record is about to be published."),
     place("outbox.published", "An outbox record is acknowledged, and not yet marked as sent."),
     place("outbox.marked", "An outbox record is marked as sent."),
+    place(
+        "transaction.records-sent",
+        "A transaction's records are in the log; its offsets and its end are not.",
+    ),
     place("lock.acquired", "A lock is held and has its fence; nothing is done under it yet."),
     place("stream.before-ack", "An entry of a stream is finished, and about to be acknowledged."),
     sighting("duplicate-suppressed", "An event was known as finished and was not handled again."),
@@ -45,6 +49,7 @@ pub const ALL: &[Point] = &[
     sighting("rate-limited", "A request had to wait: the limit of its window was reached."),
     sighting("revoked", "Partitions were revoked."),
     sighting("lost", "Partitions were lost without a chance to commit."),
+    sighting("worker-fenced", "A transaction was refused: another worker has its partition."),
     sighting("gap", "A consumer was told that records of its partition may be gone."),
     sighting("caught-up", "A processor has worked on everything its event store holds, after a gap."),
     sighting("offset-commit-failed", "A commit of offsets failed."),

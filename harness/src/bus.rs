@@ -7,11 +7,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use squall_core::bus::{
-    Bus, BusError, Consumer, ConsumerOptions, Delivery, Gap, OutgoingRecord, Publisher, PublisherOptions,
-    Record, TopicPartition,
+    Bus, BusError, Consumer, ConsumerOptions, Delivery, Exchange, Gap, Membership, OutgoingRecord, Publisher,
+    PublisherOptions, Record, TopicPartition, TransactionalPublisher,
 };
+use squall_core::point;
 use squall_mocks::kafka::client::{
-    self, ClientError, Event, KafkaClient, NewRecord, OffsetReset, ProduceError,
+    self, ClientError, Event, GroupMetadata, Isolation, KafkaClient, NewRecord, OffsetReset, ProduceError,
+    TransactionalOptions,
 };
 
 /// A [`Bus`] over a Kafka client.
@@ -47,8 +49,43 @@ impl Bus for KafkaBus {
         // How long a rebalance waits for a member that is busy; processors wind down within seconds.
         consumer.rebalance_timeout = 5 * options.session_timeout;
         consumer.session_timeout = options.session_timeout;
+        if options.committed_only {
+            consumer.isolation = Isolation::Committed;
+        }
         consumer.heartbeat_interval = options.session_timeout / 3;
         Ok(Box::new(KafkaConsumer { consumer: self.client.consumer(consumer).map_err(refused)? }))
+    }
+
+    async fn transactional(
+        &self,
+        transactional_id: &str,
+    ) -> Result<Box<dyn TransactionalPublisher>, BusError> {
+        let options = TransactionalOptions::new(transactional_id);
+        let producer = self.client.transactional_producer(options).await.map_err(translated)?;
+        Ok(Box::new(KafkaTransactions { producer }))
+    }
+}
+
+/// Publishes in transactions.
+struct KafkaTransactions {
+    producer: client::TransactionalProducer,
+}
+
+#[async_trait]
+impl TransactionalPublisher for KafkaTransactions {
+    async fn exchange(&mut self, exchange: Exchange) -> Result<(), BusError> {
+        let Exchange { records, offsets, consumer } = exchange;
+        let transaction = self.producer.begin().await.map_err(uncommitted)?;
+        let sends = records.into_iter().map(|record| transaction.send(outgoing(record)));
+        futures::future::try_join_all(sends).await.map_err(|error| match error {
+            ProduceError::Refused(error) | ProduceError::Unknown(error) => uncommitted(error),
+            error => BusError::Refused(error.to_string()),
+        })?;
+        point!("transaction.records-sent");
+        let Membership { group, generation, member } = consumer;
+        let group = GroupMetadata { group, generation, member };
+        transaction.send_offsets(&group, &theirs(&offsets)).await.map_err(uncommitted)?;
+        transaction.commit().await.map_err(translated)
     }
 }
 
@@ -59,15 +96,7 @@ struct KafkaPublisher {
 #[async_trait]
 impl Publisher for KafkaPublisher {
     async fn publish(&self, record: OutgoingRecord) -> Result<(TopicPartition, i64), BusError> {
-        let headers = record.headers.into_iter().map(|(name, value)| (name, Some(value))).collect();
-        let record = NewRecord {
-            topic: record.topic,
-            partition: None,
-            key: record.key,
-            headers,
-            value: Some(record.value),
-        };
-        match self.producer.send(record).await {
+        match self.producer.send(outgoing(record)).await {
             Ok((partition, offset)) => Ok((ours(partition), offset)),
             Err(ProduceError::Refused(error)) => Err(BusError::Refused(error.to_string())),
             Err(error) => Err(BusError::Unknown(error.to_string())),
@@ -100,16 +129,30 @@ impl Consumer for KafkaConsumer {
     }
 
     async fn commit(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), BusError> {
-        let theirs: Vec<_> = offsets
-            .iter()
-            .map(|(at, next)| (client::TopicPartition::new(Arc::clone(&at.topic), at.partition), *next))
-            .collect();
-        self.consumer.commit(&theirs).await.map_err(translated)
+        self.consumer.commit(&theirs(offsets)).await.map_err(translated)
+    }
+
+    fn membership(&self) -> Option<Membership> {
+        let GroupMetadata { group, generation, member } = self.consumer.group_metadata()?;
+        Some(Membership { group, generation, member })
     }
 
     async fn close(self: Box<Self>) -> Result<(), BusError> {
         self.consumer.close().await.map_err(translated)
     }
+}
+
+fn theirs(offsets: &[(TopicPartition, i64)]) -> Vec<(client::TopicPartition, i64)> {
+    let one = |(at, next): &(TopicPartition, i64)| {
+        (client::TopicPartition::new(Arc::clone(&at.topic), at.partition), *next)
+    };
+    offsets.iter().map(one).collect()
+}
+
+fn outgoing(record: OutgoingRecord) -> NewRecord {
+    let OutgoingRecord { topic, key, headers, value } = record;
+    let headers = headers.into_iter().map(|(name, value)| (name, Some(value))).collect();
+    NewRecord { topic, partition: None, key, headers, value: Some(value) }
 }
 
 fn ours(partition: client::TopicPartition) -> TopicPartition {
@@ -136,9 +179,17 @@ fn refused(error: ClientError) -> BusError {
 fn translated(error: ClientError) -> BusError {
     let text = error.to_string();
     match error {
-        ClientError::Fenced { .. } => BusError::Fenced(text),
+        ClientError::Fenced { .. } | ClientError::ProducerFenced { .. } => BusError::Fenced(text),
         error if error.may_have_applied() => BusError::Unknown(text),
         error if error.is_retryable() => BusError::Unreachable(text),
         _ => BusError::Refused(text),
+    }
+}
+
+/// An error before a transaction's commit: nothing of it counts, whatever became of the request.
+fn uncommitted(error: ClientError) -> BusError {
+    match translated(error) {
+        BusError::Unknown(text) => BusError::Unreachable(text),
+        error => error,
     }
 }

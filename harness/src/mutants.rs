@@ -30,6 +30,9 @@ pub const CATALOGUE: &[Planted] = &[
     planted("lock-without-fence", "paused-lock-holder", &["mutual-exclusion"]),
     planted("fence-from-redis", "failover-loses-a-lock", &["mutual-exclusion"]),
     planted("counter-expires-apart", "limiter-loses-an-answer", &["recovered"]),
+    planted("zombie-not-fenced", "zombie-producer", &["one-result"]),
+    planted("gap-skipped", "retention-before-reading", &["no-acked-loss"]),
+    planted("new-leader-trusted", "unclean-election", &["no-acked-loss"]),
     planted("stream-entry-is-new", "stream-loses-an-ack", &["idempotent"]),
 ];
 

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use squall_core::env::Env;
 
 use crate::scenario::schema::{KAFKA_KIND, REDIS_KIND, SINK_KIND};
-use crate::system::{ledger, mailer, orders, parcels, prices};
+use crate::system::{ledger, mailer, orders, parcels, prices, settlements};
 
 /// A service: called once per start of its host.
 pub type ServiceFn = Arc<dyn Fn(Env) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
@@ -33,6 +33,7 @@ impl Services {
             .with(parcels::KIND, parcels::run)
             .with(prices::CLERK, prices::clerk)
             .with(prices::LABELLER, prices::labeller)
+            .with(settlements::KIND, settlements::run)
     }
 
     /// Adds a service, replacing one of the same kind.

@@ -1,20 +1,36 @@
-//! The documented requests of `docs/mock-control.md`, run against the program, and what the port refuses.
+//! The documented requests of `docs/mock-control.md` and `docs/mock-control-kafka.md`, run against the program, and
+//! what the port refuses.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-const DOCUMENT: &str = include_str!("../../docs/mock-control.md");
+use squall_mocks::kafka::client::{ClientOptions, KafkaClient, NewRecord, ProducerOptions, TopicPartition};
+use squall_mocks::net::TcpDial;
+
+const REDIS: &str = include_str!("../../docs/mock-control.md");
+const KAFKA: &str = include_str!("../../docs/mock-control-kafka.md");
 
 struct Mock {
     child: Child,
-    redis: String,
+    server: String,
     control: String,
 }
 
 impl Mock {
-    fn start() -> Self {
+    fn kafka() -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_squall"));
+        command.args(["mock", "kafka", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
+        let child = command.args(["--brokers", "3", "--topic", "orders:3"]).stdout(Stdio::piped()).spawn();
+        let mut child = child.expect("the program starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("the output is piped")).lines();
+        let mut line = || lines.next().expect("a line").expect("text");
+        let (server, control) = (line(), line());
+        Self { child, server, control: control.strip_prefix("http://").expect("an address").to_owned() }
+    }
+
+    fn redis() -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_squall"));
         command.args(["mock", "redis", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
@@ -25,7 +41,7 @@ impl Mock {
         };
         let (redis, control) = (address("redis://"), address("http://"));
         assert_eq!(address(&child.id().to_string()), ":M * Ready to accept connections");
-        Self { child, redis, control }
+        Self { child, server: redis, control }
     }
 
     /// The status and the body.
@@ -58,8 +74,34 @@ impl Mock {
         self.http(&format!("{method} {path} HTTP/1.1"), body.as_bytes()).1
     }
 
-    fn redis(&self, line: &str) -> String {
-        let stream = connect(&self.redis);
+    /// Does what kcat would: writes `value` into a partition, or tells what is in it.
+    fn kcat(&self, line: &str, value: Option<&str>) -> String {
+        let after =
+            |option: &str| line.split(&format!(" {option} ")).nth(1).and_then(|it| it.split(' ').next());
+        let (topic, number) = (after("-t").expect("a topic"), after("-p").expect("a partition"));
+        let partition = TopicPartition::new(topic, number.parse().expect("a number"));
+        let options = ClientOptions::new(self.server.split(','));
+        let client = KafkaClient::new(options, std::sync::Arc::new(TcpDial));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let Some(value) = value else {
+                let read = client.read_all(&partition).await.expect("it can be read");
+                let text = |value: &[u8]| String::from_utf8(value.to_vec()).expect("text");
+                return read
+                    .iter()
+                    .filter_map(|it| it.value.as_deref().map(text))
+                    .collect::<Vec<_>>()
+                    .join("\n");
+            };
+            let producer = client.producer(ProducerOptions::default()).expect("good options");
+            let record = NewRecord::new(topic, value.to_owned()).partition(partition.partition);
+            producer.send(record).await.expect("acknowledged");
+            String::new()
+        })
+    }
+
+    fn ask_redis(&self, line: &str) -> String {
+        let stream = connect(&self.server);
         (&stream).write_all(format!("{line}\r\n").as_bytes()).expect("sent");
         let mut answer = String::new();
         BufReader::new(stream).read_line(&mut answer).expect("an answer");
@@ -101,28 +143,71 @@ fn fits(pattern: &str, text: &str) -> bool {
     rest.is_empty() || last == Some("")
 }
 
-#[test]
-fn every_documented_request_has_the_documented_answer() {
-    let mock = Mock::start();
-    let mut lines = DOCUMENT.lines();
+/// Runs the commands of a document and compares their answers; how many there were.
+fn run(document: &str, mock: &Mock) -> usize {
+    let mut lines = document.lines();
     let mut run = 0;
     while let Some(line) = lines.next() {
         let Some(command) = line.strip_prefix("$ ") else { continue };
+        run += 1;
+        if let Some((value, kcat)) = command.strip_prefix("echo ").and_then(|it| it.split_once(" | ")) {
+            // Says nothing.
+            mock.kcat(kcat, Some(value));
+            continue;
+        }
         let expected = lines.next().expect("an answer");
         let found = match command.split_once(' ') {
             Some(("curl", rest)) => mock.curl(rest),
-            Some(("redis-cli", rest)) => mock.redis(rest),
-            _ => panic!("neither curl nor redis-cli: {command}"),
+            Some(("redis-cli", rest)) => mock.ask_redis(rest),
+            Some(("kcat", _)) => mock.kcat(command, None),
+            _ => panic!("neither curl nor redis-cli nor kcat: {command}"),
         };
         assert!(fits(expected, &found), "{command}\nexpected {expected}\nfound    {found}");
-        run += 1;
     }
+    run
+}
+
+#[test]
+fn every_documented_request_has_the_documented_answer() {
+    let run = run(REDIS, &Mock::redis());
     assert!(run > 25, "the document was read");
 }
 
 #[test]
+fn every_documented_request_to_kafka_has_the_documented_answer() {
+    let run = run(KAFKA, &Mock::kafka());
+    assert!(run > 30, "the document was read");
+}
+
+#[test]
+fn rules_of_kafka_come_as_toml_and_those_that_could_never_act_are_refused() {
+    let mock = Mock::kafka();
+    let toml = b"[[rule]]\nact = { throttle = \"1s\" }\n[rule.match]\napi = \"fetch\"\n";
+    let head = "POST /rules HTTP/1.1\r\nContent-Type: application/toml";
+    assert_eq!(mock.http(head, toml), (200, "{\"names\":[\"rule-1\"]}".to_owned()));
+    let cases: [(&str, &[u8], u16, &str); 7] = [
+        (
+            "POST /rules HTTP/1.1",
+            b"{\"match\":{\"key\":\"a\"},\"act\":\"silence\"}",
+            400,
+            "unknown field `key`",
+        ),
+        ("POST /rules HTTP/1.1", b"{\"match\":{\"api\":\"produce\"},\"act\":\"corrupt-crc\"}", 400, "fetch"),
+        ("POST /rules HTTP/1.1", b"{\"match\":{},\"act\":\"silence\",\"nth\":0}", 400, "1 or more"),
+        ("GET /crash HTTP/1.1", b"", 405, "expected POST"),
+        ("POST /topics HTTP/1.1", b"{\"name\":\"orders\",\"partitions\":1}", 400, "TOPIC_ALREADY_EXISTS"),
+        ("POST /move-leader HTTP/1.1", b"{\"topic\":\"orders\",\"partition\":0,\"to\":\"x\"}", 400, "nobody"),
+        ("GET /records?topic=none HTTP/1.1", b"", 400, "none-0"),
+    ];
+    for (head, body, status, reason) in cases {
+        let (found, text) = mock.http(head, body);
+        assert!(found == status && text.contains(reason), "{head}: {found} {text}");
+    }
+}
+
+#[test]
 fn what_is_refused_has_a_status_and_a_reason() {
-    let mock = Mock::start();
+    let mock = Mock::redis();
     let cases: [(&str, &[u8], u16, &str); 9] = [
         ("POST /jump HTTP/1.1", b"{", 400, "EOF"),
         ("POST /rules HTTP/1.1", b"{\"match\":{},\"act\":\"explode\"}", 400, "unknown variant `explode`"),
@@ -140,14 +225,14 @@ fn what_is_refused_has_a_status_and_a_reason() {
         let has_error = text.starts_with("{\"error\":") && text.contains(reason);
         assert!(has_error, "{head}: expected {reason:?}, found {text}");
     }
-    assert_eq!(mock.redis("PING"), "PONG");
+    assert_eq!(mock.ask_redis("PING"), "PONG");
 }
 
 #[test]
 fn rules_come_as_toml_too() {
-    let mock = Mock::start();
+    let mock = Mock::redis();
     let toml = b"[[rule]]\nact = { error = \"OOM\" }\n[rule.match]\ncommand = \"set\"\n";
     let head = "POST /rules HTTP/1.1\r\nContent-Type: application/toml";
     assert_eq!(mock.http(head, toml), (200, "{\"names\":[\"rule-1\"]}".to_owned()));
-    assert!(mock.redis("SET a b").starts_with("OOM "));
+    assert!(mock.ask_redis("SET a b").starts_with("OOM "));
 }

@@ -14,5 +14,7 @@ pub mod observe;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod rule;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use clock::Clock;

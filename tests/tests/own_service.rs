@@ -20,6 +20,7 @@ async fn naive(env: Env) -> anyhow::Result<()> {
         group: "billing".into(),
         topics: vec!["orders".into()],
         session_timeout: Duration::from_secs(6),
+        committed_only: false,
     };
     let mut consumer = env.bus.consumer(options).await?;
     loop {

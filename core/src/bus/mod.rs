@@ -102,6 +102,8 @@ pub struct ConsumerOptions {
     pub topics: Vec<String>,
     /// The group hands a member's partitions on after this much silence.
     pub session_timeout: Duration,
+    /// Whether records are given only once their transaction is committed.
+    pub committed_only: bool,
 }
 
 /// A client of the log. One per service.
@@ -118,6 +120,18 @@ pub trait Bus: Send + Sync {
     /// # Errors
     /// [`BusError`], if the client cannot be set up. Joining happens in [`Consumer::next`].
     async fn consumer(&self, options: ConsumerOptions) -> Result<Box<dyn Consumer>, BusError>;
+
+    /// A publisher that is known by `transactional_id`; what an earlier one of this id has begun and not ended
+    /// is aborted.
+    ///
+    /// # Errors
+    /// [`BusError`], if the client cannot be set up, or this log has no transactions.
+    async fn transactional(
+        &self,
+        transactional_id: &str,
+    ) -> Result<Box<dyn TransactionalPublisher>, BusError> {
+        Err(BusError::Refused(format!("this log has no transactions, and none for {transactional_id:?}")))
+    }
 }
 
 /// Publishes records.
@@ -128,6 +142,40 @@ pub trait Publisher: Send + Sync {
     /// # Errors
     /// [`BusError::Refused`] if the record is certainly not in the log, [`BusError::Unknown`] if it may be.
     async fn publish(&self, record: OutgoingRecord) -> Result<(TopicPartition, i64), BusError>;
+}
+
+/// What a member speaks for when its offsets are committed by somebody else: by a publisher, in a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The consumer group.
+    pub group: String,
+    /// The generation, or -1 to be believed without being a member.
+    pub generation: i32,
+    /// The member's id; empty without one.
+    pub member: String,
+}
+
+/// Records, and the offsets they were made from: one transaction.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// What is published.
+    pub records: Vec<OutgoingRecord>,
+    /// For each partition the offset of the *next* record to be consumed.
+    pub offsets: Vec<(TopicPartition, i64)>,
+    /// Who consumed.
+    pub consumer: Membership,
+}
+
+/// Publishes in transactions. The newest publisher of a transactional id fences those before it.
+#[async_trait]
+pub trait TransactionalPublisher: Send {
+    /// Publishes records and commits the offsets they stem from, all or nothing for readers of committed
+    /// records. After an error nothing of it counts, unless it is [`BusError::Unknown`].
+    ///
+    /// # Errors
+    /// [`BusError::Fenced`] if a newer publisher has this id or the group has moved on: this publisher is done.
+    /// Other errors may be retried, from where the group's offsets stand.
+    async fn exchange(&mut self, exchange: Exchange) -> Result<(), BusError>;
 }
 
 /// Consumes records as a member of a group. Dropping it leaves without a word; the group notices by timeout.
@@ -147,6 +195,12 @@ pub trait Consumer: Send {
     /// [`BusError::Fenced`] if the group has moved on and the commit was refused; other errors may be
     /// retried.
     async fn commit(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), BusError>;
+
+    /// What this consumer speaks for at this moment; none while it is no member, or on a log without
+    /// transactions.
+    fn membership(&self) -> Option<Membership> {
+        None
+    }
 
     /// Leaves the group.
     ///

@@ -27,6 +27,7 @@ pub(super) async fn run(worker: Arc<Worker>) -> Result<(), ProcessorError> {
         group: options.group.clone(),
         topics: options.topics.clone(),
         session_timeout: options.session_timeout,
+        committed_only: false,
     };
     let bus_error = |source: BusError| ProcessorError::Bus { group: options.group.clone(), source };
     let mut consumer = worker.env.bus.consumer(subscription).await.map_err(bus_error)?;

@@ -7,7 +7,10 @@
 //! The port asks for no password. So that a web page the user has open cannot reach it, a request with an
 //! `Origin` is refused, and on a loopback address also one for another host name than the loopback's.
 
+mod cluster;
+mod kafka;
 mod redis;
+mod rules;
 mod values;
 
 use std::collections::BTreeMap;
@@ -15,6 +18,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HOST, ORIGIN};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -28,9 +32,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use squall_mocks::kafka::KafkaCluster;
 use squall_mocks::redis::RedisServer;
 
 use super::Failure;
+use kafka::KafkaControl;
 use redis::RedisControl;
 
 /// Largest body of a request.
@@ -67,10 +73,17 @@ pub(super) async fn serve_redis(bound: Option<Bound>, server: RedisServer) -> st
     serve(listener, Arc::new(RedisControl::new(server, RECORDS))).await
 }
 
+/// Serves the control port of a Kafka cluster until dropped. Waits for ever if there is none.
+pub(super) async fn serve_kafka(bound: Option<Bound>, cluster: KafkaCluster) -> std::io::Result<()> {
+    let Some(Bound(listener)) = bound else { return std::future::pending().await };
+    serve(listener, Arc::new(KafkaControl::new(cluster, RECORDS))).await
+}
+
 /// What can be asked of a mock.
+#[async_trait]
 trait Control: Send + Sync + 'static {
-    /// Answers a request. Must not wait.
-    fn answer(&self, question: &Question<'_>) -> Result<Value, Refusal>;
+    /// Answers a request.
+    async fn answer(&self, question: &Question<'_>) -> Result<Value, Refusal>;
 }
 
 /// A request, read.
@@ -244,7 +257,7 @@ async fn read_and_answer(
     let query = parse_query(head.uri.query().unwrap_or_default())?;
     let is_toml =
         head.headers.get(CONTENT_TYPE).is_some_and(|it| it.as_bytes().starts_with(b"application/toml"));
-    control.answer(&Question { method: &head.method, path: &path, query, is_toml, body: &body })
+    control.answer(&Question { method: &head.method, path: &path, query, is_toml, body: &body }).await
 }
 
 fn check_origin(headers: &HeaderMap, is_local: bool) -> Result<(), Refusal> {

@@ -7,6 +7,7 @@ pub mod mailer;
 pub mod orders;
 pub mod parcels;
 pub mod prices;
+pub mod settlements;
 
 use squall_core::point::Point;
 

@@ -24,7 +24,10 @@ use super::image::{Image, Node, Partition};
 use super::log::Log;
 use super::matcher::Target;
 use super::options::KafkaOptions;
+use super::partitions::Reassignments;
 use super::requests::Requests;
+use super::sasl::Sessions;
+use super::throttle::Throttling;
 use super::timers::Timers;
 use super::txn::{Transactions, TxnTimer};
 use super::view::{BrokerView, MetadataView};
@@ -141,6 +144,9 @@ pub(crate) struct Cluster {
     /// Requests of groups that wait.
     pub waiting: BTreeSet<u64>,
     pub transactions: Transactions,
+    /// Partitions on their way to other replicas.
+    pub reassignments: Reassignments,
+    pub throttling: Throttling,
     /// Answers to parked requests, by connection.
     pub done: Vec<(u64, Frame)>,
     pub sightings: Vec<Sighting>,
@@ -148,6 +154,8 @@ pub(crate) struct Cluster {
     pub observed: bool,
     /// The request log.
     pub requests: Requests,
+    /// Who has authenticated.
+    pub sasl: Sessions,
 }
 
 impl Cluster {
@@ -173,10 +181,13 @@ impl Cluster {
             watchers: BTreeMap::new(),
             waiting: BTreeSet::new(),
             transactions: Transactions::default(),
+            reassignments: Reassignments::new(),
+            throttling: Throttling::default(),
             done: Vec::new(),
             sightings: Vec::new(),
             observed: false,
             requests: Requests::new(),
+            sasl: Sessions::new(options.sasl.clone()),
             options,
         };
         cluster.fix_min_insync();
@@ -217,6 +228,8 @@ impl Cluster {
     /// session ends, as in Kafka.
     pub fn disconnect(&mut self, conn: u64) {
         self.forget_fetch(conn);
+        self.throttling.forget(conn);
+        self.sasl.forget(conn);
         self.waiting.remove(&conn);
     }
 

@@ -182,6 +182,7 @@ impl Cluster {
                 elect(partition, fenced);
             });
         });
+        self.settle_reassignments();
     }
 
     /// A broker applies the images that are due.
@@ -197,7 +198,9 @@ impl Cluster {
     /// Changes the truth and publishes it.
     pub fn change(&mut self, change: impl FnOnce(&mut Image)) {
         let before = Arc::clone(&self.truth);
-        change(Arc::make_mut(&mut self.truth));
+        let image = Arc::make_mut(&mut self.truth);
+        image.version += 1;
+        change(image);
         for (id, node) in &mut self.nodes {
             if let Some(at) = node.publish(self.now, &self.truth) {
                 self.timers.set(Timer::Image(*id), at);
@@ -209,7 +212,7 @@ impl Cluster {
     }
 
     /// Replica lists for `partitions` partitions, striped over the live brokers from a drawn start.
-    fn place(&mut self, partitions: i32, replication: i16) -> Result<Vec<Vec<i32>>, Refused> {
+    pub fn place(&mut self, partitions: i32, replication: i16) -> Result<Vec<Vec<i32>>, Refused> {
         let partitions = if partitions == -1 { self.options.default_partitions } else { partitions };
         let wanted = if replication == -1 { self.options.default_replication_factor } else { replication };
         if !(1..=MAX_PARTITIONS).contains(&partitions) {

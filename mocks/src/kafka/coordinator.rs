@@ -11,6 +11,7 @@ use std::time::Duration;
 use kafka_protocol::error::ResponseError;
 
 use super::cluster::{Cluster, OFFSETS_TOPIC, Ticket, Timer};
+use super::config::Kind;
 use super::group::{ConsumerConfig, Env, Group, GroupConfig, Reply};
 use super::image::Image;
 
@@ -18,20 +19,29 @@ use super::image::Image;
 const SHORTEST_CHECK: Duration = Duration::from_millis(1);
 
 impl Cluster {
-    /// Limits and delays of groups.
-    pub fn group_config(&self) -> GroupConfig {
+    /// Limits and delays of a group: its own settings before those of the options.
+    pub fn group_config(&self, group: &str) -> GroupConfig {
         let options = &self.options;
+        let own = self.configs_of(Kind::Group, group);
+        let time = |name: &str, otherwise: Duration| {
+            let ms = own.get(name).and_then(|value| value.parse().ok());
+            ms.map_or(otherwise, Duration::from_millis)
+        };
         GroupConfig {
             initial_delay: options.group_initial_rebalance_delay,
             max_size: options.group_max_size,
             offset_metadata_max: options.offset_metadata_max_bytes,
             offsets_retention: options.offsets_retention,
             consumer: ConsumerConfig {
-                session: options.group_consumer_session_timeout,
+                session: time("consumer.session.timeout.ms", options.group_consumer_session_timeout),
+                heartbeat: time("consumer.heartbeat.interval.ms", options.group_consumer_heartbeat_interval),
                 max_size: options.group_consumer_max_size,
                 assignors: options.group_consumer_assignors.clone(),
                 migration: options.group_consumer_migration_policy,
-                assignment_interval: options.group_consumer_assignment_interval,
+                assignment_interval: time(
+                    "consumer.assignment.interval.ms",
+                    options.group_consumer_assignment_interval,
+                ),
                 regex_refresh: options.group_consumer_regex_refresh_interval,
             },
         }
@@ -105,7 +115,7 @@ impl Cluster {
         id: &str,
         act: impl FnOnce(&mut Group<Ticket>, &mut Env<'_, Ticket>) -> R,
     ) -> Option<R> {
-        let config = self.group_config();
+        let config = self.group_config(id);
         let image = self.image_of_coordinator(id);
         let (mut replies, mut events) = (Vec::new(), Vec::new());
         let group = self.groups.get_mut(id)?;

@@ -1,17 +1,20 @@
 //! What the cluster does with its logs by itself: retention and compaction, by the clock.
 //!
 //! As in Kafka, compacted topics belong to the cleaner, retention included, and all others to the retention
-//! check. A run of the cleaner takes the dirtiest log, then at once the next until none is left. Both run on all
-//! logs at the same time, where Kafka's brokers each have their own clock.
+//! check. The cleaner takes the dirtiest log, then soon the next until none is left. Both see to the logs of all
+//! brokers, where in Kafka each broker has its own.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::cluster::{Cluster, Timer};
-use super::log::Log;
 use super::log::config::LogConfig;
 use super::topic_config;
+
+/// Between two logs the cleaner takes.
+const PAUSE: Duration = Duration::from_millis(1);
 
 impl Cluster {
     /// What a topic with these settings asks of its logs.
@@ -36,11 +39,15 @@ impl Cluster {
         self.timers.set(Timer::Retention, next);
     }
 
-    /// The cleaner is due.
+    /// The cleaner is due: it takes one log, and the next after a pause in which clients are served.
     pub fn on_cleaner(&mut self) {
-        self.compact();
-        self.expire(|config| config.compact);
-        self.timers.set(Timer::Cleaner, self.now.saturating_add(self.options.log_cleaner_backoff));
+        let wait = if self.compact_dirtiest() {
+            PAUSE
+        } else {
+            self.expire(|config| config.compact);
+            self.options.log_cleaner_backoff
+        };
+        self.timers.set(Timer::Cleaner, self.now.saturating_add(wait));
     }
 
     /// Deletes old segments of the logs whose settings are `concerned`.
@@ -57,23 +64,25 @@ impl Cluster {
 
     /// Compacts logs, the dirtiest first, until none is dirty.
     pub fn compact(&mut self) {
-        let logs = self.configured_logs();
+        while self.compact_dirtiest() {}
+    }
+
+    /// Compacts the dirtiest log; false if none is dirty.
+    fn compact_dirtiest(&mut self) -> bool {
         let now_ms = self.now_ms;
-        let mut dirty: Vec<_> = logs
-            .iter()
-            .filter_map(|(key, name, config)| {
-                let dirty = self.logs.get(key).and_then(|log: &Log| log.dirty(now_ms, config))?;
-                Some((dirty, key, name, config))
-            })
-            .collect();
-        dirty.sort_by(|one, other| other.0.ratio.total_cmp(&one.0.ratio));
-        for (dirty, key, name, config) in dirty {
-            let Some(log) = self.logs.get_mut(key) else { continue };
-            let before = log.bytes();
-            log.compact(&dirty, now_ms, config);
-            let after = log.bytes();
-            self.event(|| format!("{name} is compacted from {before} to {after} bytes"));
-        }
+        let dirty = |(key, name, config): (_, String, LogConfig)| {
+            let dirty = self.logs.get(&key)?.dirty(now_ms, &config)?;
+            Some((dirty, key, name, config))
+        };
+        let all = self.configured_logs().into_iter().filter_map(dirty);
+        let dirtiest = all.max_by(|one, other| one.0.ratio.total_cmp(&other.0.ratio));
+        let Some((dirty, key, name, config)) = dirtiest else { return false };
+        let Some(log) = self.logs.get_mut(&key) else { return false };
+        let before = log.bytes();
+        log.compact(&dirty, now_ms, &config);
+        let after = log.bytes();
+        self.event(|| format!("{name} is compacted from {before} to {after} bytes"));
+        true
     }
 
     fn configured_logs(&self) -> Vec<((Uuid, i32), String, LogConfig)> {

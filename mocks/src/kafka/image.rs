@@ -12,6 +12,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::config::Configs;
+use super::quota::Quotas;
+use super::scram::ScramCredentials;
 use super::view::{BrokerView, MetadataView, PartitionView, TopicView};
 
 /// Images a lagging broker keeps; beyond it the oldest is skipped.
@@ -25,6 +27,10 @@ pub(crate) struct Image {
     pub ids: BTreeMap<Uuid, String>,
     /// Brokers the controller takes for dead.
     pub fenced: BTreeSet<i32>,
+    /// How often the metadata changed.
+    pub version: i64,
+    pub quotas: Arc<Quotas>,
+    pub scram: Arc<ScramCredentials>,
     /// What was set on brokers, groups and subscriptions.
     pub configs: Arc<Configs>,
 }

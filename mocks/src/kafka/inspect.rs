@@ -1,11 +1,14 @@
-//! What the owner of a cluster may see of it as a whole: nodes, topics, groups, offsets.
+//! What the owner of a cluster may see of it as a whole, and its time: nodes, topics, groups, offsets, requests.
 //!
 //! This is the truth, not what a broker that lags or lies tells its clients.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::KafkaCluster;
+use super::requests::Requests;
 use super::view::{BrokerView, MetadataView};
+use crate::Clock;
 
 /// A node as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +31,42 @@ pub struct Offsets {
 }
 
 impl KafkaCluster {
+    /// Keeps the last `capacity` requests from now on; 0 keeps none, which is the start.
+    pub fn log_requests(&self, capacity: usize) {
+        self.shared.requests.set_capacity(capacity);
+    }
+
+    /// The request log, and what was asked for that is not served.
+    #[must_use]
+    pub fn requests(&self) -> &Requests {
+        &self.shared.requests
+    }
+
+    /// The clock that the records' timestamps come from.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.shared.clock()
+    }
+
+    /// Lets time pass for the cluster at once: timestamps, sessions, waits and whatever else has a deadline.
+    /// What is due on the way happens in its order and at its time. Delays of fault rules and limits of
+    /// connections go on with the runtime's time.
+    pub fn advance(&self, by: Duration) {
+        self.shared.advance(by);
+    }
+
+    /// Moves the wall clock alone, backwards if negative, as an operator or NTP would: timestamps change,
+    /// deadlines do not.
+    pub fn jump(&self, delta_ms: i64) {
+        self.shared.jump(delta_ms);
+    }
+
+    /// How many connections each node has; nodes without any are left out.
+    #[must_use]
+    pub fn connections(&self) -> BTreeMap<i32, usize> {
+        self.shared.connections()
+    }
+
     /// The nodes by number.
     #[must_use]
     pub fn nodes(&self) -> BTreeMap<i32, NodeView> {

@@ -26,9 +26,15 @@ mod log;
 mod mailbox;
 mod matcher;
 mod options;
+mod partitions;
+mod place;
+mod quota;
 mod requests;
+mod sasl;
+mod scram;
 mod shell;
 mod snapshot;
+mod throttle;
 mod timers;
 mod txn;
 mod view;
@@ -42,7 +48,6 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::Clock;
 use crate::net::Listener;
 use crate::observe::Observer;
 use crate::rule::Rules;
@@ -57,6 +62,7 @@ pub use limits::Limits;
 pub use matcher::{KafkaMatch, KafkaRequest, Target};
 pub use options::{ConsumerGroupMigration, KafkaError, KafkaOptions};
 pub use requests::{RequestRecord, Requests, Unsupported};
+pub use sasl::{SaslMechanism, SaslOptions};
 pub use snapshot::{CommittedOffset, GroupKind, GroupSnapshot, GroupState, LogRecord, MemberSnapshot};
 pub use txn::{TransactionSnapshot, TransactionState};
 pub use view::{BrokerView, MetadataView, PartitionView, TopicView};
@@ -180,42 +186,6 @@ impl KafkaCluster {
     #[must_use]
     pub fn rules(&self) -> &Rules<KafkaMatch> {
         &self.shared.rules
-    }
-
-    /// Keeps the last `capacity` requests from now on; 0 keeps none, which is the start.
-    pub fn log_requests(&self, capacity: usize) {
-        self.shared.requests.set_capacity(capacity);
-    }
-
-    /// The request log, and what was asked for that is not served.
-    #[must_use]
-    pub fn requests(&self) -> &Requests {
-        &self.shared.requests
-    }
-
-    /// The clock that the records' timestamps come from.
-    #[must_use]
-    pub fn clock(&self) -> Clock {
-        self.shared.clock()
-    }
-
-    /// Lets time pass for the cluster at once: timestamps, sessions, waits and whatever else has a deadline.
-    /// What is due on the way happens in its order and at its time. Delays of fault rules and limits of
-    /// connections go on with the runtime's time.
-    pub fn advance(&self, by: Duration) {
-        self.shared.advance(by);
-    }
-
-    /// Moves the wall clock alone, backwards if negative, as an operator or NTP would: timestamps change,
-    /// deadlines do not.
-    pub fn jump(&self, delta_ms: i64) {
-        self.shared.jump(delta_ms);
-    }
-
-    /// How many connections each node has; nodes without any are left out.
-    #[must_use]
-    pub fn connections(&self) -> BTreeMap<i32, usize> {
-        self.shared.connections()
     }
 
     /// Tells `observer` of every request, rule hit and event from now on, instead of an earlier observer.
@@ -377,6 +347,24 @@ impl KafkaCluster {
         })
     }
 
+    /// The records of a partition from an offset on, as a reader of committed records is given them: no further
+    /// than the first transaction that is open, without those of aborted ones.
+    ///
+    /// # Errors
+    /// No such partition, or a batch that cannot be read.
+    pub fn committed_from(
+        &self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<Vec<LogRecord>, KafkaError> {
+        self.shared.with(|cluster| {
+            let log = cluster.log_of(topic, partition).ok_or_else(|| unknown(topic, partition))?;
+            let unreadable = |found| KafkaError::Unreadable { topic: topic.to_owned(), partition, found };
+            log.committed_from(offset).map_err(unreadable)
+        })
+    }
+
     /// A group as its coordinator knows it; none if it has neither members nor offsets.
     #[must_use]
     pub fn group(&self, group: &str) -> Option<GroupSnapshot> {
@@ -436,6 +424,16 @@ impl KafkaCluster {
 /// The names of all APIs served, as [`KafkaMatch::api`] takes them, in the order of their numbers on the wire.
 pub fn api_names() -> impl Iterator<Item = &'static str> {
     wire::keys::APIS.iter().map(|api| api.name)
+}
+
+/// Reads a request as a node does, its length cut off, and says which API and version it is.
+///
+/// # Errors
+/// What was expected, and what was found.
+pub fn read_request(frame: &[u8]) -> Result<(&'static str, i16), String> {
+    let request =
+        api::Request::decode(bytes::Bytes::copy_from_slice(frame)).map_err(|error| error.to_string())?;
+    Ok((request.head.api.name, request.head.version))
 }
 
 /// The code of an error by Kafka's name: `NOT_LEADER_OR_FOLLOWER`.

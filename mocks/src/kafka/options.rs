@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::config::{self, setting::Update};
 use super::group::assignor::Assignor;
 use super::limits::Limits;
+use super::sasl::SaslOptions;
 use crate::Clock;
 
 /// Settings of a [`KafkaCluster`](super::KafkaCluster).
@@ -103,6 +104,8 @@ pub struct KafkaOptions {
     pub max_parked: usize,
     /// Limits of connections.
     pub limits: Limits,
+    /// Who may connect; everybody, without authenticating, if there is none.
+    pub sasl: Option<SaslOptions>,
     /// Whether a request for an API or version that is not served, or bytes that are no request, are told to the
     /// observer as [`What::Unsupported`](crate::observe::What::Unsupported). The connection is closed in any
     /// case, and [`Requests::unsupported`](super::Requests::unsupported) knows of it.
@@ -157,6 +160,7 @@ impl KafkaOptions {
             log_cleaner_backoff: Duration::from_secs(15),
             max_parked: 100_000,
             limits: Limits::default(),
+            sasl: None,
             strict: false,
         }
     }
@@ -211,7 +215,7 @@ struct Field {
     set: fn(&mut KafkaOptions, i64),
 }
 
-const FIELDS: [Field; 9] = [
+const FIELDS: [Field; 18] = [
     Field {
         name: "auto.create.topics.enable",
         deviates: true,
@@ -255,6 +259,69 @@ const FIELDS: [Field; 9] = [
         set: |options, ms| options.group_max_session_timeout = duration(ms),
     },
     Field {
+        name: "group.max.size",
+        deviates: true,
+        is_switch: false,
+        get: |options| i64::try_from(options.group_max_size).unwrap_or(i64::MAX),
+        set: |options, count| options.group_max_size = saturated(count),
+    },
+    Field {
+        name: "group.consumer.max.size",
+        deviates: true,
+        is_switch: false,
+        get: |options| i64::try_from(options.group_consumer_max_size).unwrap_or(i64::MAX),
+        set: |options, count| options.group_consumer_max_size = saturated(count),
+    },
+    Field {
+        name: "group.consumer.session.timeout.ms",
+        deviates: false,
+        is_switch: false,
+        get: |options| millis(options.group_consumer_session_timeout),
+        set: |options, ms| options.group_consumer_session_timeout = duration(ms),
+    },
+    Field {
+        name: "group.consumer.heartbeat.interval.ms",
+        deviates: false,
+        is_switch: false,
+        get: |options| millis(options.group_consumer_heartbeat_interval),
+        set: |options, ms| options.group_consumer_heartbeat_interval = duration(ms),
+    },
+    Field {
+        name: "group.consumer.assignment.interval.ms",
+        deviates: false,
+        is_switch: false,
+        get: |options| millis(options.group_consumer_assignment_interval),
+        set: |options, ms| options.group_consumer_assignment_interval = duration(ms),
+    },
+    Field {
+        name: "group.consumer.regex.refresh.interval.ms",
+        deviates: false,
+        is_switch: false,
+        get: |options| millis(options.group_consumer_regex_refresh_interval),
+        set: |options, ms| options.group_consumer_regex_refresh_interval = duration(ms),
+    },
+    Field {
+        name: "offsets.retention.minutes",
+        deviates: false,
+        is_switch: false,
+        get: |options| millis(options.offsets_retention) / 60_000,
+        set: |options, minutes| options.offsets_retention = duration(minutes.saturating_mul(60_000)),
+    },
+    Field {
+        name: "offsets.retention.check.interval.ms",
+        deviates: false,
+        is_switch: false,
+        get: |options| millis(options.offsets_retention_check_interval),
+        set: |options, ms| options.offsets_retention_check_interval = duration(ms),
+    },
+    Field {
+        name: "offset.metadata.max.bytes",
+        deviates: false,
+        is_switch: false,
+        get: |options| i64::try_from(options.offset_metadata_max_bytes).unwrap_or(i64::MAX),
+        set: |options, bytes| options.offset_metadata_max_bytes = saturated(bytes),
+    },
+    Field {
         name: "offsets.topic.num.partitions",
         deviates: false,
         is_switch: false,
@@ -291,6 +358,10 @@ impl Bounded for i16 {
 }
 
 impl Bounded for i32 {
+    const MOST: Self = Self::MAX;
+}
+
+impl Bounded for usize {
     const MOST: Self = Self::MAX;
 }
 

@@ -4,14 +4,18 @@
 
 mod configs;
 mod connections;
+mod consumer_groups;
 mod determinism;
 mod faults;
 mod groups;
 mod log;
 mod metadata;
 mod nodes;
+mod partitions;
 mod protocol;
+mod quotas;
 mod retention;
+mod sasl;
 mod time;
 mod transactions;
 mod wire;

@@ -26,6 +26,7 @@ async fn consumer(bus: &MemoryBus) -> Box<dyn Consumer> {
         group: "g".to_owned(),
         topics: vec!["orders".to_owned()],
         session_timeout: SESSION,
+        committed_only: false,
     };
     bus.consumer(options).await.expect("a consumer")
 }

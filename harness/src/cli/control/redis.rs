@@ -5,16 +5,15 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use squall_mocks::redis::{Keep, Lose, RedisMatch, RedisServer, command_names};
 use squall_mocks::rule::{Rule, duration_text};
 
-use super::{Control, Question, Refusal, values};
+use super::{Control, Question, Refusal, rules, values};
 
-/// Most rules at a time.
-const RULES: usize = 10_000;
 /// Records and keys of one answer, unless asked otherwise, and at most.
 const PAGE: (usize, usize) = (1000, 10_000);
 
@@ -105,13 +104,6 @@ struct Switch {
     on: bool,
 }
 
-/// Rules of a TOML file.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleFile {
-    rule: Vec<Rule<RedisMatch>>,
-}
-
 /// A duration as text with a unit.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
@@ -125,11 +117,14 @@ impl TryFrom<String> for Span {
     }
 }
 
+#[async_trait]
 impl Control for RedisControl {
-    fn answer(&self, question: &Question<'_>) -> Result<Value, Refusal> {
+    async fn answer(&self, question: &Question<'_>) -> Result<Value, Refusal> {
         match question.path {
-            "rules" => self.rules(question),
-            path if path.starts_with("rules/") => self.rule(question, &path["rules/".len()..]),
+            "rules" => rules::all(self.server.rules(), question, &check_rule),
+            path if path.starts_with("rules/") => {
+                rules::one(self.server.rules(), question, &path["rules/".len()..])
+            }
             "" | "health" | "snapshot" | "requests" | "stats" if question.method != Method::GET => {
                 Err(Refusal::method(question, "GET"))
             }
@@ -200,55 +195,6 @@ impl RedisControl {
         Ok(json!({ "ok": true }))
     }
 
-    fn rules(&self, question: &Question<'_>) -> Result<Value, Refusal> {
-        question.only(&[])?;
-        let rules = self.server.rules();
-        match *question.method {
-            Method::GET => to_json(&rules.list()),
-            Method::POST => {
-                let added = read_rules(question)?;
-                if rules.list().len() + added.len() > RULES {
-                    return Err(Refusal::invalid(format!("expected at most {RULES} rules at a time")));
-                }
-                added.iter().try_for_each(check_rule)?;
-                let before = rules.list().len();
-                for rule in added {
-                    rules.add(rule);
-                }
-                let names: Vec<String> = rules.list().into_iter().skip(before).map(|it| it.name).collect();
-                Ok(json!({ "names": names }))
-            }
-            Method::DELETE => {
-                question.no_body()?;
-                let removed = rules.list().len();
-                rules.clear();
-                Ok(json!({ "removed": removed }))
-            }
-            _ => Err(Refusal::method(question, "GET, POST, DELETE")),
-        }
-    }
-
-    fn rule(&self, question: &Question<'_>, name: &str) -> Result<Value, Refusal> {
-        let rules = self.server.rules();
-        let unknown = || {
-            let names: Vec<String> = rules.list().into_iter().take(20).map(|it| it.name).collect();
-            let names = if names.is_empty() { "there is none".to_owned() } else { names.join(", ") };
-            Refusal::not_found(format!("expected the name of a rule ({names}), found {name:?}"))
-        };
-        question.only(&[])?;
-        match *question.method {
-            Method::GET => {
-                let found = rules.list().into_iter().find(|it| it.name == name).ok_or_else(unknown)?;
-                to_json(&found)
-            }
-            Method::DELETE => match rules.remove_named(name) {
-                0 => Err(unknown()),
-                removed => Ok(json!({ "removed": removed })),
-            },
-            _ => Err(Refusal::method(question, "GET, DELETE")),
-        }
-    }
-
     fn snapshot(&self, question: &Question<'_>) -> Result<Value, Refusal> {
         question.only(&["db", "pattern", "limit"])?;
         let limit = question.number("limit", PAGE.0)?.min(PAGE.1);
@@ -290,21 +236,6 @@ fn to_json(value: &impl serde::Serialize) -> Result<Value, Refusal> {
         .map_err(|error| Refusal::invalid(format!("cannot be written as JSON: {error}")))
 }
 
-/// One rule or several, as JSON; several as TOML, each under `[[rule]]`.
-fn read_rules(question: &Question<'_>) -> Result<Vec<Rule<RedisMatch>>, Refusal> {
-    if question.is_toml {
-        let text = std::str::from_utf8(question.body)
-            .map_err(|error| Refusal::invalid(format!("expected UTF-8, found {error}")))?;
-        let file: RuleFile =
-            toml::from_str(text).map_err(|error| Refusal::invalid(format!("the body: {error}")))?;
-        return Ok(file.rule);
-    }
-    match question.body.trim_ascii_start().first() {
-        Some(b'[') => question.json(),
-        _ => Ok(vec![question.json()?]),
-    }
-}
-
 fn check_rule(rule: &Rule<RedisMatch>) -> Result<(), Refusal> {
     if let Some(command) = &rule.matcher.command
         && !command_names().any(|name| name.eq_ignore_ascii_case(command))
@@ -313,13 +244,8 @@ fn check_rule(rule: &Rule<RedisMatch>) -> Result<(), Refusal> {
             format!("match.command: expected a command like \"set\" or \"client|kill\", found {command:?}");
         return Err(Refusal::invalid(text));
     }
-    if let Some(probability) = rule.probability.filter(|it| !(0.0..=1.0).contains(it)) {
-        return Err(Refusal::invalid(format!("probability: expected 0 to 1, found {probability}")));
-    }
-    for (field, value) in [("nth", rule.nth), ("count", rule.count)] {
-        if value == Some(0) {
-            return Err(Refusal::invalid(format!("{field}: expected 1 or more, found 0")));
-        }
+    if rule.act.is_of_kafka_only() {
+        return Err(Refusal::invalid("act: expected one that Redis has, found one of Kafka only"));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -27,7 +27,7 @@ use squall_mocks::redis::RedisServer;
 use super::injector::{Cluster, HARNESS, Targets};
 use super::load::Load;
 use super::observer::Observer;
-use super::{Exits, WorldError};
+use super::{Exits, Refusals, WorldError};
 use crate::bus::KafkaBus;
 use crate::history::Recorder;
 use crate::plan::{Plan, PlannedService, counted_as};
@@ -59,6 +59,7 @@ pub(super) struct Cast {
     pub(super) software: Vec<Software>,
     pub(super) load: Load,
     pub(super) exits: Exits,
+    pub(super) refusals: Refusals,
 }
 
 /// What every host's software is made from.
@@ -70,6 +71,7 @@ struct Stage<'a> {
     recorder: Recorder,
     store: Arc<dyn EventStore>,
     exits: Exits,
+    refusals: Refusals,
 }
 
 impl Cast {
@@ -92,6 +94,7 @@ impl Cast {
             recorder: recorder.clone(),
             store: Arc::new(MemoryStore::new(PlatformClock::from_source(EPOCH_MS, now))),
             exits: Exits::default(),
+            refusals: Refusals::default(),
         };
         let observer = Rc::new(RefCell::new(Observer::new(recorder.clone())));
         let mut targets = Targets {
@@ -109,8 +112,8 @@ impl Cast {
         let load = Load::new(plan, recorder.clone(), Rc::clone(&observer));
         let harness = HostId(u16::try_from(names.len() - 1).unwrap_or(u16::MAX));
         software.push(stage.load(harness, &load));
-        let exits = stage.exits;
-        Ok(Self { net, names, targets, observer, software, load, exits })
+        let (exits, refusals) = (stage.exits, stage.refusals);
+        Ok(Self { net, names, targets, observer, software, load, exits, refusals })
     }
 }
 
@@ -174,6 +177,7 @@ impl Stage<'_> {
         let settings: ClusterConfig = settings(service)?;
         options.group_initial_rebalance_delay = settings.group_initial_rebalance_delay;
         options.failure_detection = settings.failure_detection;
+        options.strict = true;
         let cluster = KafkaCluster::new(options);
         cluster.observe(self.observer());
         for (name, topic) in &service.spec.topics {
@@ -207,6 +211,7 @@ impl Stage<'_> {
     /// What a mock tells goes into the trace; a rule that acts is counted under its name.
     fn observer(&self) -> MockObserver {
         let (probe, recorder) = (Arc::clone(&self.probe), self.recorder.clone());
+        let refusals = Arc::clone(&self.refusals);
         Arc::new(move |sighting| {
             let server = &sighting.server;
             match &sighting.what {
@@ -214,6 +219,11 @@ impl Stage<'_> {
                 What::Rule { name, request } => {
                     recorder.saw(&format!("{}.hit", counted_as(name)));
                     probe(None, "rule", format_args!("{server} {name} {request}"));
+                }
+                What::Unsupported(reason) => {
+                    probe(None, "unsupported", format_args!("{server} {reason}"));
+                    let mut first = refusals.lock().unwrap_or_else(PoisonError::into_inner);
+                    first.get_or_insert_with(|| (server.clone(), reason.clone()));
                 }
                 What::Event(text) => probe(None, "event", format_args!("{server} {text}")),
                 _ => {}

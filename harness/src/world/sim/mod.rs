@@ -11,8 +11,8 @@ mod panics;
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use squall_core::mutant;
@@ -104,6 +104,9 @@ pub(crate) fn known_mutant(name: &str) -> Result<&'static str, WorldError> {
 /// Why a service is no longer running, told by its host's software.
 pub(crate) type Exits = Rc<RefCell<Vec<(HostId, Result<(), String>)>>>;
 
+/// The first thing a mock was asked for that it does not serve: the mock's host, and what was expected and found.
+pub(crate) type Refusals = Arc<Mutex<Option<(String, String)>>>;
+
 struct Simulation<'a> {
     plan: &'a Plan,
     engine: SteppedEngine,
@@ -112,6 +115,7 @@ struct Simulation<'a> {
     injector: Rc<RefCell<Injector>>,
     observer: Rc<RefCell<Observer>>,
     exits: Exits,
+    refusals: Refusals,
     load: load::Load,
     tracer: Tracer,
     recorder: Recorder,
@@ -125,14 +129,14 @@ impl<'a> Simulation<'a> {
         recorder: &Recorder,
     ) -> Result<Self, WorldError> {
         let mut engine = SteppedEngine::new(plan.seed.0, plan.tick);
-        let Cast { net, names, targets, observer, software, load, exits } =
+        let Cast { net, names, targets, observer, software, load, exits, refusals } =
             Cast::new(plan, services, &probe(plan, tracer), recorder)?;
         for (name, software) in names.iter().zip(software) {
             engine.add_host(name, software);
         }
         let injector = Rc::new(RefCell::new(Injector::new(targets, &plan.faults, recorder.clone())));
         let (tracer, recorder) = (tracer.clone(), recorder.clone());
-        Ok(Self { plan, engine, net, names, injector, observer, exits, load, tracer, recorder })
+        Ok(Self { plan, engine, net, names, injector, observer, exits, refusals, load, tracer, recorder })
     }
 
     /// Load, heal, settle.
@@ -181,6 +185,10 @@ impl<'a> Simulation<'a> {
         self.net.expire();
         self.run_errands();
         self.observer.borrow_mut().read();
+        if let Some((host, found)) = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let reason = format!("a client asked it for what it does not serve: {found}");
+            return Err(End::Exited { host, reason });
+        }
         let exited = self.exits.borrow_mut().pop();
         let Some((host, ended)) = exited else { return Ok(()) };
         let unasked = || "it returned, although nobody had asked it to stop".to_owned();

@@ -88,8 +88,8 @@ impl Observer {
                 if cluster.end_offset(topic, *partition).is_none_or(|end| end <= *next) {
                     continue;
                 }
-                // The topic was there a line ago.
-                for record in cluster.log_from(topic, *partition, *next).unwrap_or_default() {
+                // The topic was there a line ago. What may yet be aborted is not seen by those who wait for it.
+                for record in cluster.committed_from(topic, *partition, *next).unwrap_or_default() {
                     *next = record.offset + 1;
                     let envelope =
                         || record.value.as_deref().and_then(|value| EventEnvelope::from_bytes(value).ok());

@@ -84,7 +84,7 @@ fn add(
         let results = if verifies {
             cluster.verify_in_transaction(call.node, id, producer, &partitions)
         } else {
-            cluster.add_partitions(call.node, id, producer, partitions, version)
+            cluster.add_partitions_to_transaction(call.node, id, producer, partitions, version)
         };
         codes.extend(results.into_iter().map(|(key, result)| (key, in_version(call.version(), result))));
         for ((topic, number), code) in codes.iter_mut().filter(|(_, code)| **code == 0) {

@@ -34,7 +34,9 @@ pub(super) fn handle(
     request: ConsumerGroupDescribeRequest,
 ) -> Answer<ConsumerGroupDescribeResponse> {
     let operations = request.include_authorized_operations;
-    let mut groups: Vec<_> = request.group_ids.into_iter().map(|id| described(cluster, call, id)).collect();
+    let mut ids = request.group_ids;
+    ids.sort_by_key(|id| !id.is_empty()); // those without a name are told first
+    let mut groups: Vec<_> = ids.into_iter().map(|id| described(cluster, call, id)).collect();
     for group in groups.iter_mut().filter(|group| operations && group.error_code == 0) {
         group.authorized_operations = OPERATIONS;
     }

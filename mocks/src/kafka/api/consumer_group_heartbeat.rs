@@ -43,7 +43,7 @@ pub(super) fn handle(
     if let Err(error) = cluster.coordinates(call.node, &request.group_id) {
         return refuse(error.code(), Some("This is not the correct coordinator.".to_owned()));
     }
-    let interval = cluster.options.group_consumer_heartbeat_interval;
+    let interval = cluster.group_config(&request.group_id).consumer.heartbeat;
     match apply(cluster, call, &request) {
         Err((error, why)) => refuse(error.code(), Some(why).filter(|why| !why.is_empty())),
         Ok(_) if call.faults.after("", None).is_some() => {

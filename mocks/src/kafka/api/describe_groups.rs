@@ -1,6 +1,6 @@
 //! DescribeGroups (15): state, members and assignments of classic groups.
 //!
-//! Behaviour: protocol, subscriptions and assignments are told of stable groups only; an unknown group, or one of
+//! Behaviour: the protocol and the subscriptions are told of stable groups only; an unknown group, or one of
 //! the consumer protocol, is Dead, with GROUP_ID_NOT_FOUND since version 6. Without an authorizer, everybody may
 //! do everything to a group.
 //! Versions: 0-6.
@@ -80,7 +80,7 @@ fn members(call: &Call<'_>, group: &Classic<Ticket>, protocol: Option<&str>) -> 
             .with_client_id(text(&member.client_id))
             .with_client_host(text(&member.client_host))
             .with_member_metadata(protocol.map(|name| member.metadata(name)).unwrap_or_default())
-            .with_member_assignment(protocol.map(|_| member.assignment.clone()).unwrap_or_default())
+            .with_member_assignment(member.assignment.clone())
     };
     group.members.iter().map(one).collect()
 }

@@ -6,19 +6,30 @@
 
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
+mod alter_client_quotas;
 mod alter_configs;
+mod alter_partition_reassignments;
+mod alter_replica_log_dirs;
+mod alter_user_scram_credentials;
 mod api_versions;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
+mod create_partitions;
 mod create_topics;
 mod delete_groups;
 mod delete_records;
 mod delete_topics;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_log_dirs;
 mod describe_producers;
+mod describe_quorum;
+mod describe_topic_partitions;
 mod describe_transactions;
+mod describe_user_scram_credentials;
+mod elect_leaders;
 mod end_txn;
 pub(crate) mod fetch;
 mod fetch_response;
@@ -31,6 +42,7 @@ mod leave_group;
 mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod list_transactions;
 mod metadata;
 mod offset_commit;
@@ -38,8 +50,12 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod sasl_authenticate;
+mod sasl_handshake;
+mod switched_off;
 pub(crate) mod sync_group;
 mod txn_offset_commit;
+mod unregister_broker;
 mod write_txn_markers;
 
 use bytes::Bytes;
@@ -47,11 +63,20 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::Decodable;
 
+use switched_off::{
+    add_raft_voter, alter_share_group_offsets, create_acls, create_delegation_token, delete_acls,
+    delete_share_group_offsets, describe_acls, describe_delegation_token, describe_share_group_offsets,
+    expire_delegation_token, remove_raft_voter, renew_delegation_token, share_acknowledge, share_fetch,
+    share_group_describe, share_group_heartbeat,
+};
+
 use super::cluster::{Call, Cluster, Ticket};
 use super::image::Node;
 use super::matcher::Target;
+use super::sasl::Admission;
 use super::wire::errors;
 use super::wire::frame::{Frame, FrameError, Head};
+use super::wire::text;
 use crate::observe::What;
 
 /// What fault rules see of a request.
@@ -113,6 +138,8 @@ pub(crate) enum Outcome {
 pub(crate) struct Request {
     pub head: Head,
     body: Body,
+    /// Bytes of the whole frame.
+    size: usize,
 }
 
 macro_rules! apis {
@@ -177,6 +204,7 @@ apis! {
     SyncGroup => SyncGroupRequest, sync_group;
     DescribeGroups => DescribeGroupsRequest, describe_groups;
     ListGroups => ListGroupsRequest, list_groups;
+    SaslHandshake => SaslHandshakeRequest, sasl_handshake;
     ApiVersions => ApiVersionsRequest, api_versions;
     CreateTopics => CreateTopicsRequest, create_topics;
     DeleteTopics => DeleteTopicsRequest, delete_topics;
@@ -188,29 +216,60 @@ apis! {
     EndTxn => EndTxnRequest, end_txn;
     WriteTxnMarkers => WriteTxnMarkersRequest, write_txn_markers;
     TxnOffsetCommit => TxnOffsetCommitRequest, txn_offset_commit;
+    DescribeAcls => DescribeAclsRequest, describe_acls;
+    CreateAcls => CreateAclsRequest, create_acls;
+    DeleteAcls => DeleteAclsRequest, delete_acls;
     DescribeConfigs => DescribeConfigsRequest, describe_configs;
     AlterConfigs => AlterConfigsRequest, alter_configs;
+    AlterReplicaLogDirs => AlterReplicaLogDirsRequest, alter_replica_log_dirs;
+    DescribeLogDirs => DescribeLogDirsRequest, describe_log_dirs;
+    SaslAuthenticate => SaslAuthenticateRequest, sasl_authenticate;
+    CreatePartitions => CreatePartitionsRequest, create_partitions;
+    CreateDelegationToken => CreateDelegationTokenRequest, create_delegation_token;
+    RenewDelegationToken => RenewDelegationTokenRequest, renew_delegation_token;
+    ExpireDelegationToken => ExpireDelegationTokenRequest, expire_delegation_token;
+    DescribeDelegationToken => DescribeDelegationTokenRequest, describe_delegation_token;
     DeleteGroups => DeleteGroupsRequest, delete_groups;
+    ElectLeaders => ElectLeadersRequest, elect_leaders;
     IncrementalAlterConfigs => IncrementalAlterConfigsRequest, incremental_alter_configs;
+    AlterPartitionReassignments => AlterPartitionReassignmentsRequest, alter_partition_reassignments;
+    ListPartitionReassignments => ListPartitionReassignmentsRequest, list_partition_reassignments;
     OffsetDelete => OffsetDeleteRequest, offset_delete;
+    DescribeClientQuotas => DescribeClientQuotasRequest, describe_client_quotas;
+    AlterClientQuotas => AlterClientQuotasRequest, alter_client_quotas;
+    DescribeUserScramCredentials => DescribeUserScramCredentialsRequest, describe_user_scram_credentials;
+    AlterUserScramCredentials => AlterUserScramCredentialsRequest, alter_user_scram_credentials;
+    DescribeQuorum => DescribeQuorumRequest, describe_quorum;
     DescribeCluster => DescribeClusterRequest, describe_cluster;
     DescribeProducers => DescribeProducersRequest, describe_producers;
+    UnregisterBroker => UnregisterBrokerRequest, unregister_broker;
     DescribeTransactions => DescribeTransactionsRequest, describe_transactions;
     ListTransactions => ListTransactionsRequest, list_transactions;
     ConsumerGroupHeartbeat => ConsumerGroupHeartbeatRequest, consumer_group_heartbeat;
     ConsumerGroupDescribe => ConsumerGroupDescribeRequest, consumer_group_describe;
     ListConfigResources => ListConfigResourcesRequest, list_config_resources;
+    DescribeTopicPartitions => DescribeTopicPartitionsRequest, describe_topic_partitions;
+    ShareGroupHeartbeat => ShareGroupHeartbeatRequest, share_group_heartbeat;
+    ShareGroupDescribe => ShareGroupDescribeRequest, share_group_describe;
+    ShareFetch => ShareFetchRequest, share_fetch;
+    ShareAcknowledge => ShareAcknowledgeRequest, share_acknowledge;
+    AddRaftVoter => AddRaftVoterRequest, add_raft_voter;
+    RemoveRaftVoter => RemoveRaftVoterRequest, remove_raft_voter;
+    DescribeShareGroupOffsets => DescribeShareGroupOffsetsRequest, describe_share_group_offsets;
+    AlterShareGroupOffsets => AlterShareGroupOffsetsRequest, alter_share_group_offsets;
+    DeleteShareGroupOffsets => DeleteShareGroupOffsetsRequest, delete_share_group_offsets;
 }
 
 impl Request {
     /// Reads a frame, its length cut off.
     pub fn decode(mut frame: Bytes) -> Result<Self, FrameError> {
+        let size = frame.len();
         let head = super::wire::frame::head(&mut frame)?;
         let body = Body::decode(&head, &mut frame).map_err(|found| FrameError::Malformed {
             what: "request body of its API and version",
             found: format!("{} v{}: {found}", head.api.name, head.version),
         })?;
-        Ok(Self { head, body })
+        Ok(Self { head, body, size })
     }
 
     /// What fault rules see of it.
@@ -221,17 +280,28 @@ impl Request {
 
 impl Cluster {
     /// Handles a request at a node.
-    pub fn handle(&mut self, call: &Call<'_>, request: Request) -> Outcome {
+    pub fn handle(&mut self, call: &Call<'_>, mut request: Request) -> Outcome {
         if !self.nodes.get(&call.node).is_some_and(|node| node.up) {
             return Outcome::Close;
         }
+        match self.sasl.admit(call.ticket.conn, request.head.api.key, request.head.served, self.now) {
+            Admission::Served => {}
+            Admission::OutOfOrder => return out_of_order(call),
+            Admission::Closed => return Outcome::Close,
+        }
+        let max_bytes = match &mut request.body {
+            Body::Fetch(fetch) => Some(&mut fetch.max_bytes),
+            _ => None,
+        };
+        self.meter_request(call, request.size, max_bytes);
         let newest = call.faults.stale.then(|| self.nodes.get_mut(&call.node).map(Node::go_back)).flatten();
         let answer = request.body.handle(self, call);
         if let (Some(newest), Some(node)) = (newest, self.nodes.get_mut(&call.node)) {
             node.go_forth(newest);
         }
         match answer {
-            Ok(Answer::Now(frame)) => Outcome::Reply(frame),
+            Ok(Answer::Now(frame)) if self.sasl.is_over(call.ticket.conn) => Outcome::Last(frame),
+            Ok(Answer::Now(frame)) => Outcome::Reply(self.meter_answer(call.ticket, frame)),
             Ok(Answer::Never) => Outcome::NoReply,
             Ok(Answer::Later) => {
                 let mine = self.done.iter().position(|(conn, _)| *conn == call.ticket.conn);
@@ -250,6 +320,7 @@ impl Cluster {
             tracing::error!(%error, api = ticket.api.name, "an answer could not be written");
             Frame::default()
         });
+        let frame = self.meter_answer(ticket, frame);
         self.done.push((ticket.conn, frame));
     }
 
@@ -263,9 +334,28 @@ impl Cluster {
     }
 }
 
+/// What a client is told that does not go on with its authentication.
+fn out_of_order(call: &Call<'_>) -> Outcome {
+    let Ticket { api, version, correlation, .. } = call.ticket;
+    let error = ResponseError::IllegalSaslState.code();
+    let encoded = match api.key {
+        ApiKey::SaslHandshake => {
+            let answer = SaslHandshakeResponse::default().with_error_code(error);
+            Frame::encode(api, version, correlation, &answer)
+        }
+        _ => Frame::encode(api, version, correlation, &ApiVersionsResponse::default().with_error_code(error)),
+    };
+    encoded.map_or(Outcome::Close, Outcome::Last)
+}
+
 /// The code of a result.
 fn code<T>(result: &Result<T, ResponseError>) -> i16 {
     result.as_ref().err().map_or(errors::NONE, ResponseError::code)
+}
+
+/// An error's message; none if it is empty.
+fn message(why: &str) -> Option<kafka_protocol::protocol::StrBytes> {
+    (!why.is_empty()).then(|| text(why))
 }
 
 /// The first code that is an error.

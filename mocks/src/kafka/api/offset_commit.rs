@@ -74,8 +74,15 @@ pub(super) fn handle(
             let answer = OffsetCommitResponsePartition::default().with_partition_index(number);
             partitions.push(answer.with_error_code(after.unwrap_or(result)));
         }
-        topics.push(OffsetCommitResponseTopic::default().with_name(topic.name).with_partitions(partitions));
+        // What does not exist is told first, as it was found out first.
+        let is_known = |number| id_of(&topic.name, number).is_some();
+        partitions.sort_by_key(|told: &OffsetCommitResponsePartition| is_known(told.partition_index));
+        let all_known = partitions.iter().all(|told| is_known(told.partition_index));
+        let answer = OffsetCommitResponseTopic::default().with_name(topic.name).with_partitions(partitions);
+        topics.push((all_known, answer));
     }
+    topics.sort_by_key(|(all_known, _)| *all_known);
+    let topics = topics.into_iter().map(|(_, answer)| answer).collect();
     Answer::Now(OffsetCommitResponse::default().with_topics(topics))
 }
 

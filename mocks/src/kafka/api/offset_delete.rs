@@ -50,6 +50,9 @@ pub(super) fn handle(
             let answer = OffsetDeleteResponsePartition::default().with_partition_index(number);
             partitions.push(answer.with_error_code(after.unwrap_or(result)));
         }
+        // What does not exist is told first, as it was found out first.
+        let is_known = |number| image.partition(&name, number).is_some();
+        partitions.sort_by_key(|told: &OffsetDeleteResponsePartition| is_known(told.partition_index));
         topics.push(OffsetDeleteResponseTopic::default().with_name(topic.name).with_partitions(partitions));
     }
     Answer::Now(OffsetDeleteResponse::default().with_topics(topics))

@@ -1,12 +1,12 @@
 //! Produce (0): appends record batches.
 //!
-//! Behaviour: one batch per partition, checked (checksum, counts, size) and kept as received. acks 0 has no
-//! answer, and an error closes the connection; acks all wants enough replicas in sync. Idempotent producers
-//! as in `log/producers.rs`: a batch seen before is acknowledged with its first offset. Transactional batches
-//! need their coordinator's word, and since version 12 this node itself puts the partition into the transaction
-//! (`txn/verify.rs`).
+//! Behaviour: one batch per partition, checked and kept as in `log/validate.rs`; wrong records are named from
+//! version 8 on. acks 0 has no answer, and an error closes the connection; acks all wants enough replicas in
+//! sync. Idempotent producers as in `log/producers.rs`: a batch seen before is acknowledged with its first
+//! offset. Transactional batches need their coordinator's word, and since version 12 this node itself puts the
+//! partition into the transaction (`txn/verify.rs`).
 //! Versions: 3-13; advertised from 0, as Kafka 4 does.
-//! Not supported: old message formats, waiting for followers, `message.timestamp.*.max.ms`, throttling.
+//! Not supported: old message formats, waiting for followers.
 
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;

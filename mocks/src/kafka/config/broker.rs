@@ -6,7 +6,7 @@
 use super::setting::{Kind::*, Rule::*, Setting, Update::*, setting};
 
 /// Every setting of brokers but for those of security, by name.
-pub(crate) const BROKER: [Setting; 285] = [
+pub(crate) static BROKER: [Setting; 285] = [
     setting("add.partitions.to.txn.retry.backoff.max.ms", Int, Some("100"), AtLeast(0), Fixed),
     setting("add.partitions.to.txn.retry.backoff.ms", Int, Some("20"), AtLeast(1), Fixed),
     setting("advertised.listeners", List, None, Any, Fixed),

@@ -11,7 +11,7 @@ use super::setting::{Kind::*, Rule::*, Setting, Update::*, find, parse_all, sett
 use crate::kafka::controller::Refused;
 
 /// Every setting of groups, by name.
-pub(crate) const GROUP: [Setting; 17] = [
+pub(crate) static GROUP: [Setting; 17] = [
     setting("consumer.assignment.interval.ms", Int, Some("1000"), AtLeast(0), Cluster),
     setting("consumer.heartbeat.interval.ms", Int, Some("5000"), AtLeast(1), Cluster),
     setting("consumer.session.timeout.ms", Int, Some("45000"), AtLeast(1), Cluster),
@@ -38,7 +38,7 @@ pub(crate) const GROUP: [Setting; 17] = [
 ];
 
 /// Every setting of subscriptions to clients' metrics, by name.
-pub(crate) const CLIENT_METRICS: [Setting; 3] = [
+pub(crate) static CLIENT_METRICS: [Setting; 3] = [
     setting("interval.ms", Int, Some("300000"), Any, Cluster),
     setting("match", List, Some(""), Any, Cluster),
     setting("metrics", List, Some(""), Any, Cluster),

@@ -5,7 +5,7 @@
 use super::setting::{Kind::*, Rule::*, Setting, Update::*, setting};
 
 /// Every setting of brokers for security, by name.
-pub(crate) const SECURITY: [Setting; 78] = [
+pub(crate) static SECURITY: [Setting; 78] = [
     setting("delegation.token.expiry.check.interval.ms", Long, Some("3600000"), AtLeast(1), Fixed),
     setting("delegation.token.expiry.time.ms", Long, Some("86400000"), AtLeast(1), Fixed),
     setting("delegation.token.max.lifetime.ms", Long, Some("604800000"), AtLeast(1), Fixed),

@@ -10,7 +10,7 @@ use super::levels::Levels;
 use super::setting::{Kind::*, Rule::*, Setting, Update::*, find, parse_all, setting};
 
 /// Every setting, by name.
-pub(crate) const SETTINGS: [Setting; 34] = [
+pub(crate) static SETTINGS: [Setting; 34] = [
     setting("cleanup.policy", List, Some("delete"), Among(&["compact", "delete"]), Cluster),
     setting("compression.gzip.level", Int, Some("-1"), GzipLevel, Cluster),
     setting("compression.lz4.level", Int, Some("9"), Between(1, 17), Cluster),

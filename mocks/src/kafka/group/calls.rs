@@ -17,7 +17,7 @@ impl<W: Copy> Group<W> {
         if group.members.is_empty() {
             let mut group = Classic::new(&self.id);
             group.join(env, waiter, join);
-            self.kind = Kind::Classic(group);
+            self.kind = Kind::Classic(Box::new(group));
             return;
         }
         match group.join(env, &join) {
@@ -130,7 +130,13 @@ impl<W: Copy> Group<W> {
             Kind::Consumer(group) => group.expires(&timer),
         };
         if let Some(id) = gone {
-            env.events.push(format!("group {} drops {id}: {timer:?}", self.id));
+            let why = match timer {
+                GroupTimer::Revocation(_) => "it did not give partitions back in time",
+                GroupTimer::MemberJoin(_) => "it did not join again in time",
+                GroupTimer::MemberSync(_) => "it did not ask for its assignment",
+                GroupTimer::Session(_) | GroupTimer::Rebalance | GroupTimer::Sync => "its session expired",
+            };
+            env.events.push(format!("group {} drops {id}: {why}", self.id));
             self.fence(env, &BTreeSet::from([id]));
         }
     }

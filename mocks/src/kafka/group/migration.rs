@@ -79,7 +79,7 @@ impl<W: Copy> Group<W> {
             env.timers.set(timer, env.now.saturating_add(session));
         }
         env.events.push(format!("group {} is one of the consumer protocol", self.id));
-        self.kind = Kind::Consumer(group);
+        self.kind = Kind::Consumer(Box::new(group));
     }
 
     /// Whether the group becomes a classic one when these members are gone.
@@ -119,7 +119,7 @@ impl<W: Copy> Group<W> {
         let mut classic = Classic::seated(&self.id, group.epoch, seats, write);
         env.events.push(format!("group {} is a classic one", self.id));
         classic.begin(env, rebalances);
-        self.kind = Kind::Classic(classic);
+        self.kind = Kind::Classic(Box::new(classic));
     }
 }
 

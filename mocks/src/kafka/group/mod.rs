@@ -65,6 +65,7 @@ pub(crate) struct GroupConfig {
 #[derive(Clone, Debug)]
 pub(crate) struct ConsumerConfig {
     pub session: Duration,
+    pub heartbeat: Duration,
     pub max_size: usize,
     /// The first one serves members that name none.
     pub assignors: Vec<Assignor>,
@@ -136,8 +137,8 @@ pub(crate) struct Group<W> {
 /// A group's protocol, with its members.
 #[derive(Debug)]
 pub(crate) enum Kind<W> {
-    Classic(Classic<W>),
-    Consumer(Consumer),
+    Classic(Box<Classic<W>>),
+    Consumer(Box<Consumer>),
 }
 
 impl<W: Copy> Group<W> {
@@ -145,7 +146,7 @@ impl<W: Copy> Group<W> {
     pub fn new(id: &str) -> Self {
         Self {
             id: id.to_owned(),
-            kind: Kind::Classic(Classic::new(id)),
+            kind: Kind::Classic(Box::new(Classic::new(id))),
             offsets: BTreeMap::new(),
             pending_offsets: PendingOffsets::default(),
         }

@@ -25,10 +25,29 @@ impl Log {
 
     /// The records from an offset on, or the first batch that cannot be read.
     pub fn from(&self, offset: i64) -> Result<Vec<LogRecord>, String> {
+        self.records(offset, |_| true)
+    }
+
+    /// The records from an offset on that a reader of committed records is given: those up to the last stable
+    /// offset whose transaction was not aborted. Or the first batch that cannot be read.
+    pub fn committed_from(&self, offset: i64) -> Result<Vec<LogRecord>, String> {
+        let stable = self.last_stable();
+        self.records(offset, |batch| {
+            let header = batch.header();
+            let is_aborted =
+                || header.is_transactional() && self.producers.is_aborted(header.producer_id, batch.base);
+            batch.next() <= stable && !is_aborted()
+        })
+    }
+
+    fn records(&self, offset: i64, keep: impl Fn(&Batch) -> bool) -> Result<Vec<LogRecord>, String> {
         let offset = offset.max(self.start);
         let mut out = Vec::new();
-        for batch in self.batches_from(offset).filter(|batch| !batch.header().is_control()) {
+        for batch in self.batches_from(offset).filter(|batch| keep(batch)) {
             let header = batch.header();
+            if header.is_control() {
+                continue;
+            }
             let broken = || format!("a broken batch at offset {}", batch.base);
             for record in batch.records().ok_or_else(broken)? {
                 out.push(LogRecord {

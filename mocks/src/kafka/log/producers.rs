@@ -252,6 +252,11 @@ impl Producers {
         self.transactions.aborted(from, until)
     }
 
+    /// Whether a producer's transactional record at `offset` was aborted.
+    pub fn is_aborted(&self, producer_id: i64, offset: i64) -> bool {
+        self.transactions.is_aborted(producer_id, offset)
+    }
+
     /// Every producer that is known, by id.
     pub fn known(&self) -> impl Iterator<Item = (i64, &Producer)> {
         self.known.iter().map(|(id, producer)| (*id, producer))

@@ -1,17 +1,15 @@
 //! A segment: consecutive batches of a log that are rolled, deleted and compacted together.
 //!
-//! Invariant: batches are in order of offset and do not overlap; `bytes` and the timestamps are theirs. A
-//! body is kept as received unless it is small: a small one would keep the whole buffer it was read into, so
-//! it is copied into a chunk the segment's small batches share.
+//! Invariant: batches are in order of offset and do not overlap; `bytes` and the timestamps are theirs. Bodies
+//! are copied in: as received they would keep the buffers of their connections, half as large again or worse.
+//! Small ones share chunks.
 
 use bytes::{Bytes, BytesMut};
 
 use super::batch::Batch;
 use super::config::LogConfig;
 
-/// Bodies below this size are copied: a connection reads into buffers of this size.
-const SMALL: usize = 64 << 10;
-/// Largest and smallest chunk that small bodies share; they double, so that a log of few records stays small.
+/// Smallest and largest chunk that small bodies share; they double, so that a log of few records stays small.
 const CHUNKS: (usize, usize) = (1 << 10, 64 << 10);
 /// Bodies above this part of a chunk have memory of their own: the end of a chunk they do not fit into is lost.
 const SHARE: usize = 8;
@@ -68,9 +66,7 @@ impl Segment {
     }
 
     pub fn push(&mut self, mut batch: Batch, now_ms: i64) {
-        if batch.body.len() < SMALL {
-            batch.body = self.copy(&batch.body);
-        }
+        batch.body = self.copy(&batch.body);
         self.note(&batch);
         self.modified_ms = now_ms;
         self.batches.push(batch);

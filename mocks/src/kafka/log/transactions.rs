@@ -70,6 +70,13 @@ impl Transactions {
         found
     }
 
+    /// Whether a producer's transactional record at `offset` was aborted.
+    pub fn is_aborted(&self, producer_id: i64, offset: i64) -> bool {
+        let begin = self.aborted.partition_point(|aborted| aborted.marker < offset);
+        let mut later = self.aborted.range(begin..);
+        later.any(|aborted| aborted.producer_id == producer_id && aborted.first <= offset)
+    }
+
     /// Forgets everything from `to` on. Transactions whose marker is cut off are to be begun again.
     pub fn truncate(&mut self, to: i64) {
         self.open.retain(|first, _| *first < to);

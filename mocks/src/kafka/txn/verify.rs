@@ -178,7 +178,7 @@ impl Cluster {
             return all(ResponseError::NetworkException);
         }
         let answers = if operation == Operation::Add {
-            self.add_partitions(coordinator, id, producer, partitions, Version::BumpsEpoch)
+            self.add_partitions_to_transaction(coordinator, id, producer, partitions, Version::BumpsEpoch)
         } else {
             self.verify_in_transaction(coordinator, id, producer, &partitions)
         };
@@ -194,7 +194,7 @@ impl Cluster {
     }
 
     /// Puts partitions into a transaction if the coordinator knows all of them; the answer for each.
-    pub fn add_partitions(
+    pub fn add_partitions_to_transaction(
         &mut self,
         node: i32,
         id: &str,

@@ -4,7 +4,7 @@
 //! of gigabytes. A request that passed [`check`] has the elements it claims, and not too many.
 //!
 //! A shape is a list of fields: `b h i l u` are 1, 2, 4, 8 and 16 bytes, `s` a string, `y` bytes, `[ ... ]` an
-//! array of structs, and `*` behind a letter makes an array of it. Behind each the versions that have the
+//! array of structs, `( ... )` a struct that may be null, and `*` behind a letter makes an array of it. Behind each the versions that have the
 //! field: nothing for all, `3+`, or `0-12`.
 
 use bytes::{Buf, Bytes};
@@ -30,7 +30,9 @@ fn shape_of(key: ApiKey) -> &'static str {
         ApiKey::SyncGroup => "s i s s3+ s5+ s5+ [ s y ]",
         ApiKey::DescribeGroups => "s* b3+",
         ApiKey::ListGroups => "s*4+ s*5+",
+        ApiKey::SaslHandshake => "s",
         ApiKey::ApiVersions => "s3+ s3+",
+        ApiKey::SaslAuthenticate => "y",
         ApiKey::CreateTopics => "[ s i h [ i i* ] [ s s ] ] i b",
         ApiKey::DeleteTopics => "[6+ s u ] s*0-5 i",
         ApiKey::DeleteRecords => "[ s [ i l ] ] i",
@@ -53,6 +55,35 @@ fn shape_of(key: ApiKey) -> &'static str {
         ApiKey::DescribeCluster => "b b1+ b2+",
         ApiKey::ConsumerGroupHeartbeat => "s s i s s i s* s1+ s [ u i* ]",
         ApiKey::ConsumerGroupDescribe => "s* b",
+        ApiKey::DescribeAcls => "b s b s s b b",
+        ApiKey::CreateAcls => "[ b s b s s b b ]",
+        ApiKey::DeleteAcls => "[ b s b s s b b ]",
+        ApiKey::AlterReplicaLogDirs => "[ s [ s i* ] ]",
+        ApiKey::DescribeLogDirs => "[ s i* ]",
+        ApiKey::CreatePartitions => "[ s i [ i* ] ] i b",
+        ApiKey::CreateDelegationToken => "s3+ s3+ [ s s ] l",
+        ApiKey::RenewDelegationToken => "y l",
+        ApiKey::ExpireDelegationToken => "y l",
+        ApiKey::DescribeDelegationToken => "[ s s ]",
+        ApiKey::ElectLeaders => "b1+ [ s i* ] i",
+        ApiKey::AlterPartitionReassignments => "i b1+ [ s [ i i* ] ]",
+        ApiKey::ListPartitionReassignments => "i [ s i* ]",
+        ApiKey::DescribeQuorum => "[ s [ i ] ]",
+        ApiKey::UnregisterBroker => "i",
+        ApiKey::DescribeTopicPartitions => "[ s ] i ( s i )",
+        ApiKey::ShareGroupHeartbeat => "s s i s s*",
+        ApiKey::ShareGroupDescribe => "s* b",
+        ApiKey::ShareFetch => "s s i i i i i i [ u [ i [ l l b* ] ] ] [ u i* ]",
+        ApiKey::ShareAcknowledge => "s s i [ u [ i [ l l b* ] ] ]",
+        ApiKey::AddRaftVoter => "s i i u [ s s h ]",
+        ApiKey::RemoveRaftVoter => "s i u",
+        ApiKey::DescribeShareGroupOffsets => "[ s [ s i* ] ]",
+        ApiKey::AlterShareGroupOffsets => "s [ s [ i l ] ]",
+        ApiKey::DeleteShareGroupOffsets => "s [ s ]",
+        ApiKey::DescribeClientQuotas => "[ s b s ] b",
+        ApiKey::AlterClientQuotas => "[ [ s s ] [ s l b ] ] b",
+        ApiKey::DescribeUserScramCredentials => "[ s ]",
+        ApiKey::AlterUserScramCredentials => "[ s b ] [ s b i y y ]",
         _ => "",
     }
 }
@@ -80,10 +111,13 @@ impl Walk {
     fn fields(&mut self, fields: &[&str]) -> Option<()> {
         let mut at = 0;
         while let Some(field) = fields.get(at) {
-            if let Some(versions) = field.strip_prefix('[') {
+            if let Some(versions) = field.strip_prefix(['[', '(']) {
                 let end = matching(&fields[at..])? + at;
-                if self.has(versions) {
-                    self.structs(&fields[at + 1..end])?;
+                let inner = &fields[at + 1..end];
+                match self.has(versions) {
+                    true if field.starts_with('[') => self.structs(inner)?,
+                    true if self.bytes.try_get_i8().ok()? >= 0 => self.fields(inner)?,
+                    _ => {}
                 }
                 at = end;
             } else {
@@ -177,9 +211,9 @@ impl Walk {
 fn matching(fields: &[&str]) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, field) in fields.iter().enumerate() {
-        if field.starts_with('[') {
+        if field.starts_with(['[', '(']) {
             depth += 1;
-        } else if *field == "]" {
+        } else if matches!(*field, "]" | ")") {
             depth -= 1;
             if depth == 0 {
                 return Some(at);
@@ -226,14 +260,17 @@ mod tests {
     #[test]
     fn every_version_of_every_request_has_its_shape_to_the_last_byte() {
         use kafka_protocol::messages::{
-            alter_configs_request as alter, consumer_group_heartbeat_request as beat,
+            alter_client_quotas_request as quotas, alter_configs_request as alter,
+            alter_partition_reassignments_request as reassign, alter_replica_log_dirs_request as dirs,
+            consumer_group_heartbeat_request as beat, create_partitions_request as partitions,
             create_topics_request as create, delete_records_request as delete,
-            describe_configs_request as describe, fetch_request as fetch,
+            describe_configs_request as describe, describe_quorum_request as quorum,
+            elect_leaders_request as elect, fetch_request as fetch,
             incremental_alter_configs_request as incremental, join_group_request as join,
             leave_group_request as leave, list_offsets_request as list, metadata_request as metadata,
             offset_commit_request as commit, offset_delete_request as forget,
             offset_fetch_request as committed, offset_for_leader_epoch_request as epoch,
-            produce_request as produce, sync_group_request as sync,
+            produce_request as produce, share_fetch_request as share, sync_group_request as sync,
         };
         let one = || Bytes::from_static(b"abc");
         every_version! {
@@ -275,7 +312,9 @@ mod tests {
                 sync::SyncGroupRequestAssignment::default().with_assignment(one())]);
             DescribeGroups => |_| DescribeGroupsRequest::default().with_groups(vec![Default::default()]);
             ListGroups => |_| ListGroupsRequest::default();
+            SaslHandshake => |_| SaslHandshakeRequest::default();
             ApiVersions => |_| ApiVersionsRequest::default();
+            SaslAuthenticate => |_| SaslAuthenticateRequest::default().with_auth_bytes(one());
             CreateTopics => |_| CreateTopicsRequest::default().with_topics(vec![create::CreatableTopic::default()
                 .with_assignments(vec![create::CreatableReplicaAssignment::default()
                     .with_broker_ids(vec![BrokerId(1)])])
@@ -331,6 +370,55 @@ mod tests {
                 incremental::AlterConfigsResource::default()
                     .with_configs(vec![incremental::AlterableConfig::default()])]);
             DescribeCluster => |_| DescribeClusterRequest::default();
+            AlterPartitionReassignments => |_| AlterPartitionReassignmentsRequest::default().with_topics(vec![
+                reassign::ReassignableTopic::default().with_partitions(vec![
+                    reassign::ReassignablePartition::default().with_replicas(Some(vec![BrokerId(1)]))])]);
+            AlterReplicaLogDirs => |_| AlterReplicaLogDirsRequest::default().with_dirs(vec![
+                dirs::AlterReplicaLogDir::default().with_topics(vec![
+                    dirs::AlterReplicaLogDirTopic::default().with_partitions(vec![1])])]);
+            CreatePartitions => |_| CreatePartitionsRequest::default().with_topics(vec![
+                partitions::CreatePartitionsTopic::default().with_assignments(Some(vec![
+                    partitions::CreatePartitionsAssignment::default().with_broker_ids(vec![BrokerId(1)])]))]);
+            DescribeLogDirs => |_| DescribeLogDirsRequest::default()
+                .with_topics(Some(vec![Default::default()]));
+            DescribeQuorum => |_| DescribeQuorumRequest::default().with_topics(vec![
+                quorum::TopicData::default().with_partitions(vec![Default::default()])]);
+            DescribeTopicPartitions => |_| DescribeTopicPartitionsRequest::default()
+                .with_topics(vec![Default::default()])
+                .with_cursor(Some(Default::default()));
+            ElectLeaders => |_| ElectLeadersRequest::default().with_topic_partitions(Some(vec![
+                elect::TopicPartitions::default().with_partitions(vec![1, 2])]));
+            ListPartitionReassignments => |_| ListPartitionReassignmentsRequest::default();
+            UnregisterBroker => |_| UnregisterBrokerRequest::default();
+            DescribeAcls => |_| DescribeAclsRequest::default();
+            CreateAcls => |_| CreateAclsRequest::default().with_creations(vec![Default::default()]);
+            DeleteAcls => |_| DeleteAclsRequest::default().with_filters(vec![Default::default()]);
+            CreateDelegationToken => |_| CreateDelegationTokenRequest::default();
+            RenewDelegationToken => |_| RenewDelegationTokenRequest::default();
+            ExpireDelegationToken => |_| ExpireDelegationTokenRequest::default();
+            DescribeDelegationToken => |_| DescribeDelegationTokenRequest::default();
+            ShareGroupHeartbeat => |_| ShareGroupHeartbeatRequest::default();
+            ShareGroupDescribe => |_| ShareGroupDescribeRequest::default();
+            ShareFetch => |_| ShareFetchRequest::default().with_topics(vec![share::FetchTopic::default()
+                .with_partitions(vec![share::FetchPartition::default()
+                    .with_acknowledgement_batches(vec![Default::default()])])]);
+            ShareAcknowledge => |_| ShareAcknowledgeRequest::default();
+            DescribeShareGroupOffsets => |_| DescribeShareGroupOffsetsRequest::default();
+            AlterShareGroupOffsets => |_| AlterShareGroupOffsetsRequest::default();
+            DeleteShareGroupOffsets => |_| DeleteShareGroupOffsetsRequest::default();
+            AddRaftVoter => |_| AddRaftVoterRequest::default().with_listeners(vec![Default::default()]);
+            RemoveRaftVoter => |_| RemoveRaftVoterRequest::default();
+            AlterClientQuotas => |_| AlterClientQuotasRequest::default().with_entries(vec![
+                quotas::EntryData::default()
+                    .with_entity(vec![Default::default()])
+                    .with_ops(vec![Default::default()])]);
+            DescribeClientQuotas => |_| DescribeClientQuotasRequest::default()
+                .with_components(vec![Default::default()]);
+            AlterUserScramCredentials => |_| AlterUserScramCredentialsRequest::default()
+                .with_deletions(vec![Default::default()])
+                .with_upsertions(vec![Default::default()]);
+            DescribeUserScramCredentials => |_| DescribeUserScramCredentialsRequest::default()
+                .with_users(Some(vec![Default::default()]));
             ListConfigResources => |version| match version {
                 0 => ListConfigResourcesRequest::default(),
                 _ => ListConfigResourcesRequest::default().with_resource_types(vec![2, 4]),

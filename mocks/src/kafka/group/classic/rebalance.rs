@@ -19,6 +19,9 @@ impl<W: Copy> Classic<W> {
                 self.set_timer(env, GroupTimer::Rebalance, delay);
             }
             State::Stable | State::CompletingRebalance => {
+                if self.state == State::CompletingRebalance {
+                    self.members.values_mut().for_each(|member| member.assignment.clear());
+                }
                 for id in self.member_ids() {
                     self.answer_sync(env, &id, Err(ResponseError::RebalanceInProgress));
                 }

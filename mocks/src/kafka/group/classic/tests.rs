@@ -28,7 +28,7 @@ impl Bench {
             config: GroupConfig {
                 initial_delay: Duration::from_secs(initial_delay),
                 max_size: 3,
-                ..Cluster::new(KafkaOptions::default()).group_config()
+                ..Cluster::new(KafkaOptions::default()).group_config("g")
             },
             timers: Timers::new(),
             replies: Vec::new(),
@@ -251,6 +251,48 @@ fn a_member_excused_while_it_waited_is_expected_again_once_it_was_answered() {
     bench.pass(10);
     let joined = bench.joined(5);
     assert_eq!(joined.members.len(), 1, "the follower's session ended long before the rebalance timeout");
+}
+
+#[test]
+fn members_that_leave_together_make_one_rebalance_and_those_who_stay_are_asked_once() {
+    let (mut bench, leader, follower) = Bench::two();
+    bench.join(5, join(""));
+    for (waiter, member) in [(6, &leader), (7, &follower)] {
+        bench.join(waiter, join(&member.member_id));
+    }
+    assert_eq!(bench.joined(5).generation, 2);
+    bench.replies.clear();
+    let leaving = [&leader.member_id, "nobody", &follower.member_id].map(|id| (id.to_owned(), None));
+    let left = bench.with(|group, env| group.leave(env, &leaving));
+    assert_eq!(left, [Ok(()), Err(ResponseError::UnknownMemberId), Ok(())]);
+    assert_eq!((bench.group.state, bench.group.generation), (State::PreparingRebalance, 2));
+}
+
+#[test]
+fn an_assignment_that_nobody_had_asked_for_is_forgotten_when_a_rebalance_begins() {
+    let (mut bench, leader, follower) = Bench::two();
+    bench.join(5, join(&leader.member_id));
+    let given = |bench: &Bench| bench.group.members[&follower.member_id].assignment.clone();
+    assert_eq!(given(&bench), follower.member_id.as_bytes(), "a stable group's is told until the next");
+    bench.join(6, join(&follower.member_id));
+    assert_eq!(bench.group.state, State::CompletingRebalance);
+    let other = vec![("range".to_owned(), Bytes::from_static(b"other"))];
+    bench.join(7, Join { protocols: other, ..join(&follower.member_id) });
+    assert_eq!((bench.group.state, given(&bench)), (State::PreparingRebalance, Bytes::new()));
+}
+
+#[test]
+fn a_new_member_does_not_wait_for_ever() {
+    let (mut bench, leader, _) = Bench::two();
+    bench.join(5, Join { rebalance: Duration::from_secs(3600), ..join("") });
+    for _ in 0..59 {
+        bench.pass(5);
+        let _ = bench.heartbeat(&leader);
+    }
+    assert_eq!(bench.take(5), None);
+    bench.pass(5);
+    let refused = bench.refused(5);
+    assert_eq!((refused.error, refused.member_id.as_str()), (ResponseError::UnknownMemberId, ""));
 }
 
 #[test]

@@ -173,6 +173,9 @@ impl Consumer {
 
     /// What a member's expression means for the group's, and whether they are to be resolved.
     fn change_regex<W>(&mut self, env: &Env<'_, W>, old: &str, new: &str) -> (RegexChange, bool) {
+        if old.is_empty() && new.is_empty() && self.regexes.is_empty() {
+            return (RegexChange::None, false); // as most groups are
+        }
         let count = |regex: &str| self.members.values().filter(|member| member.regex == regex).count();
         let comes = old != new && !new.is_empty() && count(new) == 0;
         let was_last = old != new && !old.is_empty() && count(old) == 1;

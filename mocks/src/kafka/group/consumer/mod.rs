@@ -52,7 +52,7 @@ impl Consumer {
     pub fn new(id: &str) -> Self {
         Self {
             id: id.to_owned(),
-            epoch: 0,
+            epoch: 1,
             assignment_epoch: 0,
             assigned_at: None,
             members: BTreeMap::new(),

@@ -3,7 +3,7 @@
 //! An expression is resolved after the heartbeat that brought it was answered, and all of a group's together;
 //! again when topics were created since, or after a time, but no more often than every ten seconds. An
 //! expression stands for topics whose whole name it matches, internal ones included. Kafka reads RE2's syntax,
-//! and so does the `regex` crate but for the wording of errors.
+//! and so does the `regex` crate, but for repetitions of repetitions, which are refused here as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,6 +30,11 @@ impl Regexes {
     /// Topics an expression stands for; none if it was not resolved yet.
     pub fn topics(&self, regex: &str) -> Option<&BTreeSet<String>> {
         self.topics.get(regex)
+    }
+
+    /// Whether none was resolved.
+    pub fn is_empty(&self) -> bool {
+        self.topics.is_empty()
     }
 
     /// Keeps only expressions that `is_wanted`.
@@ -75,11 +80,45 @@ impl Regexes {
 
 /// Why an expression cannot be one, as Kafka tells it.
 pub(super) fn check(regex: &str) -> Result<(), String> {
-    let told = |why| format!("SubscribedTopicRegex `{regex}` is not a valid regular expression: {why}.");
-    compile(regex).map(|_| ()).map_err(|error| {
-        let text = error.to_string();
-        told(text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned())
-    })
+    let why = match compile(regex) {
+        Ok(_) if repeats_a_repetition(regex) => "invalid nested repetition operator".to_owned(),
+        Ok(_) => return Ok(()),
+        Err(error) => worded(&error.to_string()).to_owned(),
+    };
+    Err(format!("SubscribedTopicRegex `{regex}` is not a valid regular expression: {why}."))
+}
+
+/// An error of the crate's in the words of RE2, where that has words for it.
+fn worded(error: &str) -> &str {
+    let ours = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+    let known = [
+        ("unclosed group", "missing closing )"),
+        ("unclosed character class", "missing closing ]"),
+        ("unopened group", "regexp/syntax: internal error"),
+        ("repetition operator missing expression", "missing argument to repetition operator"),
+        ("invalid repetition count range", "invalid repeat count"),
+        ("incomplete escape sequence", "trailing backslash at end of expression"),
+        ("unrecognized escape sequence", "invalid escape sequence"),
+        ("invalid character class range", "invalid character class range"),
+    ];
+    known.iter().find(|(start, _)| ours.starts_with(start)).map_or(ours, |(_, theirs)| theirs)
+}
+
+/// Whether an operator such as `*` follows another, as in `a**`; `a*?` is one operator.
+fn repeats_a_repetition(regex: &str) -> bool {
+    let (mut in_class, mut escaped, mut before) = (false, false, None);
+    for letter in regex.chars() {
+        let is_operator = !in_class && !escaped && matches!(letter, '*' | '+' | '?');
+        before = match (before, letter) {
+            (Some(false), '?') if is_operator => Some(true),
+            (Some(_), _) if is_operator => return true,
+            (None, _) if is_operator => Some(false),
+            _ => None,
+        };
+        in_class = !escaped && (letter == '[' || in_class && letter != ']');
+        escaped = !escaped && letter == '\\';
+    }
+    false
 }
 
 fn compile(regex: &str) -> Result<Regex, regex::Error> {
@@ -102,10 +141,22 @@ mod tests {
 
     #[test]
     fn what_is_no_expression_is_told_with_its_reason() {
-        for regex in ["(", "a)(b", "*", "[z-a]", "a{1000}{1000}{1000}"] {
-            let told = check(regex).expect_err("no expression");
-            assert!(told.starts_with(&format!("SubscribedTopicRegex `{regex}` is not a valid")), "{told}");
+        for (regex, why) in [
+            ("(", "missing closing )"),
+            ("[", "missing closing ]"),
+            ("*", "missing argument to repetition operator"),
+            ("a)(b", "regexp/syntax: internal error"),
+            ("a{2,1}", "invalid repeat count"),
+            ("\\", "trailing backslash at end of expression"),
+            ("a**", "invalid nested repetition operator"),
+            ("a*??", "invalid nested repetition operator"),
+        ] {
+            let told = format!("SubscribedTopicRegex `{regex}` is not a valid regular expression: {why}.");
+            assert_eq!(check(regex), Err(told));
         }
-        assert_eq!(check("ord(ers|inal)-.*"), Ok(()));
+        assert!(check("a{1000}{1000}{1000}").is_err(), "no expression that takes the broker's memory");
+        for regex in ["ord(ers|inal)-.*", "a*?b+?", "[*+]*", "a\\*+"] {
+            assert_eq!(check(regex), Ok(()));
+        }
     }
 }

@@ -47,7 +47,7 @@ impl World {
         let mut world = Self {
             group: Group::new("g"),
             now: Duration::ZERO,
-            config: Cluster::new(KafkaOptions::default()).group_config(),
+            config: Cluster::new(KafkaOptions::default()).group_config("g"),
             image: Arc::default(),
             timers: Timers::new(),
             replies: Vec::new(),
@@ -394,17 +394,17 @@ proptest! {
 fn a_member_gives_partitions_back_before_another_gets_them() {
     let mut world = World::new();
     let first = world.join("m0", &["a"]).expect("joined");
-    assert_eq!((first.epoch, first.assigned.expect("told")[&world.id("a")].len()), (1, 5));
+    assert_eq!((first.epoch, first.assigned.expect("told")[&world.id("a")].len()), (2, 5));
     world.pass(1);
     let second = world.join("m1", &["a"]).expect("joined");
-    assert_eq!((second.epoch, second.assigned), (2, Some(Held::new())), "nothing is free yet");
+    assert_eq!((second.epoch, second.assigned), (3, Some(Held::new())), "nothing is free yet");
     assert_eq!(world.consumer().state(), GroupState::Reconciling);
     // The first hears what it keeps, at the epoch it has; it must say that it gave the rest back.
     let keep = world.send(world.beat("m0", None)).expect("alive");
-    assert_eq!((keep.epoch, keep.assigned.expect("told")[&world.id("a")].len()), (1, 3));
+    assert_eq!((keep.epoch, keep.assigned.expect("told")[&world.id("a")].len()), (2, 3));
     let waits = world.send(world.beat("m1", None)).expect("alive");
     assert_eq!(waits.assigned, None, "still held");
-    assert_eq!(world.send(world.beat("m0", None)).expect("alive").epoch, 2);
+    assert_eq!(world.send(world.beat("m0", None)).expect("alive").epoch, 3);
     let gets = world.send(world.beat("m1", None)).expect("alive");
     assert_eq!(gets.assigned.expect("told")[&world.id("a")].len(), 2);
     assert_eq!(world.consumer().state(), GroupState::Stable);
@@ -415,10 +415,10 @@ fn a_new_target_waits_for_the_interval_between_two() {
     let mut world = World::new();
     world.join("m0", &["a"]).expect("joined");
     let early = world.join("m1", &["a"]).expect("joined");
-    assert_eq!((early.epoch, world.consumer().assignment_epoch, world.consumer().epoch), (1, 1, 2));
+    assert_eq!((early.epoch, world.consumer().assignment_epoch, world.consumer().epoch), (2, 2, 3));
     assert_eq!(world.consumer().state(), GroupState::Assigning);
     world.pass(1);
-    assert_eq!(world.send(world.beat("m1", None)).expect("alive").epoch, 2);
+    assert_eq!(world.send(world.beat("m1", None)).expect("alive").epoch, 3);
 }
 
 #[test]
@@ -431,7 +431,7 @@ fn who_does_not_give_back_in_time_is_fenced() {
     // It lives, but never says that it gave anything back.
     for _ in 0..7 {
         world.pass(5);
-        let beat = Beat { owned: None, rebalance: None, epoch: 1, ..world.beat("m0", None) };
+        let beat = Beat { owned: None, rebalance: None, epoch: 2, ..world.beat("m0", None) };
         let _ = world.with(|group, env| group.consumer_heartbeat(env, &beat));
         world.send(world.beat("m1", None)).expect("alive");
     }
@@ -446,7 +446,7 @@ fn a_silent_member_goes_and_the_last_leaves_an_empty_group() {
     world.pass(44);
     assert_eq!(world.consumer().members.len(), 1);
     world.pass(1);
-    assert_eq!((world.consumer().state(), world.consumer().epoch), (GroupState::Empty, 2));
+    assert_eq!((world.consumer().state(), world.consumer().epoch), (GroupState::Empty, 3));
     assert_eq!(world.timers.next(), None);
 }
 
@@ -461,12 +461,12 @@ fn a_static_member_that_stepped_out_gets_its_partitions_back_under_another_id() 
     let away = Beat { epoch: AWAY, ..named(&world, "m0") };
     assert_eq!(world.with(|group, env| group.consumer_leave(env, &away)).expect("gone").epoch, AWAY);
     let again = world.send(named(&world, "m2")).expect("back");
-    assert_eq!((again.epoch, world.consumer().epoch), (1, 1), "no rebalance");
+    assert_eq!((again.epoch, world.consumer().epoch), (2, 2), "no rebalance");
     let numbers = |beaten: &Beaten| {
         beaten.assigned.clone().expect("told")[&world.id("a")].keys().copied().collect::<Vec<_>>()
     };
     assert_eq!(numbers(&again), numbers(&first));
-    let fenced = world.send(Beat { epoch: 1, ..named(&world, "m0") }).expect_err("fenced");
+    let fenced = world.send(Beat { epoch: 2, ..named(&world, "m0") }).expect_err("fenced");
     assert_eq!(fenced.0, ResponseError::FencedInstanceId);
 }
 
@@ -476,6 +476,7 @@ fn an_expression_is_resolved_after_the_answer_and_again_when_topics_come() {
     let beat = Beat { regex: Some("a.*".to_owned()), topics: None, ..world.beat("m0", None) };
     assert_eq!(world.send(beat).expect("joined").assigned, Some(Held::new()));
     assert_eq!(world.consumer().state(), GroupState::Assigning);
+    world.pass(1);
     let told = world.send(world.beat("m0", None)).expect("alive").assigned.expect("told");
     assert_eq!(told.keys().copied().collect::<Vec<_>>(), [world.id("a")]);
     world.set_topic("ab", 1);
