@@ -20,11 +20,14 @@ from report import Suite
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BROKERS = 3
-# What the files of the suite's folder `scenarios` say.
+# What the files of the suite's folder `scenarios` say; and Kafka's own default where clusters for tests have another.
+COMMON = ["num.partitions=4", "default.replication.factor=3", "group.initial.rebalance.delay.ms=3000"]
 SCENARIOS = {
-    "default": ["auto.create.topics.enable=true", "num.partitions=4", "default.replication.factor=3"],
-    "noautocreate": ["auto.create.topics.enable=false", "num.partitions=4", "default.replication.factor=3"],
+    "default": ["auto.create.topics.enable=true", *COMMON],
+    "noautocreate": ["auto.create.topics.enable=false", *COMMON],
 }
+# Seconds that an entry may take; the slowest takes four minutes.
+ENTRY_LIMIT = 400
 LEFT_OUT = ("TEST_F_LOCAL", "TEST_F_MANUAL", "TEST_F_KNOWN_ISSUE")
 ENTRY = re.compile(r"^    _TEST\(\s*(\w+),\s*([\w| ]+)(.*?)\),?$(?=\s+(?:_TEST|#|/\*|\{NULL))", re.M | re.S)
 # A line of the runner's summary: name, state, seconds and what failed.
@@ -60,7 +63,7 @@ def entries(source):
     return [(*key, names) for key, names in found.items()]
 
 
-def run_entry(source, logs, cluster, tools, scenario, number, names, protocol, limit):
+def run_entry(source, logs, cluster, tools, scenario, number, names, protocol):
     """Outcomes of the tests of one number: (name, state, why)."""
     folder = logs / f"{number}-{scenario}"
     shutil.rmtree(folder, ignore_errors=True)
@@ -77,13 +80,13 @@ def run_entry(source, logs, cluster, tools, scenario, number, names, protocol, l
         "BROKERS": cluster.addresses,
         "LD_LIBRARY_PATH": f"{source / 'src'}:{source / 'src-cpp'}",
     }
-    command = ["timeout", "--kill-after=5", str(limit), source / "tests" / "test-runner", "-p1", "-L", "-s", scenario]
+    command = ["timeout", "--kill-after=5", str(ENTRY_LIMIT), source / "tests" / "test-runner", "-p1", "-L", "-s", scenario]
     done = subprocess.run(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     text = done.stdout.decode("utf-8", "replace")
     (folder / "output.txt").write_text(text)
     states = {name: (state, COLOUR.sub("", why).strip()) for name, state, _, why in SUMMARY.findall(text)}
-    late = f"no end within {limit} s; " if done.returncode in (124, 137) else ""
+    late = f"no end within {ENTRY_LIMIT} s; " if done.returncode in (124, 137) else ""
     return [(name, *states.get(name, ("FAILED", late + first_failure(text)))) for name in names]
 
 
@@ -108,11 +111,16 @@ def as_results(outcomes):
 
 def run_all(source, logs, tools, chosen, protocol, arguments, clusters):
     """Results by scenario. `clusters(scenario)` gives a cluster and whether it is for one entry only."""
+    # Some read files by their place in the sources.
+    logs.mkdir(parents=True, exist_ok=True)
+    if not (logs / "src").exists():
+        (logs / "src").symlink_to(source / "src")
+
     def one(scenario, number, names):
         cluster, is_own = clusters(scenario)
         began = time.monotonic()
         try:
-            outcomes = run_entry(source, logs, cluster, tools, scenario, number, names, protocol, arguments.limit)
+            outcomes = run_entry(source, logs, cluster, tools, scenario, number, names, protocol)
             if ended := cluster.ended():
                 outcomes = [(name, "FAILED", ended) for name in names]
         finally:

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use squall_mocks::Clock;
-use squall_mocks::kafka::client::{ClientOptions, KafkaClient, NewRecord, ProducerOptions, StartAt, TopicPartition};
+use squall_mocks::kafka::client::{
+    ClientOptions, KafkaClient, NewRecord, ProducerOptions, StartAt, TopicPartition,
+};
 use squall_mocks::kafka::{KafkaCluster, KafkaOptions};
 use squall_mocks::net::TcpDial;
 

@@ -177,8 +177,9 @@ async fn administration() -> KafkaResult<()> {
     let change = AlterConfig::new(resource).set("retention.ms", "1000");
     println!("{:?}", admin.alter_configs(&[change], &options).await?);
     for described in admin.describe_configs(&[resource], &options).await? {
-        let entry = described.ok().and_then(|found| found.get("retention.ms").cloned());
-        println!("{:?}", entry.map(|entry| (entry.value, entry.source, entry.is_default)));
+        if let Some(entry) = described.ok().as_ref().and_then(|found| found.get("retention.ms")) {
+            println!("{:?} {:?} {}", entry.value, entry.source, entry.is_default);
+        }
     }
     println!("{:?}", admin.delete_groups(&["readers", "nobody"], &options).await?);
     println!("{:?}", admin.delete_topics(&["managed", "nowhere"], &options).await?);
