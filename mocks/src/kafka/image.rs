@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::replica::ReplicaLag;
 use super::view::{BrokerView, MetadataView, PartitionView, TopicView};
 
 /// Images a lagging broker keeps; beyond it the oldest is skipped.
@@ -39,15 +40,50 @@ pub(crate) struct Topic {
 pub(crate) struct Partition {
     pub leader: Option<i32>,
     pub epoch: i32,
+    /// Counts the changes of anything here.
+    pub partition_epoch: i32,
     pub replicas: Vec<i32>,
     pub isr: Vec<i32>,
+    /// Not in sync any more, but with everything readers have seen (KIP-966).
+    pub elr: Vec<i32>,
+    /// Who led last, while nobody does.
+    pub last_known_leader: Option<i32>,
     /// Left without a leader on purpose: not elected until somebody names one.
     pub held: bool,
+}
+
+impl Partition {
+    /// A new partition: the first replica on a live node leads it.
+    pub fn new(replicas: Vec<i32>, fenced: &BTreeSet<i32>) -> Self {
+        let isr: Vec<i32> = replicas.iter().filter(|node| !fenced.contains(node)).copied().collect();
+        Self {
+            leader: isr.first().copied(),
+            epoch: 0,
+            partition_epoch: 0,
+            replicas,
+            isr,
+            elr: Vec::new(),
+            last_known_leader: None,
+            held: false,
+        }
+    }
+
+    /// Fewest replicas in sync with which acknowledged records count as safe, if the topic asks for `wanted`.
+    pub fn min_isr(&self, wanted: i64) -> usize {
+        usize::try_from(wanted).unwrap_or(usize::MAX).clamp(1, self.replicas.len().max(1))
+    }
 }
 
 impl Image {
     pub fn partition(&self, topic: &str, partition: i32) -> Option<&Partition> {
         self.topics.get(topic)?.partitions.get(usize::try_from(partition).ok()?)
+    }
+
+    /// The name, the topic and the partition of a log.
+    pub fn find(&self, (id, partition): (Uuid, i32)) -> Option<(&str, &Topic, &Partition)> {
+        let name = self.ids.get(&id)?;
+        let topic = self.topics.get(name)?;
+        Some((name, topic, topic.partitions.get(usize::try_from(partition).ok()?)?))
     }
 
     /// Changes a topic; the images published before keep theirs.
@@ -67,6 +103,9 @@ pub(crate) struct Node {
     pub applied: Arc<Image>,
     pending: VecDeque<(Duration, Arc<Image>)>,
     lag: Duration,
+    /// How its followers keep up, unless a partition says otherwise.
+    pub replica_lag: ReplicaLag,
+    told: Option<(Arc<Image>, Arc<MetadataView>)>,
     pub distortion: Option<Distortion>,
 }
 
@@ -78,6 +117,8 @@ impl Node {
             applied: image,
             pending: VecDeque::new(),
             lag: Duration::ZERO,
+            replica_lag: ReplicaLag::None,
+            told: None,
             distortion: None,
         }
     }
@@ -119,6 +160,23 @@ impl Node {
         if let Some((_, image)) = self.pending.drain(..).next_back() {
             self.applied = image;
         }
+    }
+
+    /// What it told of the cluster, if it has the same image still. One that lies makes up its story each time.
+    pub fn told(&self) -> Option<Arc<MetadataView>> {
+        let (of, view) = self.told.as_ref()?;
+        (self.distortion.is_none() && Arc::ptr_eq(of, &self.applied)).then(|| Arc::clone(view))
+    }
+
+    /// Tells the true `view` of the image it has applied, or lies.
+    pub fn tell(&mut self, mut view: MetadataView) -> Arc<MetadataView> {
+        if let Some(distort) = &mut self.distortion {
+            distort(&mut view);
+            return Arc::new(view);
+        }
+        let view = Arc::new(view);
+        self.told = Some((Arc::clone(&self.applied), Arc::clone(&view)));
+        view
     }
 
     fn next_due(&self) -> Option<Duration> {

@@ -41,6 +41,17 @@ pub struct KafkaOptions {
     pub offsets_topic_at_start: bool,
     /// How long a dead broker keeps its leaderships (`broker.session.timeout.ms`).
     pub failure_detection: Duration,
+    /// How long a follower may lack records before its leader takes it for out of sync
+    /// (`replica.lag.time.max.ms`).
+    pub replica_lag_max: Duration,
+    /// Whether partitions go back to their first replica, once it is in sync, at a check every five minutes
+    /// (`auto.leader.rebalance.enable`).
+    pub auto_leader_rebalance: bool,
+    /// The rack of each node (`broker.rack`), in the order of their ids; empty: none has one. With racks, a
+    /// consumer that names its own is sent to a replica there, as by Kafka's `RackAwareReplicaSelector`.
+    pub racks: Vec<String>,
+    /// Fetch sessions a node keeps (`max.incremental.fetch.session.cache.slots`).
+    pub fetch_session_slots: usize,
     /// Largest record batch a partition takes (`message.max.bytes`).
     pub max_message_bytes: i32,
     /// Most requests that wait at the same time, over all connections; a fetch beyond it is answered at once
@@ -73,6 +84,10 @@ impl KafkaOptions {
             offsets_topic_partitions: 50,
             offsets_topic_at_start: true,
             failure_detection: Duration::from_secs(9),
+            replica_lag_max: Duration::from_secs(30),
+            auto_leader_rebalance: true,
+            racks: Vec::new(),
+            fetch_session_slots: 1000,
             max_message_bytes: 1_048_588,
             max_parked: 100_000,
         }

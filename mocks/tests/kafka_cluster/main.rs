@@ -9,4 +9,6 @@ mod log;
 mod metadata;
 mod nodes;
 mod protocol;
+mod replica;
+mod sessions;
 mod wire;
