@@ -26,6 +26,7 @@ use super::matcher::Target;
 use super::options::KafkaOptions;
 use super::replica::Replicas;
 use super::timers::Timers;
+use super::txn::{Transactions, TxnTimer};
 use super::view::{BrokerView, MetadataView};
 use super::wire::frame::Frame;
 use super::wire::keys::Api;
@@ -116,6 +117,8 @@ pub(crate) enum Timer {
     Isr,
     /// The controller gives partitions back to their first replicas.
     Rebalance,
+    /// See `txn/expiry.rs`.
+    Transactions(TxnTimer),
 }
 
 /// A partition a node has a replica of, as the node knows it.
@@ -155,7 +158,7 @@ pub(crate) struct Cluster {
     pub acks: BTreeMap<(Uuid, i32), BTreeSet<(i64, u64)>>,
     /// Requests of groups that wait.
     pub waiting: BTreeSet<u64>,
-    pub next_producer_id: i64,
+    pub transactions: Transactions,
     /// Answers to parked requests, by connection.
     pub done: Vec<(u64, Frame)>,
     pub sightings: Vec<Sighting>,
@@ -189,7 +192,7 @@ impl Cluster {
             produces: BTreeMap::new(),
             acks: BTreeMap::new(),
             waiting: BTreeSet::new(),
-            next_producer_id: 0,
+            transactions: Transactions::default(),
             done: Vec::new(),
             sightings: Vec::new(),
             observed: false,
@@ -215,6 +218,7 @@ impl Cluster {
                 Timer::Replica(partition, node) => self.arrive(partition, node),
                 Timer::Isr => self.check_isr(),
                 Timer::Rebalance => self.rebalance_leaders(),
+                Timer::Transactions(timer) => self.expire_transactions(timer),
             }
         }
         while let Some((group, timer)) = self.group_timers.pop(self.now) {

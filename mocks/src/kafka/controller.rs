@@ -89,6 +89,7 @@ impl Cluster {
         self.logs.retain(|(id, _), _| *id != topic.id);
         for group in self.groups.values_mut() {
             group.offsets.retain(|(of, _), _| of != name);
+            group.pending_offsets.forget_topic(name);
         }
         self.change(|image| {
             image.topics.remove(name);
@@ -103,6 +104,7 @@ impl Cluster {
         if let Some(at) = self.nodes.get_mut(&id).and_then(|node| node.apply(now)) {
             self.timers.set(Timer::Image(id), at);
         }
+        self.retry_markers();
         self.recheck_fetches();
     }
 
@@ -117,6 +119,7 @@ impl Cluster {
         }
         self.settle(&before);
         self.move_groups(&before);
+        self.retry_markers();
         self.recheck_fetches();
     }
 

@@ -16,9 +16,7 @@ use super::image::Image;
 impl Cluster {
     /// The partition of the offsets topic that holds `group`.
     pub fn offsets_partition(&self, group: &str) -> i32 {
-        let partitions = self.truth.topics.get(OFFSETS_TOPIC).map_or(1, |topic| topic.partitions.len());
-        let hash = java_hash(group).checked_abs().unwrap_or(0);
-        hash % i32::try_from(partitions.max(1)).unwrap_or(i32::MAX)
+        partition_of(group, self.truth.topics.get(OFFSETS_TOPIC).map_or(1, |topic| topic.partitions.len()))
     }
 
     /// The coordinator of `group` by the image of `node`.
@@ -125,6 +123,12 @@ impl Cluster {
         self.groups.entry(id.to_owned()).or_insert_with(|| Group::new(id));
         self.with_group(id, act)
     }
+}
+
+/// The partition of a coordinators' topic that holds `id`.
+pub(super) fn partition_of(id: &str, partitions: usize) -> i32 {
+    let hash = java_hash(id).checked_abs().unwrap_or(0);
+    hash % i32::try_from(partitions.max(1)).unwrap_or(i32::MAX)
 }
 
 /// `String.hashCode` of Java: over UTF-16 units, wrapping.

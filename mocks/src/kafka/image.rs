@@ -12,6 +12,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::replica::ReplicaLag;
+use super::topic_config;
 use super::view::{BrokerView, MetadataView, PartitionView, TopicView};
 
 /// Images a lagging broker keeps; beyond it the oldest is skipped.
@@ -33,6 +34,13 @@ pub(crate) struct Topic {
     pub id: Uuid,
     pub partitions: Vec<Partition>,
     pub configs: BTreeMap<String, String>,
+}
+
+impl Topic {
+    /// `min.insync.replicas`.
+    pub fn min_isr(&self) -> i64 {
+        topic_config::number(&self.configs, "min.insync.replicas", 1)
+    }
 }
 
 /// A partition's place in the cluster.
@@ -68,8 +76,14 @@ impl Partition {
         }
     }
 
-    /// Fewest replicas in sync with which acknowledged records count as safe, if the topic asks for `wanted`.
-    pub fn min_isr(&self, wanted: i64) -> usize {
+    /// Fewest replicas in sync with which acknowledged records count as safe: as the topic asks, but at most as
+    /// many as there are.
+    pub fn min_isr(&self, topic: &Topic) -> usize {
+        self.min_isr_of(topic.min_isr())
+    }
+
+    /// The same, if the topic asks for `wanted`.
+    pub fn min_isr_of(&self, wanted: i64) -> usize {
         usize::try_from(wanted).unwrap_or(usize::MAX).clamp(1, self.replicas.len().max(1))
     }
 }
@@ -84,6 +98,12 @@ impl Image {
         let name = self.ids.get(&id)?;
         let topic = self.topics.get(name)?;
         Some((name, topic, topic.partitions.get(usize::try_from(partition).ok()?)?))
+    }
+
+    /// Whether so many replicas of a partition are in sync that records may be acknowledged by all of them.
+    pub fn has_enough_in_sync(&self, topic: &str, partition: i32) -> bool {
+        let known = self.partition(topic, partition).zip(self.topics.get(topic));
+        known.is_some_and(|(partition, topic)| partition.isr.len() >= partition.min_isr(topic))
     }
 
     /// Changes a topic; the images published before keep theirs.

@@ -10,7 +10,6 @@ use kafka_protocol::error::ResponseError;
 use super::cluster::{Cluster, Timer};
 use super::image::{Image, Partition, Topic};
 use super::replica::election::{self, Election, Terms};
-use super::topic_config;
 
 /// How often the controller gives partitions back to their first replica
 /// (`leader.imbalance.check.interval.seconds`).
@@ -192,18 +191,13 @@ fn apply(image: &mut Image, change: &Change, pick: impl Fn(&str, i32, &Partition
             else {
                 continue;
             };
-            let (wanted, unclean) = (wanted_isr(topic), change.unclean || unclean_allowed(topic));
+            let (wanted, unclean) = (topic.min_isr(), change.unclean || unclean_allowed(topic));
             if let Some(partition) = Arc::make_mut(topic).partitions.get_mut(number) {
-                let terms = Terms { min_isr: partition.min_isr(wanted), unclean, lives: &lives };
+                let terms = Terms { min_isr: partition.min_isr_of(wanted), unclean, lives: &lives };
                 election::change(partition, isr, change.lost, change.kind, &terms);
             }
         }
     }
-}
-
-/// `min.insync.replicas` of a topic.
-pub(super) fn wanted_isr(topic: &Topic) -> i64 {
-    topic_config::number(&topic.configs, "min.insync.replicas", 1)
 }
 
 fn unclean_allowed(topic: &Topic) -> bool {

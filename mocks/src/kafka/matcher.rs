@@ -29,6 +29,9 @@ pub struct KafkaMatch {
     /// The group of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// The transactional id of the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transactional_id: Option<String>,
     /// The client's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
@@ -64,6 +67,12 @@ impl KafkaMatch {
         Self { group: Some(group.into()), ..self }
     }
 
+    /// Narrows to one transactional id.
+    #[must_use]
+    pub fn transactional_id(self, transactional_id: impl Into<String>) -> Self {
+        Self { transactional_id: Some(transactional_id.into()), ..self }
+    }
+
     /// Narrows to one client id.
     #[must_use]
     pub fn client_id(self, client_id: impl Into<String>) -> Self {
@@ -91,6 +100,8 @@ pub struct KafkaRequest<'a> {
     pub client_id: &'a str,
     /// The groups it names.
     pub groups: &'a [String],
+    /// The transactional ids it names.
+    pub transactional_ids: &'a [String],
     /// The topics or partitions it names.
     pub targets: &'a [Target],
     matched: RefCell<Vec<Target>>,
@@ -104,7 +115,12 @@ impl<'a> KafkaRequest<'a> {
         groups: &'a [String],
         targets: &'a [Target],
     ) -> Self {
-        Self { api, node, client_id, groups, targets, matched: RefCell::default() }
+        let transactional_ids = &[];
+        Self { api, node, client_id, groups, transactional_ids, targets, matched: RefCell::default() }
+    }
+
+    pub(crate) fn of_transactions(self, transactional_ids: &'a [String]) -> Self {
+        Self { transactional_ids, ..self }
     }
 
     /// The targets of the rule asked last. [`Rules::decide`](crate::rule::Rules::decide) asks no further
@@ -125,6 +141,7 @@ impl Matcher for KafkaMatch {
             || !fits(self.node.as_ref(), &request.node)
             || !fits(self.client_id.as_deref(), request.client_id)
             || self.group.as_ref().is_some_and(|group| !request.groups.contains(group))
+            || self.transactional_id.as_ref().is_some_and(|id| !request.transactional_ids.contains(id))
         {
             return false;
         }
@@ -161,6 +178,16 @@ mod tests {
         let request = KafkaRequest::new("heartbeat", 1, "", &[], &[]);
         assert!(!KafkaMatch::default().topic("a").matches(&request));
         assert!(KafkaMatch::default().matches(&request));
+    }
+
+    #[test]
+    fn a_rule_on_a_transactional_id_matches_requests_that_name_it() {
+        let ids = ["payments".to_owned()];
+        let request = KafkaRequest::new("end-txn", 1, "", &[], &[]);
+        assert!(!KafkaMatch::default().transactional_id("payments").matches(&request));
+        let request = request.of_transactions(&ids);
+        assert!(KafkaMatch::default().transactional_id("payments").matches(&request));
+        assert!(!KafkaMatch::default().transactional_id("orders").matches(&request));
     }
 
     #[test]

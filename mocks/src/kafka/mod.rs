@@ -27,6 +27,7 @@ mod shell;
 mod snapshot;
 mod timers;
 mod topic_config;
+mod txn;
 mod view;
 mod wire;
 
@@ -49,6 +50,7 @@ pub use matcher::{KafkaMatch, KafkaRequest, Target};
 pub use options::{KafkaError, KafkaOptions};
 pub use replica::{ReplicaLag, ReplicaSnapshot};
 pub use snapshot::{CommittedOffset, GroupSnapshot, GroupState, LogRecord, MemberSnapshot};
+pub use txn::{TransactionSnapshot, TransactionState};
 pub use view::{BrokerView, MetadataView, PartitionView, TopicView};
 
 /// A cluster. Clones are handles to the same one.
@@ -185,6 +187,23 @@ impl KafkaCluster {
         self.shared.with(|cluster| cluster.move_coordinator(group))
     }
 
+    /// As [`move_coordinator`](Self::move_coordinator), of a transactional id. The new coordinator knows all
+    /// the old one knew, and goes on with what was decided.
+    pub fn move_transaction_coordinator(&self, transactional_id: &str) -> i32 {
+        self.shared.with(|cluster| cluster.move_transaction_coordinator(transactional_id))
+    }
+
+    /// Takes the epoch away from whoever uses a transactional id now, as a new producer of that id would: an
+    /// open transaction is aborted, and its producer hears of it with its next request.
+    ///
+    /// # Errors
+    /// No such id was initialised, or its coordinator is gone.
+    pub fn fence_producer(&self, transactional_id: &str) -> Result<(), KafkaError> {
+        let fenced = self.shared.with(|cluster| cluster.fence_producer(transactional_id));
+        let unknown = || KafkaError::UnknownTransactionalId(transactional_id.to_owned());
+        if fenced { Ok(()) } else { Err(unknown()) }
+    }
+
     /// Makes `to` the leader of a partition; nobody with `None`, until another call names a leader. What the new
     /// leader's replica lacks is lost; one that is not in sync is alone in sync then, until others catch up.
     ///
@@ -304,6 +323,12 @@ impl KafkaCluster {
     #[must_use]
     pub fn group(&self, group: &str) -> Option<GroupSnapshot> {
         self.shared.with(|cluster| cluster.group_snapshot(group))
+    }
+
+    /// A transactional id as its coordinator knows it; none if it was not initialised or has expired.
+    #[must_use]
+    pub fn transaction(&self, transactional_id: &str) -> Option<TransactionSnapshot> {
+        self.shared.with(|cluster| cluster.transaction_snapshot(transactional_id))
     }
 
     /// The true leader of a partition, if there is one.

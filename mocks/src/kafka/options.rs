@@ -39,6 +39,21 @@ pub struct KafkaOptions {
     /// Whether `__consumer_offsets` is there from the start, as on a cluster that has been used before. If
     /// not, the first search for a coordinator creates it and is answered `COORDINATOR_NOT_AVAILABLE`.
     pub offsets_topic_at_start: bool,
+    /// Partitions of `__transaction_state` (`transaction.state.log.num.partitions`). The topic is created when
+    /// the first coordinator of a transaction is searched for, which is answered `COORDINATOR_NOT_AVAILABLE`.
+    pub transactions_topic_partitions: i32,
+    /// Level of the feature `transaction.version` that brokers tell: 2 lets clients use transactions whose
+    /// epoch rises with every end (KIP-890), 0 and 1 do not.
+    pub transaction_version: i16,
+    /// Longest timeout a transactional producer may ask for (`transaction.max.timeout.ms`).
+    pub transaction_max_timeout: Duration,
+    /// How long an unused transactional id is known (`transactional.id.expiration.ms`).
+    pub transactional_id_expiration: Duration,
+    /// How long a partition knows a producer that is silent (`producer.id.expiration.ms`).
+    pub producer_id_expiration: Duration,
+    /// Time from the end of a transaction until its markers are written. Kafka has no such setting: there it is
+    /// a round trip between brokers. Until it is over, the next transaction is `CONCURRENT_TRANSACTIONS`.
+    pub transaction_marker_delay: Duration,
     /// How long a dead broker keeps its leaderships (`broker.session.timeout.ms`).
     pub failure_detection: Duration,
     /// How long a follower may lack records before its leader takes it for out of sync
@@ -83,6 +98,12 @@ impl KafkaOptions {
             group_max_size: 10_000,
             offsets_topic_partitions: 50,
             offsets_topic_at_start: true,
+            transactions_topic_partitions: 50,
+            transaction_version: 2,
+            transaction_max_timeout: Duration::from_secs(900),
+            transactional_id_expiration: Duration::from_secs(7 * 24 * 3600),
+            producer_id_expiration: Duration::from_secs(24 * 3600),
+            transaction_marker_delay: Duration::ZERO,
             failure_detection: Duration::from_secs(9),
             replica_lag_max: Duration::from_secs(30),
             auto_leader_rebalance: true,
@@ -128,6 +149,11 @@ pub enum KafkaError {
         /// The partition that was named.
         partition: i32,
     },
+    /// No producer has this transactional id, or nobody coordinates it now.
+    #[error(
+        "expected a transactional id whose coordinator lives, found {0:?}: initialise its producer first"
+    )]
+    UnknownTransactionalId(String),
     /// The topic cannot be created; the text is what a broker would answer a client.
     #[error("expected a topic that can be created, found {topic:?}: {reason}")]
     Topic {

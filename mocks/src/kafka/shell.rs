@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::api::{Outcome, Request};
+use super::api::{Described, Outcome, Request};
 use super::cluster::{Call, Cluster, Faults, Ticket};
 use super::matcher::{KafkaMatch, KafkaRequest, Target};
 use super::wire::errors;
@@ -151,10 +151,11 @@ impl Shared {
         let described = request.describe(&self.lock().cluster, node);
         let head = &request.head;
         let (groups, targets) = (&described.groups, &described.targets);
-        let seen = KafkaRequest::new(head.api.name, node, &head.client_id, groups, targets);
+        let seen = KafkaRequest::new(head.api.name, node, &head.client_id, groups, targets)
+            .of_transactions(&described.transactional_ids);
         let Some((name, act)) = self.rules.decide(&seen) else { return (Faults::default(), None) };
         let matched = seen.into_matched();
-        let text = described_text(head.api.name, groups, &matched);
+        let text = described_text(head.api.name, &described, &matched);
         self.with(|cluster| {
             cluster.sight(&format!("kafka-{node}"), What::Rule { name: name.clone(), request: text });
         });
@@ -358,10 +359,13 @@ async fn until_closed(stream: &mut BoxStream, buffer: &mut BytesMut) -> Closed {
     pending().await
 }
 
-fn described_text(api: &str, groups: &[String], targets: &[Target]) -> String {
+fn described_text(api: &str, described: &Described, targets: &[Target]) -> String {
     let mut text = api.to_owned();
-    for group in groups {
+    for group in &described.groups {
         text.push_str(&format!(" group {group}"));
+    }
+    for id in &described.transactional_ids {
+        text.push_str(&format!(" transactional-id {id}"));
     }
     for target in targets {
         let partition = target.partition.map(|number| format!("-{number}")).unwrap_or_default();

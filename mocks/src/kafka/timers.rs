@@ -39,6 +39,11 @@ impl<K: Ord + Clone> Timers<K> {
         }
     }
 
+    /// When the timer is due, if it is set.
+    pub fn at(&self, key: &K) -> Option<Duration> {
+        self.set.get(key).copied()
+    }
+
     /// Takes the next timer that is due at `now`.
     pub fn pop(&mut self, now: Duration) -> Option<K> {
         let (at, _) = self.due.first()?;

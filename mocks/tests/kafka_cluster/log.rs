@@ -227,13 +227,6 @@ async fn an_idempotent_producer_is_held_to_its_sequence() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn transactional_producers_are_refused() {
-    let bench = Bench::three();
-    let request = InitProducerIdRequest::default().with_transactional_id(Some(TransactionalId(text("t"))));
-    assert_eq!(bench.connect(1).await.call(4, request).await.error_code, 42);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_broken_batch_and_one_too_large_are_refused() {
     let bench = Bench::new(KafkaOptions { max_message_bytes: 200, ..KafkaOptions::brokers(1) });
     bench.cluster.create_topic("orders", 1).expect("created");

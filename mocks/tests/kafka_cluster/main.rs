@@ -11,4 +11,5 @@ mod nodes;
 mod protocol;
 mod replica;
 mod sessions;
+mod transactions;
 mod wire;

@@ -40,6 +40,14 @@ async fn every_version_that_is_advertised_is_answered() {
             CreateTopics => CreateTopicsRequest::default();
             DeleteTopics => DeleteTopicsRequest::default();
             InitProducerId => InitProducerIdRequest::default();
+            AddPartitionsToTxn => AddPartitionsToTxnRequest::default();
+            AddOffsetsToTxn => AddOffsetsToTxnRequest::default();
+            EndTxn => EndTxnRequest::default();
+            WriteTxnMarkers => WriteTxnMarkersRequest::default();
+            TxnOffsetCommit => TxnOffsetCommitRequest::default();
+            DescribeProducers => DescribeProducersRequest::default();
+            DescribeTransactions => DescribeTransactionsRequest::default();
+            ListTransactions => ListTransactionsRequest::default();
             OffsetForLeaderEpoch => OffsetForLeaderEpochRequest::default();
             DescribeConfigs => DescribeConfigsRequest::default();
             DescribeCluster => DescribeClusterRequest::default();

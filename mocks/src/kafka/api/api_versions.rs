@@ -2,25 +2,27 @@
 //!
 //! Behaviour: any node answers, before anything else. A version from the future is answered in the layout of
 //! version 0 with UNSUPPORTED_VERSION and the range of ApiVersions alone, so that the client can ask again; the
-//! header of the answer is always version 0.
+//! header of the answer is always version 0. Since version 3 features are told: what brokers support (before
+//! version 4 without those that may be 0, which older clients misread) and what the cluster has decided on.
 //! Versions: 0-4.
-//! Not supported: feature levels (none are finalised: neither KIP-848 nor transactions of version 2).
+//! Not supported: features the cluster has not (share groups, streams groups, eligible leader replicas).
 
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 
 use super::{Answer, Described};
 use crate::kafka::cluster::{Call, Cluster};
 use crate::kafka::wire::frame::{Frame, FrameError};
 use crate::kafka::wire::keys::{APIS, Api};
+use crate::kafka::wire::text;
 
 pub(super) fn describe(_: &ApiVersionsRequest, _: &Cluster, _: i32) -> Described {
     Described::default()
 }
 
 pub(super) fn handle(
-    _: &mut Cluster,
+    cluster: &mut Cluster,
     call: &Call<'_>,
     request: ApiVersionsRequest,
 ) -> Answer<ApiVersionsResponse> {
@@ -30,8 +32,49 @@ pub(super) fn handle(
         None if call.version() >= 3 && !named => ResponseError::InvalidRequest.code(),
         None => 0,
     };
-    let api_keys = if code == 0 { APIS.iter().map(version).collect() } else { Vec::new() };
-    Answer::Now(ApiVersionsResponse::default().with_error_code(code).with_api_keys(api_keys))
+    let answer = ApiVersionsResponse::default().with_error_code(code);
+    if code != 0 {
+        return Answer::Now(answer);
+    }
+    let features = features(cluster);
+    let told = |feature: &&Feature| call.version() >= 4 || feature.min > 0;
+    Answer::Now(
+        answer
+            .with_api_keys(APIS.iter().map(version).collect())
+            .with_supported_features(features.iter().filter(told).map(supported).collect())
+            .with_finalized_features_epoch(1)
+            .with_finalized_features(
+                features.iter().filter(|feature| feature.level > 0).map(finalized).collect(),
+            ),
+    )
+}
+
+/// A feature: the levels brokers support, and the one the cluster is at.
+struct Feature {
+    name: &'static str,
+    min: i16,
+    max: i16,
+    level: i16,
+}
+
+/// What Kafka 4.3 tells of the features that are here.
+fn features(cluster: &Cluster) -> [Feature; 3] {
+    let transactions = cluster.options.transaction_version.clamp(0, 2);
+    [
+        Feature { name: "group.version", min: 0, max: 1, level: 1 },
+        Feature { name: "metadata.version", min: 7, max: 30, level: 30 },
+        Feature { name: "transaction.version", min: 0, max: 2, level: transactions },
+    ]
+}
+
+fn supported(feature: &Feature) -> SupportedFeatureKey {
+    let key = SupportedFeatureKey::default().with_name(text(feature.name));
+    key.with_min_version(feature.min).with_max_version(feature.max)
+}
+
+fn finalized(feature: &Feature) -> FinalizedFeatureKey {
+    let key = FinalizedFeatureKey::default().with_name(text(feature.name));
+    key.with_min_version_level(feature.level).with_max_version_level(feature.level)
 }
 
 /// The answer to a version this cluster does not know.

@@ -16,7 +16,7 @@ use crate::kafka::wire::text;
 
 pub(super) fn describe(request: &DescribeGroupsRequest, _: &Cluster, _: i32) -> Described {
     let groups = request.groups.iter().map(|group| group.to_string()).collect();
-    Described { groups, targets: Vec::new() }
+    Described { groups, ..Described::default() }
 }
 
 pub(super) fn handle(

@@ -63,10 +63,13 @@ impl Reader {
             Ok(sight) => sight,
             Err(code) => return PartitionAnswer::error(asked, wanted, code),
         };
-        let mut chunks = VecDeque::new();
+        let (mut chunks, mut aborted) = (VecDeque::new(), self.read_committed.then(Vec::new));
         if !sight.is_special() && wanted.offset < sight.until {
             let limit = left.min(wanted.max_bytes);
             let size = sight.log.read(wanted.offset, sight.until, limit, at_least_one, &mut chunks);
+            if let Some(aborted) = &mut aborted {
+                *aborted = sight.log.aborted_within(wanted.offset, &chunks);
+            }
             add_part(&sight, limit.saturating_sub(size), &mut chunks);
         }
         let data = Data {
@@ -74,7 +77,7 @@ impl Reader {
             high_watermark: sight.high_watermark,
             last_stable: sight.log.last_stable().min(sight.high_watermark),
             log_start: sight.log.start(),
-            aborted: self.read_committed.then(Vec::new),
+            aborted,
             diverging: sight.diverging,
             preferred: sight.preferred,
         };

@@ -1,9 +1,10 @@
-//! FindCoordinator (10): which broker coordinates a group.
+//! FindCoordinator (10): which broker coordinates a group or a transactional id.
 //!
-//! Behaviour: the leader, by the asked broker's image, of the group's partition of the offsets topic. If that
-//! topic does not exist it is created and the answer is COORDINATOR_NOT_AVAILABLE; the same without a leader.
-//! Versions: 0-6; several groups at once since version 4.
-//! Not supported: coordinators of transactions and share groups (INVALID_REQUEST).
+//! Behaviour: the leader, by the asked broker's image, of the key's partition of the offsets or transactions
+//! topic. If that topic does not exist it is created and the answer is COORDINATOR_NOT_AVAILABLE; the same
+//! without a leader.
+//! Versions: 0-6; several keys at once since version 4.
+//! Not supported: coordinators of share groups (INVALID_REQUEST).
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
@@ -11,15 +12,20 @@ use kafka_protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinator
 
 use super::{Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster, OFFSETS_TOPIC};
+use crate::kafka::txn::TRANSACTIONS_TOPIC;
 use crate::kafka::view::BrokerView;
 use crate::kafka::wire::text;
 
 const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
 
 pub(super) fn describe(request: &FindCoordinatorRequest, _: &Cluster, _: i32) -> Described {
     let keys = request.coordinator_keys.iter().chain(std::iter::once(&request.key));
-    let groups = keys.filter(|key| !key.is_empty()).map(|key| key.to_string()).collect();
-    Described { groups, targets: Vec::new() }
+    let keys = keys.filter(|key| !key.is_empty()).map(|key| key.to_string()).collect();
+    match request.key_type {
+        TRANSACTION => Described { transactional_ids: keys, ..Described::default() },
+        _ => Described { groups: keys, ..Described::default() },
+    }
 }
 
 pub(super) fn handle(
@@ -73,16 +79,24 @@ fn find(
     key: &str,
     kind: i8,
 ) -> Result<(i32, BrokerView), ResponseError> {
-    if kind != GROUP {
-        tracing::warn!(key, kind, "coordinators of transactions and share groups are not supported");
-        return Err(ResponseError::InvalidRequest);
-    }
-    if !cluster.truth.topics.contains_key(OFFSETS_TOPIC) {
-        cluster.create_offsets_topic();
-        return Err(ResponseError::CoordinatorNotAvailable);
-    }
     let unavailable = ResponseError::CoordinatorNotAvailable;
-    let node = cluster.coordinator_by(call.node, key).ok_or(unavailable)?;
+    let node = match kind {
+        GROUP if !cluster.truth.topics.contains_key(OFFSETS_TOPIC) => {
+            cluster.create_offsets_topic();
+            return Err(unavailable);
+        }
+        GROUP => cluster.coordinator_by(call.node, key),
+        TRANSACTION if !cluster.truth.topics.contains_key(TRANSACTIONS_TOPIC) => {
+            cluster.create_transactions_topic();
+            return Err(unavailable);
+        }
+        TRANSACTION => cluster.transaction_coordinator_by(call.node, key),
+        _ => {
+            tracing::warn!(key, kind, "coordinators of share groups are not supported");
+            return Err(ResponseError::InvalidRequest);
+        }
+    };
+    let node = node.ok_or(unavailable)?;
     let view = cluster.view_of(call.node);
     let broker = view.brokers.get(&node).cloned().ok_or(unavailable)?;
     Ok((node, broker))

@@ -4,12 +4,17 @@
 //! has `describe` (what fault rules see), `handle` (what is done) and `outcome` (the first error of an answer,
 //! for traces).
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod api_versions;
 mod create_topics;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_producers;
+mod describe_transactions;
+mod end_txn;
 pub(crate) mod fetch;
 mod fetch_read;
 mod fetch_response;
@@ -21,6 +26,7 @@ pub(crate) mod join_group;
 mod leave_group;
 mod list_groups;
 mod list_offsets;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_fetch;
@@ -28,6 +34,8 @@ mod offset_for_leader_epoch;
 pub(crate) mod produce;
 mod produce_wait;
 pub(crate) mod sync_group;
+mod txn_offset_commit;
+mod write_txn_markers;
 
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
@@ -44,25 +52,31 @@ use crate::observe::What;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Described {
     pub groups: Vec<String>,
+    pub transactional_ids: Vec<String>,
     pub targets: Vec<Target>,
 }
 
 impl Described {
     /// A request about one group.
     fn group(id: &str) -> Self {
-        Self { groups: vec![id.to_owned()], targets: Vec::new() }
+        Self { groups: vec![id.to_owned()], ..Self::default() }
+    }
+
+    /// A request about one transactional id, or none.
+    fn transaction(id: Option<&str>) -> Self {
+        Self { transactional_ids: id.into_iter().map(str::to_owned).collect(), ..Self::default() }
     }
 
     /// A request about partitions.
     fn partitions(targets: impl IntoIterator<Item = (String, i32)>) -> Self {
         let target = |(topic, partition)| Target { topic, partition: Some(partition) };
-        Self { groups: Vec::new(), targets: targets.into_iter().map(target).collect() }
+        Self { targets: targets.into_iter().map(target).collect(), ..Self::default() }
     }
 
     /// A request about topics.
     fn topics(topics: impl IntoIterator<Item = String>) -> Self {
         let target = |topic| Target { topic, partition: None };
-        Self { groups: Vec::new(), targets: topics.into_iter().map(target).collect() }
+        Self { targets: topics.into_iter().map(target).collect(), ..Self::default() }
     }
 }
 
@@ -160,8 +174,16 @@ apis! {
     DeleteTopics => DeleteTopicsRequest, delete_topics;
     InitProducerId => InitProducerIdRequest, init_producer_id;
     OffsetForLeaderEpoch => OffsetForLeaderEpochRequest, offset_for_leader_epoch;
+    AddPartitionsToTxn => AddPartitionsToTxnRequest, add_partitions_to_txn;
+    AddOffsetsToTxn => AddOffsetsToTxnRequest, add_offsets_to_txn;
+    EndTxn => EndTxnRequest, end_txn;
+    WriteTxnMarkers => WriteTxnMarkersRequest, write_txn_markers;
+    TxnOffsetCommit => TxnOffsetCommitRequest, txn_offset_commit;
     DescribeConfigs => DescribeConfigsRequest, describe_configs;
     DescribeCluster => DescribeClusterRequest, describe_cluster;
+    DescribeProducers => DescribeProducersRequest, describe_producers;
+    DescribeTransactions => DescribeTransactionsRequest, describe_transactions;
+    ListTransactions => ListTransactionsRequest, list_transactions;
 }
 
 impl Request {

@@ -1,10 +1,12 @@
 //! OffsetFetch (9): a group's committed positions.
 //!
 //! Behaviour: an unknown group or partition has offset -1 and no error; no list of topics means all that were
-//! committed. Several groups at once since version 8.
+//! committed. Several groups at once since version 8. Who requires stable offsets hears UNSTABLE_OFFSET_COMMIT
+//! where a transaction that is not ended holds one.
 //! Versions: 1-9.
-//! Not supported: unstable offsets of transactions, member epochs of the consumer protocol.
+//! Not supported: member epochs of the consumer protocol.
 
+use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
@@ -47,7 +49,7 @@ pub(super) fn handle(
             whole.or_else(|| cluster.coordinates(call.node, &group).err().map(|error| error.code()));
         let known = match refused {
             Some(_) if call.version() >= 2 => Vec::new(),
-            _ => known(cluster, call, &group, wanted),
+            _ => known(cluster, call, (&group, request.require_stable), wanted),
         };
         let code = refused.unwrap_or(0);
         if several {
@@ -95,8 +97,15 @@ fn asked(request: &OffsetFetchRequest) -> Vec<(String, Wanted)> {
     request.groups.iter().map(group).collect()
 }
 
-fn known(cluster: &Cluster, call: &Call<'_>, group: &str, wanted: Wanted) -> Vec<Known> {
-    let offsets = cluster.groups.get(group).map(|group| &group.offsets);
+fn known(
+    cluster: &Cluster,
+    call: &Call<'_>,
+    (group, require_stable): (&str, bool),
+    wanted: Wanted,
+) -> Vec<Known> {
+    let group = cluster.groups.get(group);
+    let offsets = group.map(|group| &group.offsets);
+    let held = |key: &(String, i32)| group.is_some_and(|group| group.pending_offsets.is_open(key));
     let wanted = wanted.unwrap_or_else(|| {
         let mut all: Vec<(String, Vec<i32>)> = Vec::new();
         for (topic, number) in offsets.into_iter().flat_map(|offsets| offsets.keys()) {
@@ -111,6 +120,9 @@ fn known(cluster: &Cluster, call: &Call<'_>, group: &str, wanted: Wanted) -> Vec
         Some(code) => (number, Err(code)),
         None => {
             let key = (topic.clone(), number);
+            if require_stable && held(&key) {
+                return (number, Err(ResponseError::UnstableOffsetCommit.code()));
+            }
             (number, Ok(offsets.and_then(|offsets| offsets.get(&key)).cloned()))
         }
     };

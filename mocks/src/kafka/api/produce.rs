@@ -5,8 +5,10 @@
 //! connection; acks 1 is answered by the leader; acks all waits, at most the request's timeout, until every
 //! replica in sync has the records (`produce_wait.rs`). NOT_LEADER_OR_FOLLOWER tells who leads since version 10.
 //! Idempotent producers as in `log/producers.rs`: a batch seen before is acknowledged with its first offset.
+//! Transactional batches need their coordinator's word, and since version 12 this node itself puts the partition
+//! into the transaction (`txn/verify.rs`).
 //! Versions: 3-13; advertised from 0, as Kafka 4 does.
-//! Not supported: transactional batches (TRANSACTIONAL_ID_AUTHORIZATION_FAILED), old message formats, throttling.
+//! Not supported: old message formats, throttling.
 
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
@@ -20,8 +22,8 @@ use uuid::Uuid;
 use super::produce_wait::Wait;
 use super::{Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster, OFFSETS_TOPIC, Ticket};
-use crate::kafka::leaders::wanted_isr;
-use crate::kafka::log::Appended;
+use crate::kafka::log::{Appended, Log};
+use crate::kafka::txn::TRANSACTIONS_TOPIC;
 use crate::kafka::wire::frame::Frame;
 use crate::kafka::wire::{millis, text};
 
@@ -46,7 +48,8 @@ pub(super) fn describe(request: &ProduceRequest, cluster: &Cluster, node: i32) -
         };
         targets.extend(topic.partition_data.iter().map(|partition| (name.clone(), partition.index)));
     }
-    Described::partitions(targets)
+    let transactional_ids = request.transactional_id.iter().map(|id| id.to_string()).collect();
+    Described { transactional_ids, ..Described::partitions(targets) }
 }
 
 pub(super) fn handle(
@@ -57,6 +60,7 @@ pub(super) fn handle(
     if let Some(found) = request.topic_data.iter().flat_map(|topic| &topic.partition_data).find_map(corrupt) {
         return refuse_all(cluster, call.ticket, &request, &found);
     }
+    let verified = cluster.verify_produce(call, &request);
     let image = cluster.image_of(call.node);
     let (mut responses, mut waits) = (Vec::with_capacity(request.topic_data.len()), Vec::new());
     for topic in request.topic_data {
@@ -71,6 +75,10 @@ pub(super) fn handle(
                 continue;
             };
             let index = data.index;
+            if let Some(error) = verified.error(name, index) {
+                partitions.push(refused(index, error.code(), -1));
+                continue;
+            }
             let (answer, appended) = append(cluster, call, name, request.acks, data);
             if let Some(appended) = appended.filter(|_| request.acks == -1) {
                 let at = (responses.len(), partitions.len());
@@ -192,13 +200,12 @@ fn try_append(
     if !(-1..=1).contains(&acks) {
         return Err(ResponseError::InvalidRequiredAcks);
     }
-    if topic == OFFSETS_TOPIC && call.client_id != ADMIN_CLIENT {
+    if [OFFSETS_TOPIC, TRANSACTIONS_TOPIC].contains(&topic) && call.client_id != ADMIN_CLIENT {
         return Err(ResponseError::InvalidTopicException);
     }
     let (id, led) = cluster.led_by(node, topic, index)?;
     let truth = cluster.truth.topics.get(topic).ok_or(ResponseError::UnknownTopicOrPartition)?;
-    let partition = cluster.truth.partition(topic, index).ok_or(ResponseError::UnknownTopicOrPartition)?;
-    if acks == -1 && partition.isr.len() < partition.min_isr(wanted_isr(truth)) {
+    if acks == -1 && !cluster.truth.has_enough_in_sync(topic, index) {
         return Err(ResponseError::NotEnoughReplicas);
     }
     let config = cluster.log_config(&truth.configs);
@@ -208,6 +215,7 @@ fn try_append(
     let log = cluster.logs.get_mut(&(id, index)).ok_or(ResponseError::KafkaStorageError)?;
     let appended = log.append(&batch, led.epoch, cluster.now_ms, &config)?;
     if !appended.duplicate {
+        cluster.note_producer(&batch);
         cluster.appended(topic, id, index);
     }
     let last_delta = batch.get(23..27).and_then(|delta| delta.try_into().ok()).map_or(0, i32::from_be_bytes);
@@ -252,7 +260,7 @@ fn told_start(cluster: &Cluster, topic: &str, index: i32, error: ResponseError) 
         | InvalidRequiredAcks
         | InvalidTopicException
         | UnsupportedCompressionType => -1,
-        _ => cluster.log_of(topic, index).map_or(-1, crate::kafka::log::Log::start),
+        _ => cluster.log_of(topic, index).map_or(-1, Log::start),
     }
 }
 

@@ -12,7 +12,6 @@ use uuid::Uuid;
 
 use super::produce::{hint, outcome};
 use crate::kafka::cluster::{Call, Cluster, Faults, Ticket, Timer};
-use crate::kafka::leaders::wanted_isr;
 use crate::kafka::wire::frame::Frame;
 
 /// A produce request that was appended, and what is still missing.
@@ -153,7 +152,7 @@ impl Cluster {
     /// The code for a partition whose records all replicas in sync have.
     fn acknowledged(&self, wait: &Wait) -> i16 {
         match self.truth.find(wait.key) {
-            Some((_, topic, partition)) if partition.isr.len() < partition.min_isr(wanted_isr(topic)) => {
+            Some((_, topic, partition)) if partition.isr.len() < partition.min_isr(topic) => {
                 ResponseError::NotEnoughReplicasAfterAppend.code()
             }
             _ => 0,

@@ -8,6 +8,7 @@
 
 mod join;
 mod offsets;
+mod pending_offsets;
 mod rebalance;
 mod session;
 mod store;
@@ -25,7 +26,8 @@ use uuid::Uuid;
 use super::snapshot::GroupState;
 use super::timers::Timers;
 pub(crate) use join::Join;
-pub(crate) use offsets::{Commit, Committed};
+pub(crate) use offsets::{Commit, Committed, METADATA_MAX};
+pub(crate) use pending_offsets::PendingOffsets;
 pub(crate) use session::Sync;
 use store::Stored;
 
@@ -113,6 +115,7 @@ pub(crate) struct Group<W> {
     /// While the group waits for its first members: what is left of their time, and whether one came.
     first_round: Option<FirstRound>,
     pub offsets: BTreeMap<(String, i32), Committed>,
+    pub pending_offsets: PendingOffsets,
     stored: Stored,
 }
 
@@ -171,6 +174,7 @@ impl<W: Copy> Group<W> {
             unsynced: BTreeSet::new(),
             first_round: None,
             offsets: BTreeMap::new(),
+            pending_offsets: PendingOffsets::default(),
             stored: Stored::default(),
         }
     }

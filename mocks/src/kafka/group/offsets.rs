@@ -5,7 +5,7 @@ use kafka_protocol::error::ResponseError;
 use super::{Env, Group, GroupState};
 
 /// Longest note kept with an offset, in bytes (`offset.metadata.max.bytes`).
-const METADATA_MAX: usize = 4096;
+pub(crate) const METADATA_MAX: usize = 4096;
 
 /// An offset as it was committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,9 @@ impl<W: Copy> Group<W> {
         if committed.metadata.len() > METADATA_MAX {
             return Err(ResponseError::OffsetMetadataTooLarge);
         }
-        self.offsets.insert((topic.to_owned(), partition), committed);
+        let key = (topic.to_owned(), partition);
+        self.pending_offsets.supersede(&key);
+        self.offsets.insert(key, committed);
         Ok(())
     }
 }

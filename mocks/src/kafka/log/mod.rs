@@ -10,6 +10,7 @@ pub(crate) mod config;
 mod epochs;
 mod producers;
 mod segment;
+mod transactions;
 
 use std::collections::VecDeque;
 
@@ -17,10 +18,12 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::error::ResponseError;
 
 use super::wire::batch::{BatchHeader, PREFIX, put_prefix, with_append_time};
+use super::wire::marker::EndMarker;
 use super::wire::records;
 use batch::Batch;
 use config::LogConfig;
 use epochs::Epochs;
+pub(crate) use producers::Producer;
 use producers::{Check, Producers};
 use segment::Segment;
 
@@ -34,7 +37,7 @@ pub(crate) struct Log {
     high_watermark: i64,
     end: i64,
     epochs: Epochs,
-    producers: Producers,
+    pub producers: Producers,
 }
 
 /// Where an append went.
@@ -89,7 +92,8 @@ impl Log {
 
     /// The end of what belongs to no open transaction, at most the high watermark.
     pub fn last_stable(&self) -> i64 {
-        self.high_watermark
+        let unstable = self.producers.first_unstable(self.high_watermark);
+        unstable.map_or(self.high_watermark, |offset| offset.min(self.high_watermark))
     }
 
     /// The next offset to be given.
@@ -106,10 +110,6 @@ impl Log {
         config: &LogConfig,
     ) -> Result<Appended, ResponseError> {
         let mut header = BatchHeader::check(bytes)?;
-        if header.is_transactional() {
-            // What a broker answers to a transaction of nobody it knows.
-            return Err(ResponseError::TransactionalIdAuthorizationFailed);
-        }
         let mut body = bytes.slice(PREFIX..);
         if config.append_time {
             body = with_append_time(&body, now_ms);
@@ -132,6 +132,28 @@ impl Log {
         self.end = batch.next();
         self.active.push(batch, now_ms);
         Ok(appended)
+    }
+
+    /// Appends the end of a transaction for the leader of `epoch`. The high watermark stays where it is.
+    pub fn append_end(
+        &mut self,
+        end: &EndMarker,
+        epoch: i32,
+        now_ms: i64,
+        config: &LogConfig,
+    ) -> Result<(), ResponseError> {
+        self.producers.check_end(end)?;
+        let mut body = end.encode(now_ms);
+        if config.append_time {
+            body = with_append_time(&body, now_ms);
+        }
+        let batch = Batch::new(self.end, epoch, body);
+        self.make_room(&batch, &batch.header(), now_ms, config);
+        self.begin_epoch(epoch);
+        self.producers.end(end, batch.base, now_ms, self.high_watermark);
+        self.end = batch.next();
+        self.active.push(batch, now_ms);
+        Ok(())
     }
 
     /// Notes that a leader of `epoch` goes on from the log's end.
@@ -158,6 +180,9 @@ impl Log {
             }
             self.active.truncate(to);
             self.start = self.start.min(to);
+            let mut producers = std::mem::take(&mut self.producers);
+            producers.truncate(to, self.batches().map(|batch| (batch.header(), batch.base, &batch.body)));
+            self.producers = producers;
         }
         self.epochs.truncate(self.end);
         self.high_watermark = self.high_watermark.min(self.end);
@@ -171,6 +196,7 @@ impl Log {
         }
         self.start = to;
         self.epochs.advance(to);
+        self.producers.advance_start(to);
         true
     }
 
@@ -211,6 +237,16 @@ impl Log {
             out.push_back(batch.body.clone());
         }
         size
+    }
+
+    /// Producer and first offset of the aborted transactions that have records in what a [`read`](Self::read)
+    /// from `offset` on pushed.
+    pub fn aborted_within(&self, offset: i64, read: &VecDeque<Bytes>) -> Vec<(i64, i64)> {
+        let mut last = read.iter().rev();
+        let (Some(body), Some(prefix)) = (last.next(), last.next()) else { return Vec::new() };
+        let base = prefix.first_chunk().map_or(offset, |base| i64::from_be_bytes(*base));
+        let until = base + i64::from(BatchHeader::read(body).last_offset_delta) + 1;
+        self.producers.aborted(offset, until)
     }
 
     /// The first record whose timestamp is `timestamp` or later. In a compressed batch the answer is the
@@ -255,6 +291,9 @@ impl Log {
         let mut out = Vec::new();
         for batch in self.batches_from(offset.max(self.start)) {
             let header = batch.header();
+            if header.is_control() {
+                continue;
+            }
             let compressed = || format!("a compressed or broken batch at offset {}", batch.base);
             for record in batch.records().ok_or_else(compressed)? {
                 out.push(super::LogRecord {

@@ -79,11 +79,11 @@ fn a_timestamp_is_found_inside_a_batch() {
 }
 
 #[test]
-fn a_transactional_batch_is_refused_rather_than_stored_as_a_plain_one() {
+fn a_transactional_batch_nobody_confirmed_is_refused() {
     let mut bytes = BytesMut::from(&batch(&["a"], 0, (1, 0, 0))[..]);
     bytes[22] |= 0x10;
     let crc = crc32c::crc32c(&bytes[21..]);
     bytes[17..21].copy_from_slice(&crc.to_be_bytes());
     let refused = Log::default().append(&bytes.freeze(), 0, 0, &LogConfig::default());
-    assert_eq!(refused, Err(ResponseError::TransactionalIdAuthorizationFailed));
+    assert_eq!(refused, Err(ResponseError::InvalidTxnState));
 }

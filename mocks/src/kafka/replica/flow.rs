@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::ReplicaLag;
 use crate::kafka::cluster::{Cluster, Timer};
 use crate::kafka::image::{Image, Partition, Topic};
-use crate::kafka::leaders::{next_multiple, wanted_isr};
+use crate::kafka::leaders::next_multiple;
 
 /// Names a partition's log and replicas: topic id and partition.
 type Key = (Uuid, i32);
@@ -214,7 +214,7 @@ impl Cluster {
     fn progress(&mut self, name: &str, topic: &Topic, key: Key, partition: &Partition) -> Option<NewIsr> {
         let leader = partition.leader?;
         let (log, replicas) = (self.logs.get_mut(&key)?, self.replicas.get(&key)?);
-        if partition.isr.len() >= partition.min_isr(wanted_isr(topic)) {
+        if partition.isr.len() >= partition.min_isr(topic) {
             let to = replicas.smallest_end(&partition.isr)?;
             if to > log.high_watermark() {
                 log.set_high_watermark(to);

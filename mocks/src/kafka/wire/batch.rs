@@ -82,6 +82,11 @@ impl BatchHeader {
         self.attributes & TRANSACTIONAL != 0
     }
 
+    /// Whether the batch is a broker's own, such as the end of a transaction.
+    pub fn is_control(&self) -> bool {
+        self.attributes & CONTROL != 0
+    }
+
     /// The time of a record, from what it says itself.
     pub fn timestamp(&self, delta: i64) -> i64 {
         if self.is_log_append_time() {
@@ -110,9 +115,14 @@ pub(crate) fn with_append_time(body: &Bytes, now_ms: i64) -> Bytes {
     let attributes = i16::from_be_bytes(array(body, 21 - PREFIX)) | LOG_APPEND_TIME;
     copy[5..7].copy_from_slice(&attributes.to_be_bytes());
     copy[19..27].copy_from_slice(&now_ms.to_be_bytes());
-    let crc = crc32c::crc32c(&copy[5..]);
-    copy[1..5].copy_from_slice(&crc.to_be_bytes());
+    put_checksum(&mut copy);
     copy.freeze()
+}
+
+/// Writes the checksum of a batch whose prefix was cut off.
+pub(crate) fn put_checksum(body: &mut BytesMut) {
+    let crc = crc32c::crc32c(&body[5..]);
+    body[1..5].copy_from_slice(&crc.to_be_bytes());
 }
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {

@@ -24,7 +24,7 @@ const fn api(key: ApiKey, name: &'static str, min: i16, max: i16) -> Api {
 }
 
 /// Every API served, by key.
-pub(crate) const APIS: [Api; 20] = [
+pub(crate) const APIS: [Api; 28] = [
     // Kafka 4 serves Produce from version 3 and advertises 0, because older librdkafka take a missing 0 for a
     // broker without compression (KAFKA-18659).
     Api { key: ApiKey::Produce, name: "produce", min: 3, max: 13, advertised_min: 0 },
@@ -45,8 +45,16 @@ pub(crate) const APIS: [Api; 20] = [
     api(ApiKey::DeleteTopics, "delete-topics", 1, 6),
     api(ApiKey::InitProducerId, "init-producer-id", 0, 5),
     api(ApiKey::OffsetForLeaderEpoch, "offset-for-leader-epoch", 2, 4),
+    api(ApiKey::AddPartitionsToTxn, "add-partitions-to-txn", 0, 5),
+    api(ApiKey::AddOffsetsToTxn, "add-offsets-to-txn", 0, 4),
+    api(ApiKey::EndTxn, "end-txn", 0, 5),
+    api(ApiKey::WriteTxnMarkers, "write-txn-markers", 1, 1),
+    api(ApiKey::TxnOffsetCommit, "txn-offset-commit", 0, 5),
     api(ApiKey::DescribeConfigs, "describe-configs", 1, 4),
     api(ApiKey::DescribeCluster, "describe-cluster", 0, 2),
+    api(ApiKey::DescribeProducers, "describe-producers", 0, 0),
+    api(ApiKey::DescribeTransactions, "describe-transactions", 0, 0),
+    api(ApiKey::ListTransactions, "list-transactions", 0, 1),
 ];
 
 /// The API with this number on the wire.

@@ -8,6 +8,7 @@ pub(crate) mod compression;
 pub(crate) mod errors;
 pub(crate) mod frame;
 pub(crate) mod keys;
+pub(crate) mod marker;
 pub(crate) mod records;
 pub(crate) mod shape;
 

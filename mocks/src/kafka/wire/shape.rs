@@ -35,6 +35,14 @@ fn shape_of(key: ApiKey) -> &'static str {
         ApiKey::DeleteTopics => "[6+ s u ] s*0-5 i",
         ApiKey::InitProducerId => "s i l3+ h3+",
         ApiKey::OffsetForLeaderEpoch => "i3+ [ s [ i i i ] ]",
+        ApiKey::AddPartitionsToTxn => "[4+ s l h b [ s i* ] ] s0-3 l0-3 h0-3 [0-3 s i* ]",
+        ApiKey::AddOffsetsToTxn => "s l h s",
+        ApiKey::EndTxn => "s l h b",
+        ApiKey::WriteTxnMarkers => "[ l h b [ s i* ] i ]",
+        ApiKey::TxnOffsetCommit => "s s l h i3+ s3+ s3+ [ s [ i l i2+ s ] ]",
+        ApiKey::DescribeProducers => "[ s i* ]",
+        ApiKey::DescribeTransactions => "s*",
+        ApiKey::ListTransactions => "s* l* l1+",
         ApiKey::DescribeConfigs => "[ b s s* ] b b3+",
         ApiKey::DescribeCluster => "b b1+ b2+",
         _ => "",
@@ -268,6 +276,37 @@ mod tests {
             OffsetForLeaderEpoch => |_| OffsetForLeaderEpochRequest::default().with_topics(vec![
                 epoch::OffsetForLeaderTopic::default()
                     .with_partitions(vec![epoch::OffsetForLeaderPartition::default()])]);
+            AddPartitionsToTxn => |version| {
+                use kafka_protocol::messages::add_partitions_to_txn_request as add;
+                let topics = vec![add::AddPartitionsToTxnTopic::default().with_partitions(vec![1, 2])];
+                match version {
+                    ..4 => AddPartitionsToTxnRequest::default().with_v3_and_below_topics(topics),
+                    _ => AddPartitionsToTxnRequest::default().with_transactions(vec![
+                        add::AddPartitionsToTxnTransaction::default().with_topics(topics)]),
+                }
+            };
+            AddOffsetsToTxn => |_| AddOffsetsToTxnRequest::default();
+            EndTxn => |_| EndTxnRequest::default();
+            WriteTxnMarkers => |_| {
+                use kafka_protocol::messages::write_txn_markers_request as markers;
+                let topic = markers::WritableTxnMarkerTopic::default().with_partition_indexes(vec![1, 2]);
+                WriteTxnMarkersRequest::default().with_markers(vec![
+                    markers::WritableTxnMarker::default().with_topics(vec![topic])])
+            };
+            TxnOffsetCommit => |_| {
+                use kafka_protocol::messages::txn_offset_commit_request as commit;
+                let partition = commit::TxnOffsetCommitRequestPartition::default();
+                TxnOffsetCommitRequest::default().with_topics(vec![
+                    commit::TxnOffsetCommitRequestTopic::default().with_partitions(vec![partition])])
+            };
+            DescribeProducers => |_| DescribeProducersRequest::default().with_topics(vec![
+                kafka_protocol::messages::describe_producers_request::TopicRequest::default()
+                    .with_partition_indexes(vec![1, 2])]);
+            DescribeTransactions => |_| DescribeTransactionsRequest::default()
+                .with_transactional_ids(vec![Default::default()]);
+            ListTransactions => |_| ListTransactionsRequest::default()
+                .with_state_filters(vec![Default::default()])
+                .with_producer_id_filters(vec![ProducerId(1)]);
             DescribeConfigs => |_| DescribeConfigsRequest::default().with_resources(vec![
                 describe::DescribeConfigsResource::default()
                     .with_configuration_keys(Some(vec![Default::default()]))]);

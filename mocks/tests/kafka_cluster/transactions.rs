@@ -1,0 +1,5 @@
+//! Transactions over the wire.
+
+mod client;
+mod course;
+mod transcript;
