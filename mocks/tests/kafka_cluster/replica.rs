@@ -1,10 +1,12 @@
 //! Replicas that lag, die and lie: what clients see of it. The rules and codes are those of a broker of 4.3.1.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{offset_for_leader_epoch_request as epochs, *};
 use squall_mocks::kafka::{KafkaOptions, ReplicaLag};
+use squall_mocks::observe::What;
 use tokio::time::Instant;
 
 use crate::log::{batch, fetch_from, produce_one, produce_to, read};
@@ -210,6 +212,48 @@ async fn a_node_with_an_empty_disk_copies_from_others_and_alone_has_lost_everyth
     assert_eq!((orders.ends[&node], orders.isr), (1, vec![1, 2, 3]));
     assert_eq!(bench.cluster.leader("alone", 0), Some(node));
     assert_eq!(produce_one(&mut bench.connect(node).await, "alone", "b").await, (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_watches_sees_what_becomes_of_replicas() {
+    let (bench, mut wire) = led_by_1(&[]).await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&seen);
+    bench.cluster.observe(Arc::new(move |sighting| {
+        if let What::Event(text) = sighting.what {
+            sink.lock().expect("no panic").push(text);
+        }
+    }));
+    hold(&bench, 2);
+    produce(&mut wire, 1, 0, one("a")).await;
+    bench.cluster.wipe(1).expect("a node");
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let expected = [
+        "the replica of orders-0 on node 2 lags: until told otherwise",
+        "node 1 is down",
+        "node 1 has an empty disk",
+        "node 1 is fenced",
+        "orders-0 is led by 2",
+        "orders-0 has [2, 3] in sync",
+        "orders-0 is cut from 1 to 0, which its leader had",
+    ];
+    let seen = seen.lock().expect("no panic").clone();
+    assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_of_a_lagging_follower_is_answered_when_its_records_arrive() {
+    let (bench, mut leader) = led_by_1(&[]).await;
+    bench.cluster.set_isr("orders", 0, &[1, 2]).expect("set");
+    produce_one(&mut leader, "orders", "a").await;
+    let mut reader = bench.connect(3).await;
+    let start = Instant::now();
+    reader.send(11, &fetch_from("orders", 0, 60_000)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let lag = ReplicaLag::By(Duration::from_secs(4));
+    bench.cluster.set_replica_lag("orders", 0, 3, Some(lag)).expect("a replica");
+    let answer = reader.receive::<FetchRequest>(11).await.expect("an answer");
+    assert_eq!((read(&answer).1, start.elapsed().as_secs()), (vec!["a".to_owned()], 5));
 }
 
 #[tokio::test(start_paused = true)]

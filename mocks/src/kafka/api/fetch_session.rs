@@ -339,3 +339,72 @@ impl Session {
 fn next_epoch(epoch: i32) -> i32 {
     epoch.checked_add(1).unwrap_or(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rand::SeedableRng;
+
+    fn wanted(number: i32) -> Wanted {
+        Wanted {
+            name: Some(Arc::from("t")),
+            id: Uuid::nil(),
+            number,
+            leader_epoch: -1,
+            offset: 0,
+            last_epoch: -1,
+            max_bytes: 1,
+        }
+    }
+
+    fn asked(session: i32, epoch: i32, wanted: Vec<Wanted>, forgotten: Vec<Wanted>) -> Asked {
+        Asked { session, epoch, by_follower: false, by_id: false, wanted, forgotten }
+    }
+
+    proptest! {
+        #[test]
+        fn a_client_that_hears_only_news_knows_what_one_that_asks_for_everything_knows(
+            turns in proptest::collection::vec(
+                (proptest::collection::btree_map(0_i32..5, (0_i64..4, 0_i16..2), 0..4), 0_i32..10),
+                1..40,
+            ),
+        ) {
+            let (mut sessions, mut random) = (Sessions::new(8), ChaCha8Rng::seed_from_u64(0));
+            let mut truth: BTreeMap<i32, (i64, i16)> = (0..5).map(|number| (number, (0, 0))).collect();
+            let (mut known, mut reading) = (BTreeMap::new(), BTreeSet::from([0, 1, 2]));
+            let (mut id, mut epoch, mut new) = (0, INITIAL, vec![wanted(0), wanted(1), wanted(2)]);
+            let mut forgotten = Vec::new();
+            for (changes, turned) in turns {
+                truth.extend(changes);
+                let request = asked(id, epoch, std::mem::take(&mut new), std::mem::take(&mut forgotten));
+                let (context, all) = sessions.begin(request, Duration::ZERO, |_| None).expect("a session");
+                prop_assert_eq!(all.iter().map(|wanted| wanted.number).collect::<BTreeSet<_>>(), reading.clone());
+                let answer = |(at, wanted): (usize, &Wanted)| {
+                    let (mark, error) = truth[&wanted.number];
+                    let mut answer = PartitionAnswer::error(at, wanted, error);
+                    answer.data.high_watermark = if error == 0 { mark } else { -1 };
+                    answer
+                };
+                let mut answers: Vec<_> = all.iter().enumerate().map(answer).collect();
+                let (told, ended) = sessions.end(context, &all, &mut answers, Duration::ZERO, &mut random);
+                prop_assert_eq!(ended, Ok(()));
+                for answer in answers {
+                    known.insert(answer.number, (answer.data.high_watermark, answer.error));
+                }
+                for number in &reading {
+                    let (mark, error) = truth[number];
+                    prop_assert_eq!(known[number], (if error == 0 { mark } else { -1 }, error));
+                }
+                (id, epoch) = (told, next_epoch(epoch));
+                // The client takes one partition more, or drops one; the last one stays.
+                if turned < 5 && reading.insert(turned) {
+                    new.push(wanted(turned));
+                } else if turned >= 5 && reading.len() > 1 && reading.remove(&(turned - 5)) {
+                    known.remove(&(turned - 5));
+                    forgotten.push(wanted(turned - 5));
+                }
+            }
+        }
+    }
+}

@@ -47,17 +47,15 @@ impl Cluster {
         let Some((name, topic, partition)) = truth.find(key) else { return };
         let joined = self.progress(name, topic, key, partition);
         self.change_isr(joined.as_slice());
+        // Who reads from this follower sees more, even if the high watermark stays.
+        self.wake_fetches(key.0, key.1);
     }
 
     /// Leaders drop followers that have not caught up for too long (`replica.lag.time.max.ms`).
     pub fn check_isr(&mut self) {
         let truth = Arc::clone(&self.truth);
         let mut changes = Vec::new();
-        for key in self.lagging.clone() {
-            let Some((name, _, partition)) = truth.find(key) else {
-                self.lagging.remove(&key);
-                continue;
-            };
+        for (name, key, partition) in self.lagging.iter().filter_map(|key| found(&truth, *key)) {
             let late = |node: &i32| self.is_late(key, partition, *node);
             if self.leads_alive(partition) && partition.isr.iter().any(late) {
                 let kept: Vec<i32> = partition.isr.iter().copied().filter(|node| !late(node)).collect();
@@ -66,13 +64,8 @@ impl Cluster {
         }
         self.change_isr(&changes);
         let truth = Arc::clone(&self.truth);
-        for key in self.lagging.clone() {
-            match truth.find(key) {
-                Some((_, _, partition)) => self.watch_lag(key, partition),
-                None => {
-                    self.lagging.remove(&key);
-                }
-            }
+        for (_, key, partition) in self.lagging.clone().into_iter().filter_map(|key| found(&truth, key)) {
+            self.watch_lag(key, partition);
         }
     }
 
@@ -117,6 +110,7 @@ impl Cluster {
             {
                 self.offer((topic.id, number), partition);
                 joined.extend(self.progress(name, topic, (topic.id, number), partition));
+                self.wake_fetches(topic.id, number);
             }
         }
         self.change_isr(&joined);
@@ -139,6 +133,10 @@ impl Cluster {
     /// Sets the lag of one replica.
     pub fn set_replica_lag(&mut self, topic: &str, number: i32, node: i32, lag: Option<ReplicaLag>) {
         let Some(id) = self.truth.topics.get(topic).map(|topic| topic.id) else { return };
+        self.event(|| match lag {
+            Some(lag) => format!("the replica of {topic}-{number} on node {node} lags: {lag}"),
+            None => format!("the replica of {topic}-{number} on node {node} keeps up as its node does"),
+        });
         if let Some(replicas) = self.replicas.get_mut(&(id, number)) {
             replicas.set_lag(node, lag);
         }
@@ -147,6 +145,7 @@ impl Cluster {
 
     /// Sets the lag of all followers on a node that have none of their own.
     pub fn set_node_replica_lag(&mut self, id: i32, lag: ReplicaLag) {
+        self.event(|| format!("the replicas on node {id} lag: {lag}"));
         if let Some(node) = self.nodes.get_mut(&id) {
             node.replica_lag = lag;
         }
@@ -233,7 +232,7 @@ impl Cluster {
         };
         let joins = |id: &&i32| !partition.isr.contains(id) && replicas.end_of(**id) >= enough && follows(id);
         let new: Vec<i32> = partition.replicas.iter().filter(joins).copied().collect();
-        if new.is_empty() || !follows_alive(self, leader) {
+        if new.is_empty() || !self.is_up(leader) {
             return None;
         }
         let isr = partition.isr.iter().copied().chain(new).collect();
@@ -273,7 +272,11 @@ impl Cluster {
     }
 
     fn leads_alive(&self, partition: &Partition) -> bool {
-        partition.leader.is_some_and(|leader| follows_alive(self, leader))
+        partition.leader.is_some_and(|leader| self.is_up(leader))
+    }
+
+    fn is_up(&self, node: i32) -> bool {
+        self.nodes.get(&node).is_some_and(|node| node.up)
     }
 
     fn tell_change(&mut self, name: &str, number: i32, was: Option<&Partition>, now: &Partition) {
@@ -294,9 +297,8 @@ impl Cluster {
     }
 }
 
-/// Whether a node's process runs.
-fn follows_alive(cluster: &Cluster, node: i32) -> bool {
-    cluster.nodes.get(&node).is_some_and(|node| node.up)
+fn found(image: &Image, key: Key) -> Option<(&str, Key, &Partition)> {
+    image.find(key).map(|(name, _, partition)| (name, key, partition))
 }
 
 /// A leader names its replicas in sync in the order of their numbers.

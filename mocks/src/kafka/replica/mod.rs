@@ -13,6 +13,7 @@ mod handles;
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::time::Duration;
 
 pub use handles::ReplicaSnapshot;
@@ -30,6 +31,16 @@ pub enum ReplicaLag {
     By(Duration),
     /// It copies nothing until its lag is changed.
     Held,
+}
+
+impl fmt::Display for ReplicaLag {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => out.write_str("not at all"),
+            Self::By(wait) => write!(out, "by {wait:?}"),
+            Self::Held => out.write_str("until told otherwise"),
+        }
+    }
 }
 
 /// Replicas by node.

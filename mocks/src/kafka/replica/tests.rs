@@ -175,7 +175,7 @@ fn any_act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn clean_elections_lose_nothing_acknowledged_by_all_and_nothing_a_consumer_has_seen(
