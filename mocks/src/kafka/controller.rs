@@ -40,7 +40,8 @@ impl Cluster {
         if self.truth.topics.contains_key(&new.name) {
             return Err((ResponseError::TopicAlreadyExists, format!("Topic '{}' already exists.", new.name)));
         }
-        topic_config::check(&new.configs).map_err(|reason| (ResponseError::InvalidConfig, reason))?;
+        let configs = topic_config::check(&new.configs, &self.broker_levels())
+            .map_err(|reason| (ResponseError::InvalidConfig, reason))?;
         let replicas = if new.assignments.is_empty() {
             self.place(new.partitions, new.replication)?
         } else {
@@ -48,7 +49,7 @@ impl Cluster {
         };
         let partition = |replicas| Partition::new(replicas, &self.truth.fenced);
         let partitions = replicas.into_iter().map(partition).collect();
-        Ok(Topic { id: random_uuid(&mut self.random), partitions, configs: new.configs.clone() })
+        Ok(Topic { id: random_uuid(&mut self.random), partitions, configs })
     }
 
     /// Creates a planned topic.

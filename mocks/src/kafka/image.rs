@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::config::Configs;
 use super::replica::ReplicaLag;
-use super::topic_config;
 use super::view::{BrokerView, MetadataView, PartitionView, TopicView};
 
 /// Images a lagging broker keeps; beyond it the oldest is skipped.
@@ -26,6 +26,8 @@ pub(crate) struct Image {
     pub ids: BTreeMap<Uuid, String>,
     /// Brokers the controller takes for dead.
     pub fenced: BTreeSet<i32>,
+    /// What was set on brokers, groups and subscriptions.
+    pub configs: Arc<Configs>,
 }
 
 /// A topic.
@@ -34,13 +36,6 @@ pub(crate) struct Topic {
     pub id: Uuid,
     pub partitions: Vec<Partition>,
     pub configs: BTreeMap<String, String>,
-}
-
-impl Topic {
-    /// `min.insync.replicas`.
-    pub fn min_isr(&self) -> i64 {
-        topic_config::number(&self.configs, "min.insync.replicas", 1)
-    }
 }
 
 /// A partition's place in the cluster.
@@ -76,14 +71,9 @@ impl Partition {
         }
     }
 
-    /// Fewest replicas in sync with which acknowledged records count as safe: as the topic asks, but at most as
-    /// many as there are.
-    pub fn min_isr(&self, topic: &Topic) -> usize {
-        self.min_isr_of(topic.min_isr())
-    }
-
-    /// The same, if the topic asks for `wanted`.
-    pub fn min_isr_of(&self, wanted: i64) -> usize {
+    /// Fewest replicas in sync with which acknowledged records count as safe: `wanted`, but at most as many as there
+    /// are.
+    pub fn min_isr(&self, wanted: i64) -> usize {
         usize::try_from(wanted).unwrap_or(usize::MAX).clamp(1, self.replicas.len().max(1))
     }
 }
@@ -98,12 +88,6 @@ impl Image {
         let name = self.ids.get(&id)?;
         let topic = self.topics.get(name)?;
         Some((name, topic, topic.partitions.get(usize::try_from(partition).ok()?)?))
-    }
-
-    /// Whether so many replicas of a partition are in sync that records may be acknowledged by all of them.
-    pub fn has_enough_in_sync(&self, topic: &str, partition: i32) -> bool {
-        let known = self.partition(topic, partition).zip(self.topics.get(topic));
-        known.is_some_and(|(partition, topic)| partition.isr.len() >= partition.min_isr(topic))
     }
 
     /// Changes a topic; the images published before keep theirs.
@@ -121,6 +105,8 @@ pub(crate) struct Node {
     /// Whether its process runs.
     pub up: bool,
     pub applied: Arc<Image>,
+    /// What was applied before that.
+    previous: Arc<Image>,
     pending: VecDeque<(Duration, Arc<Image>)>,
     lag: Duration,
     /// How its followers keep up, unless a partition says otherwise.
@@ -134,6 +120,7 @@ impl Node {
         Self {
             advertised,
             up: true,
+            previous: Arc::clone(&image),
             applied: image,
             pending: VecDeque::new(),
             lag: Duration::ZERO,
@@ -146,7 +133,7 @@ impl Node {
     /// Takes a new image, to be applied after the lag. Returns when, if that is not now.
     pub fn publish(&mut self, now: Duration, image: &Arc<Image>) -> Option<Duration> {
         if self.lag.is_zero() && self.pending.is_empty() {
-            self.applied = Arc::clone(image);
+            self.replace(Arc::clone(image));
             return None;
         }
         if self.pending.len() == MAX_PENDING {
@@ -161,7 +148,7 @@ impl Node {
     pub fn apply(&mut self, now: Duration) -> Option<Duration> {
         while self.pending.front().is_some_and(|(at, _)| *at <= now) {
             if let Some((_, image)) = self.pending.pop_front() {
-                self.applied = image;
+                self.replace(image);
             }
         }
         self.next_due()
@@ -177,8 +164,9 @@ impl Node {
 
     /// Applies everything pending.
     pub fn catch_up(&mut self) {
-        if let Some((_, image)) = self.pending.drain(..).next_back() {
-            self.applied = image;
+        let newest = self.pending.drain(..).next_back();
+        if let Some((_, image)) = newest {
+            self.replace(image);
         }
     }
 
@@ -197,6 +185,22 @@ impl Node {
         let view = Arc::new(view);
         self.told = Some((Arc::clone(&self.applied), Arc::clone(&view)));
         view
+    }
+
+    /// Goes back to the image before the last, and gives the last to go forth to.
+    pub fn go_back(&mut self) -> Arc<Image> {
+        std::mem::replace(&mut self.applied, Arc::clone(&self.previous))
+    }
+
+    /// Goes forth again, unless a newer image came meanwhile.
+    pub fn go_forth(&mut self, last: Arc<Image>) {
+        if Arc::ptr_eq(&self.applied, &self.previous) {
+            self.applied = last;
+        }
+    }
+
+    fn replace(&mut self, image: Arc<Image>) {
+        self.previous = std::mem::replace(&mut self.applied, image);
     }
 
     fn next_due(&self) -> Option<Duration> {

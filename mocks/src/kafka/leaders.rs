@@ -8,12 +8,18 @@ use std::time::Duration;
 use kafka_protocol::error::ResponseError;
 
 use super::cluster::{Cluster, Timer};
+use super::config::Values;
+use super::config::levels::Levels;
+use super::config::topic as topic_config;
 use super::image::{Image, Partition, Topic};
 use super::replica::election::{self, Election, Terms};
 
 /// How often the controller gives partitions back to their first replica
 /// (`leader.imbalance.check.interval.seconds`).
 pub(super) const REBALANCE_EVERY: Duration = Duration::from_secs(300);
+
+const MIN_ISR: &str = "min.insync.replicas";
+const UNCLEAN: &str = "unclean.leader.election.enable";
 
 impl Cluster {
     /// Makes `to`, or nobody, the leader of a partition. A leader that is not in sync is an unclean choice.
@@ -52,13 +58,14 @@ impl Cluster {
             return Err(ResponseError::ElectionNotNeeded);
         }
         let kind = if unclean { Election::Needed } else { Election::Preferred };
+        let start = self.options.broker_configs.clone();
         self.change(|image| {
             if let Some(partition) = partition_mut(image, topic, number) {
                 partition.held &= !unclean;
             }
             let only =
                 |name: &str, at: i32, p: &Partition| (name == topic && at == number).then(|| p.isr.clone());
-            apply(image, &Change { kind, lost: None, unclean }, only);
+            apply(image, &start, &Change { kind, lost: None, unclean }, only);
         });
         let elected = self.truth.partition(topic, number).and_then(|partition| partition.leader);
         match (elected == leader, unclean) {
@@ -74,9 +81,10 @@ impl Cluster {
             let first = partition.replicas.first().copied();
             partition.leader.is_some() && partition.leader != first
         };
+        let start = self.options.broker_configs.clone();
         self.change(|image| {
             let change = Change { kind: Election::Preferred, lost: None, unclean: false };
-            apply(image, &change, |_, _, partition| wanted(partition).then(|| partition.isr.clone()));
+            apply(image, &start, &change, |_, _, partition| wanted(partition).then(|| partition.isr.clone()));
         });
         if self.truth.topics.values().flat_map(|topic| &topic.partitions).any(wanted) {
             self.expect_rebalance();
@@ -105,9 +113,10 @@ impl Cluster {
     /// The controller takes a broker for dead: it is in sync nowhere, and its partitions get other leaders.
     pub fn fence(&mut self, id: i32) {
         self.event(|| format!("node {id} is fenced"));
+        let start = self.options.broker_configs.clone();
         self.change(|image| {
             image.fenced.insert(id);
-            apply(image, &Change::needed(None), |_, _, partition| without(&partition.isr, id));
+            apply(image, &start, &Change::needed(None), |_, _, partition| without(&partition.isr, id));
         });
     }
 
@@ -119,14 +128,15 @@ impl Cluster {
         node.catch_up();
         self.timers.cancel(&Timer::Failure(id));
         self.event(|| format!("node {id} is up"));
+        let start = self.options.broker_configs.clone();
         self.change(|image| {
             image.fenced.insert(id);
-            apply(image, &Change::needed(Some(id)), |_, _, partition| {
+            apply(image, &start, &Change::needed(Some(id)), |_, _, partition| {
                 let was_eligible = partition.elr.contains(&id).then(|| partition.isr.clone());
                 without(&partition.isr, id).or(was_eligible)
             });
             image.fenced.remove(&id);
-            apply(image, &Change::needed(None), |_, _, partition| {
+            apply(image, &start, &Change::needed(None), |_, _, partition| {
                 partition.leader.is_none().then(|| partition.isr.clone())
             });
         });
@@ -142,17 +152,29 @@ impl Cluster {
         }
     }
 
+    /// Fewest replicas of a partition in sync with which acknowledged records count as safe.
+    pub fn min_isr(&self, topic: &Topic, partition: &Partition) -> usize {
+        partition.min_isr(topic_config::effective_number(&topic.configs, &self.broker_levels(), MIN_ISR))
+    }
+
+    /// Whether so many replicas of a partition are in sync that all of them may acknowledge records.
+    pub fn enough_in_sync(&self, topic: &str, number: i32) -> bool {
+        let known = self.truth.topics.get(topic).zip(self.truth.partition(topic, number));
+        known.is_some_and(|(topic, partition)| partition.isr.len() >= self.min_isr(topic, partition))
+    }
+
     /// Sets the replicas in sync of a partition, by the rules for what the leader tells the controller.
     pub fn change_isr(&mut self, changes: &[(String, i32, Vec<i32>)]) {
         if changes.is_empty() {
             return;
         }
+        let start = self.options.broker_configs.clone();
         self.change(|image| {
             for (topic, number, isr) in changes {
                 let only = |name: &str, at: i32, _: &Partition| {
                     (name == topic && at == *number).then(|| isr.clone())
                 };
-                apply(image, &Change::needed(None), only);
+                apply(image, &start, &Change::needed(None), only);
             }
         });
     }
@@ -181,8 +203,14 @@ impl Change {
 
 /// Gives each partition for which `pick` names replicas in sync these, and a leader. Topics without any are
 /// left as they are, shared with the images before.
-fn apply(image: &mut Image, change: &Change, pick: impl Fn(&str, i32, &Partition) -> Option<Vec<i32>>) {
-    let fenced = image.fenced.clone();
+fn apply(
+    image: &mut Image,
+    start: &Values,
+    change: &Change,
+    pick: impl Fn(&str, i32, &Partition) -> Option<Vec<i32>>,
+) {
+    let (fenced, configs) = (image.fenced.clone(), Arc::clone(&image.configs));
+    let levels = Levels::of(&configs, start, 0);
     let lives = |node: i32| !fenced.contains(&node);
     for (name, topic) in &mut image.topics {
         for number in 0..topic.partitions.len() {
@@ -191,17 +219,15 @@ fn apply(image: &mut Image, change: &Change, pick: impl Fn(&str, i32, &Partition
             else {
                 continue;
             };
-            let (wanted, unclean) = (topic.min_isr(), change.unclean || unclean_allowed(topic));
+            let wanted = topic_config::effective_number(&topic.configs, &levels, MIN_ISR);
+            let unclean =
+                change.unclean || topic_config::effective(&topic.configs, &levels, UNCLEAN) == "true";
             if let Some(partition) = Arc::make_mut(topic).partitions.get_mut(number) {
-                let terms = Terms { min_isr: partition.min_isr_of(wanted), unclean, lives: &lives };
+                let terms = Terms { min_isr: partition.min_isr(wanted), unclean, lives: &lives };
                 election::change(partition, isr, change.lost, change.kind, &terms);
             }
         }
     }
-}
-
-fn unclean_allowed(topic: &Topic) -> bool {
-    topic.configs.get("unclean.leader.election.enable").is_some_and(|value| value == "true")
 }
 
 fn without(nodes: &[i32], gone: i32) -> Option<Vec<i32>> {

@@ -2,6 +2,8 @@
 
 #![cfg(feature = "kafka")]
 
+mod configs;
+mod connections;
 mod determinism;
 mod faults;
 mod groups;
@@ -11,5 +13,6 @@ mod nodes;
 mod protocol;
 mod replica;
 mod sessions;
+mod time;
 mod transactions;
 mod wire;

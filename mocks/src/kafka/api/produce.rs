@@ -205,7 +205,7 @@ fn try_append(
     }
     let (id, led) = cluster.led_by(node, topic, index)?;
     let truth = cluster.truth.topics.get(topic).ok_or(ResponseError::UnknownTopicOrPartition)?;
-    if acks == -1 && !cluster.truth.has_enough_in_sync(topic, index) {
+    if acks == -1 && !cluster.enough_in_sync(topic, index) {
         return Err(ResponseError::NotEnoughReplicas);
     }
     let config = cluster.log_config(&truth.configs);

@@ -152,7 +152,7 @@ impl Cluster {
     /// The code for a partition whose records all replicas in sync have.
     fn acknowledged(&self, wait: &Wait) -> i16 {
         match self.truth.find(wait.key) {
-            Some((_, topic, partition)) if partition.isr.len() < partition.min_isr(topic) => {
+            Some((_, topic, partition)) if partition.isr.len() < self.min_isr(topic, partition) => {
                 ResponseError::NotEnoughReplicasAfterAppend.code()
             }
             _ => 0,

@@ -43,7 +43,7 @@ pub use error::{ClientError, ErrorCode, ProduceError};
 pub use metadata::{ClusterMetadata, PartitionMetadata, TopicMetadata};
 pub use producer::{Acks, Producer, ProducerOptions};
 pub use reader::{Reader, StartAt};
-pub use types::{Headers, NewRecord, Record, TopicPartition};
+pub use types::{Gap, Headers, NewRecord, Record, TopicPartition};
 
 use metadata::MetadataCache;
 use network::{Lane, Network};

@@ -212,8 +212,9 @@ impl Cluster {
     /// Moves the high watermark to where it belongs, and returns the new replicas in sync if some joined them.
     fn progress(&mut self, name: &str, topic: &Topic, key: Key, partition: &Partition) -> Option<NewIsr> {
         let leader = partition.leader?;
+        let enough = partition.isr.len() >= self.min_isr(topic, partition);
         let (log, replicas) = (self.logs.get_mut(&key)?, self.replicas.get(&key)?);
-        if partition.isr.len() >= partition.min_isr(topic) {
+        if enough {
             let to = replicas.smallest_end(&partition.isr)?;
             if to > log.high_watermark() {
                 log.set_high_watermark(to);

@@ -91,7 +91,7 @@ impl Cluster {
         marker: &EndMarker,
     ) -> Result<(), ResponseError> {
         let (topic_id, led) = self.led_by(node, topic, partition)?;
-        if !self.truth.has_enough_in_sync(topic, partition) {
+        if !self.enough_in_sync(topic, partition) {
             return Err(ResponseError::NotEnoughReplicas);
         }
         let known = self.truth.topics.get(topic).ok_or(ResponseError::UnknownTopicOrPartition)?;
