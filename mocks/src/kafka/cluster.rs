@@ -127,6 +127,10 @@ pub(crate) enum Timer {
     Transactions(TxnTimer),
     /// The coordinators look for offsets that expired.
     Offsets,
+    /// Old segments are looked for.
+    Retention,
+    /// Compacted logs are cleaned.
+    Cleaner,
 }
 
 /// A partition a node has a replica of, as the node knows it.
@@ -211,6 +215,7 @@ impl Cluster {
             options,
         };
         cluster.fix_min_insync();
+        cluster.begin_housekeeping();
         if cluster.options.offsets_topic_at_start {
             cluster.create_offsets_topic();
         }
@@ -233,6 +238,8 @@ impl Cluster {
                 Timer::Rebalance => self.rebalance_leaders(),
                 Timer::Transactions(timer) => self.expire_transactions(timer),
                 Timer::Offsets => self.check_offsets(),
+                Timer::Retention => self.on_retention(),
+                Timer::Cleaner => self.on_cleaner(),
             }
         }
         while let Some((group, timer)) = self.group_timers.pop(self.now) {

@@ -6,6 +6,7 @@ mod consume;
 mod determinism;
 mod network;
 mod produce;
+mod transactions;
 
 use std::sync::Arc;
 use std::time::Duration;

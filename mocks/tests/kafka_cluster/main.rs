@@ -12,6 +12,7 @@ mod metadata;
 mod nodes;
 mod protocol;
 mod replica;
+mod retention;
 mod sessions;
 mod time;
 mod transactions;

@@ -12,6 +12,7 @@ mod consumer_group_describe;
 mod consumer_group_heartbeat;
 mod create_topics;
 mod delete_groups;
+mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
@@ -182,6 +183,7 @@ apis! {
     ApiVersions => ApiVersionsRequest, api_versions;
     CreateTopics => CreateTopicsRequest, create_topics;
     DeleteTopics => DeleteTopicsRequest, delete_topics;
+    DeleteRecords => DeleteRecordsRequest, delete_records;
     InitProducerId => InitProducerIdRequest, init_producer_id;
     OffsetForLeaderEpoch => OffsetForLeaderEpochRequest, offset_for_leader_epoch;
     AddPartitionsToTxn => AddPartitionsToTxnRequest, add_partitions_to_txn;

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::{
-    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
 use kafka_protocol::messages::{BrokerId, ProduceRequest, ProduceResponse};
 use uuid::Uuid;
@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::produce_wait::Wait;
 use super::{Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster, OFFSETS_TOPIC, Ticket};
-use crate::kafka::log::{Appended, Log};
+use crate::kafka::log::{Append, Appended, Log, Rejected};
 use crate::kafka::txn::TRANSACTIONS_TOPIC;
 use crate::kafka::wire::frame::Frame;
 use crate::kafka::wire::{millis, text};
@@ -179,9 +179,9 @@ fn append(
                 .with_log_start_offset(appended.log_start);
             (answer, Some(stored))
         }
-        Err(error) => {
-            let start = told_start(cluster, topic, index, error);
-            (refused(index, error.code(), start), None)
+        Err(rejected) => {
+            let start = told_start(cluster, topic, index, rejected.error);
+            (told(refused(index, rejected.error.code(), start), rejected), None)
         }
     }
 }
@@ -192,28 +192,26 @@ fn try_append(
     topic: &str,
     acks: i16,
     data: &PartitionProduceData,
-) -> Result<(Stored, Appended), ResponseError> {
+) -> Result<(Stored, Appended), Rejected> {
     let (node, index) = (call.node, data.index);
     let image = cluster.image_of(node);
     image.partition(topic, index).ok_or(ResponseError::UnknownTopicOrPartition)?;
     let batch = one_batch(data.records.as_ref(), call.version())?;
     if !(-1..=1).contains(&acks) {
-        return Err(ResponseError::InvalidRequiredAcks);
+        return Err(ResponseError::InvalidRequiredAcks.into());
     }
     if [OFFSETS_TOPIC, TRANSACTIONS_TOPIC].contains(&topic) && call.client_id != ADMIN_CLIENT {
-        return Err(ResponseError::InvalidTopicException);
+        return Err(ResponseError::InvalidTopicException.into());
     }
     let (id, led) = cluster.led_by(node, topic, index)?;
     let truth = cluster.truth.topics.get(topic).ok_or(ResponseError::UnknownTopicOrPartition)?;
     if acks == -1 && !cluster.enough_in_sync(topic, index) {
-        return Err(ResponseError::NotEnoughReplicas);
+        return Err(ResponseError::NotEnoughReplicas.into());
     }
     let config = cluster.log_config(&truth.configs);
-    if i64::try_from(batch.len()).unwrap_or(i64::MAX) > config.max_message_bytes {
-        return Err(ResponseError::MessageTooLarge);
-    }
+    let to = Append { topic, partition: index, epoch: led.epoch, now_ms: cluster.now_ms, config: &config };
     let log = cluster.logs.get_mut(&(id, index)).ok_or(ResponseError::KafkaStorageError)?;
-    let appended = log.append(&batch, led.epoch, cluster.now_ms, &config)?;
+    let appended = log.append(&batch, &to)?;
     if !appended.duplicate {
         cluster.note_producer(&batch);
         cluster.appended(topic, id, index);
@@ -245,6 +243,17 @@ fn split_batch(bytes: &mut Bytes) -> Option<Bytes> {
     let length = i32::from_be_bytes([head[8], head[9], head[10], head[11]]);
     let size = usize::try_from(length).ok()?.checked_add(LENGTH_END)?;
     (size >= MAGIC_END && bytes.len() >= size).then(|| bytes.split_to(size))
+}
+
+/// Which records of the batch are wrong.
+fn told(answer: PartitionProduceResponse, why: Rejected) -> PartitionProduceResponse {
+    let one = |(index, reason): (i32, String)| {
+        let reason = Some(text(&reason));
+        BatchIndexAndErrorMessage::default().with_batch_index(index).with_batch_index_error_message(reason)
+    };
+    answer
+        .with_error_message(why.message.as_deref().map(text))
+        .with_record_errors(why.records.into_iter().map(one).collect())
 }
 
 /// Where the log starts, told with errors of a log that was looked at; not with those that a broker expects.

@@ -17,7 +17,9 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
+use super::coordinator::Kind;
 use super::error::{ClientError, ErrorCode};
+use super::isolation::Isolation;
 use super::types::TopicPartition;
 use super::{Broker, KafkaClient};
 
@@ -152,8 +154,19 @@ impl KafkaClient {
         partition: &TopicPartition,
         spec: OffsetSpec,
     ) -> Result<i64, ClientError> {
+        self.list_offset_for(Isolation::Uncommitted, partition, spec).await
+    }
+
+    /// As [`list_offset`](Self::list_offset), for a reader of this kind: where transactions are open, what it
+    /// sees ends before them.
+    pub(super) async fn list_offset_for(
+        &self,
+        isolation: Isolation,
+        partition: &TopicPartition,
+        spec: OffsetSpec,
+    ) -> Result<i64, ClientError> {
         let (node, _) = self.leader(partition).await?;
-        self.list_offset_at(&Broker::Node(node), partition, spec).await
+        self.ask_offset(&Broker::Node(node), isolation, partition, spec).await
     }
 
     /// An offset of a partition, asked of one broker.
@@ -163,6 +176,16 @@ impl KafkaClient {
     pub async fn list_offset_at(
         &self,
         broker: &Broker,
+        partition: &TopicPartition,
+        spec: OffsetSpec,
+    ) -> Result<i64, ClientError> {
+        self.ask_offset(broker, Isolation::Uncommitted, partition, spec).await
+    }
+
+    async fn ask_offset(
+        &self,
+        broker: &Broker,
+        isolation: Isolation,
         partition: &TopicPartition,
         spec: OffsetSpec,
     ) -> Result<i64, ClientError> {
@@ -178,7 +201,10 @@ impl KafkaClient {
         let topic = ListOffsetsTopic::default()
             .with_name(TopicName(text(&partition.topic)))
             .with_partitions(vec![asked]);
-        let request = ListOffsetsRequest::default().with_replica_id(BrokerId(-1)).with_topics(vec![topic]);
+        let request = ListOffsetsRequest::default()
+            .with_replica_id(BrokerId(-1))
+            .with_isolation_level(isolation.level())
+            .with_topics(vec![topic]);
         let what = || format!("offsets of {partition}");
         let response = self.request_to(broker, &request).await?;
         let answer = response.topics.into_iter().flat_map(|topic| topic.partitions).next();
@@ -192,10 +218,18 @@ impl KafkaClient {
     /// # Errors
     /// [`ClientError`], if no answer came or the broker refused.
     pub async fn find_coordinator(&self, broker: &Broker, group: &str) -> Result<(i32, String), ClientError> {
-        const GROUP: i8 = 0;
-        let request = FindCoordinatorRequest::default().with_key(text(group)).with_key_type(GROUP);
+        self.find_coordinator_of(broker, Kind::Group, group).await
+    }
+
+    pub(super) async fn find_coordinator_of(
+        &self,
+        broker: &Broker,
+        kind: Kind,
+        key: &str,
+    ) -> Result<(i32, String), ClientError> {
+        let request = FindCoordinatorRequest::default().with_key(text(key)).with_key_type(kind as i8);
         let response = self.request_to(broker, &request).await?;
-        ErrorCode::check(response.error_code, || format!("coordinator of group {group}"))?;
+        ErrorCode::check(response.error_code, || format!("coordinator of {kind:?} {key}"))?;
         Ok((response.node_id.0, format!("{}:{}", response.host.as_str(), response.port)))
     }
 
@@ -210,7 +244,8 @@ impl KafkaClient {
         group: &str,
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, Option<i64>>, ClientError> {
-        let response = self.request_to(broker, &offset_fetch_request(group, partitions)).await?;
+        let request = offset_fetch_request(group, partitions, Isolation::Uncommitted);
+        let response = self.request_to(broker, &request).await?;
         let committed = read_committed(group, response)?;
         Ok(committed.into_iter().map(|(partition, at)| (partition, at.map(|(offset, _)| offset))).collect())
     }
@@ -220,7 +255,11 @@ impl KafkaClient {
     }
 }
 
-pub(super) fn offset_fetch_request(group: &str, partitions: &[TopicPartition]) -> OffsetFetchRequest {
+pub(super) fn offset_fetch_request(
+    group: &str,
+    partitions: &[TopicPartition],
+    isolation: Isolation,
+) -> OffsetFetchRequest {
     let mut topics: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
     for partition in partitions {
         topics.entry(&partition.topic).or_default().push(partition.partition);
@@ -230,6 +269,7 @@ pub(super) fn offset_fetch_request(group: &str, partitions: &[TopicPartition]) -
     };
     OffsetFetchRequest::default()
         .with_group_id(GroupId(text(group)))
+        .with_require_stable(isolation == Isolation::Committed)
         .with_topics(Some(topics.into_iter().map(topic).collect()))
 }
 

@@ -7,6 +7,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::error::ClientError;
+use super::isolation::Aborted;
 use super::types::{Headers, Record};
 
 /// Bytes of a batch before its first record.
@@ -17,6 +18,7 @@ const PREFIX_BYTES: usize = 12;
 const CRC_START: usize = 21;
 const MAGIC: i8 = 2;
 const ATTRIBUTE_COMPRESSION: i16 = 0x07;
+const ATTRIBUTE_TRANSACTIONAL: i16 = 0x10;
 const ATTRIBUTE_CONTROL: i16 = 0x20;
 /// Most headers of one record, and most records of one batch, that are read.
 const COUNT_MAX: i64 = 10_000_000;
@@ -27,11 +29,13 @@ pub(super) struct Sequenced {
     pub(super) producer_id: i64,
     pub(super) producer_epoch: i16,
     pub(super) base_sequence: i32,
+    pub(super) transactional: bool,
 }
 
 impl Sequenced {
     /// A producer that is not idempotent.
-    pub(super) const NONE: Self = Self { producer_id: -1, producer_epoch: -1, base_sequence: -1 };
+    pub(super) const NONE: Self =
+        Self { producer_id: -1, producer_epoch: -1, base_sequence: -1, transactional: false };
 }
 
 /// A record before it has an offset.
@@ -63,7 +67,7 @@ pub(super) fn encode(records: &[Draft], sequenced: Sequenced) -> Result<Bytes, C
     out.put_i32(-1);
     out.put_i8(MAGIC);
     out.put_u32(0);
-    out.put_i16(0);
+    out.put_i16(if sequenced.transactional { ATTRIBUTE_TRANSACTIONAL } else { 0 });
     out.put_i32(count - 1);
     out.put_i64(first);
     out.put_i64(max);
@@ -126,7 +130,7 @@ fn put_varint(out: &mut BytesMut, value: i64) {
 /// What a partition's bytes of a fetch answer hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Decoded {
-    /// Records in offset order, control records left out.
+    /// Records in offset order, control records and those of aborted transactions left out.
     pub(super) records: Vec<Record>,
     /// The offset behind the last whole batch; none if there was no whole batch.
     pub(super) next_offset: Option<i64>,
@@ -135,8 +139,8 @@ pub(super) struct Decoded {
 }
 
 /// Reads batches until the bytes end. A last batch that is cut off is left out: brokers cut where the
-/// fetch's limit falls.
-pub(super) fn decode(mut bytes: Bytes) -> Result<Decoded, ClientError> {
+/// fetch's limit falls. What `aborted` knows of is left out too.
+pub(super) fn decode(mut bytes: Bytes, aborted: &mut Aborted) -> Result<Decoded, ClientError> {
     let mut decoded = Decoded::default();
     while bytes.len() > PREFIX_BYTES {
         let length = i32::from_be_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
@@ -146,7 +150,7 @@ pub(super) fn decode(mut bytes: Bytes) -> Result<Decoded, ClientError> {
         if bytes.len() < PREFIX_BYTES + length {
             break;
         }
-        decode_batch(bytes.split_to(PREFIX_BYTES + length), &mut decoded)?;
+        decode_batch(bytes.split_to(PREFIX_BYTES + length), &mut decoded, aborted)?;
     }
     Ok(decoded)
 }
@@ -156,7 +160,7 @@ fn malformed(reason: &str) -> ClientError {
 }
 
 /// Reads one whole batch, whose length was checked.
-fn decode_batch(mut batch: Bytes, decoded: &mut Decoded) -> Result<(), ClientError> {
+fn decode_batch(mut batch: Bytes, decoded: &mut Decoded, aborted: &mut Aborted) -> Result<(), ClientError> {
     let crc = crc32c::crc32c(&batch[CRC_START..]);
     let base_offset = batch.get_i64();
     batch.advance(4);
@@ -172,13 +176,20 @@ fn decode_batch(mut batch: Bytes, decoded: &mut Decoded) -> Result<(), ClientErr
     let last_delta = batch.get_i32();
     let first_ms = batch.get_i64();
     let max_ms = batch.get_i64();
-    batch.advance(14);
+    let producer_id = batch.get_i64();
+    batch.advance(6);
     let count = batch.get_i32();
     let next_offset = base_offset.checked_add(i64::from(last_delta)).and_then(|last| last.checked_add(1));
     let next_offset = next_offset.ok_or_else(|| malformed("its offsets overflow"))?;
     decoded.next_offset = Some(next_offset);
     decoded.last_epoch = Some(epoch);
     if attributes & ATTRIBUTE_CONTROL != 0 {
+        if is_abort(batch) {
+            aborted.ended(producer_id, base_offset);
+        }
+        return Ok(());
+    }
+    if attributes & ATTRIBUTE_TRANSACTIONAL != 0 && aborted.holds(producer_id, next_offset - 1) {
         return Ok(());
     }
     if attributes & ATTRIBUTE_COMPRESSION != 0 {
@@ -194,6 +205,15 @@ fn decode_batch(mut batch: Bytes, decoded: &mut Decoded) -> Result<(), ClientErr
         decoded.records.push(record);
     }
     Ok(())
+}
+
+/// Whether the record of a control batch is the abort of a transaction: its key is a version and a type.
+fn is_abort(mut batch: Bytes) -> bool {
+    let mut key = || {
+        take_length(&mut batch).ok()??;
+        take_record(&mut batch, 0, 0).ok()?.key
+    };
+    key().is_some_and(|key| key.get(2..4) == Some(&[0, 0]))
 }
 
 fn take_record(bytes: &mut Bytes, base_offset: i64, first_ms: i64) -> Result<Record, ClientError> {
@@ -278,7 +298,7 @@ mod tests {
             let mut two = BytesMut::from(&one[..]);
             // A second batch behind the first, cut off: it must be left out.
             two.extend_from_slice(&one[..cut.min(one.len() - 1)]);
-            let decoded = decode(two.freeze()).expect("valid");
+            let decoded = decode(two.freeze(), &mut Aborted::default()).expect("valid");
             prop_assert_eq!(decoded.next_offset, Some(drafts.len() as i64));
             let back: Vec<Draft> = decoded.records.iter().cloned().map(|record| Draft {
                 timestamp_ms: record.timestamp_ms,
@@ -295,7 +315,7 @@ mod tests {
             let mut bytes = encode(&drafts, Sequenced::NONE).expect("small enough").to_vec();
             let at = 17 + at % (bytes.len() - 17);
             bytes[at] ^= 1 << bit;
-            prop_assert!(decode(bytes.into()).is_err());
+            prop_assert!(decode(bytes.into(), &mut Aborted::default()).is_err());
         }
 
         #[test]
@@ -310,7 +330,7 @@ mod tests {
             let crc = crc32c::crc32c(&body[9..]);
             body[5..9].copy_from_slice(&crc.to_be_bytes());
             bytes.extend_from_slice(&body);
-            let _ = decode(bytes.into());
+            let _ = decode(bytes.into(), &mut Aborted::default());
         }
 
         #[test]
@@ -328,7 +348,7 @@ mod tests {
         bytes[22] = 1;
         let crc = crc32c::crc32c(&bytes[21..]);
         bytes[17..21].copy_from_slice(&crc.to_be_bytes());
-        let error = decode(bytes.into()).expect_err("compressed");
+        let error = decode(bytes.into(), &mut Aborted::default()).expect_err("compressed");
         assert!(error.to_string().contains("codec 1"), "{error}");
     }
 }

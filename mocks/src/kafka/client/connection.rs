@@ -109,20 +109,26 @@ impl Connection {
         !self.calls.is_closed()
     }
 
-    /// Sends `request` in the newest shared version and waits for its answer.
+    /// The level of transactions the broker tells of.
+    pub(super) fn transaction_version(&self) -> i16 {
+        self.versions.transactions
+    }
+
+    /// Sends `request` in the newest shared version up to `max` and waits for its answer.
     pub(super) async fn call<R: Request>(
         &self,
+        max: i16,
         request: &R,
         deadline: Instant,
     ) -> Result<R::Response, ClientError> {
-        let version = self.versions.pick::<R>(&self.address)?;
+        let version = self.versions.pick::<R>(max, &self.address)?;
         let body = self.exchange(request, version, deadline, false).await?;
         decode::<R::Response>(body, version, R::KEY)
     }
 
     /// Sends `request`, to which the broker gives no answer.
     pub(super) async fn tell<R: Request>(&self, request: &R, deadline: Instant) -> Result<(), ClientError> {
-        let version = self.versions.pick::<R>(&self.address)?;
+        let version = self.versions.pick::<R>(i16::MAX, &self.address)?;
         self.exchange(request, version, deadline, true).await.map(|_| ())
     }
 
@@ -141,8 +147,8 @@ impl Connection {
                 ErrorCode::check(response.error_code, || "ApiVersions".to_owned())?;
                 return Ok(Versions::offered_by(&response));
             }
-            let offered =
-                Versions::offered_by(&response).pick::<ApiVersionsRequest>(&self.address).unwrap_or(0);
+            let offered = Versions::offered_by(&response);
+            let offered = offered.pick::<ApiVersionsRequest>(i16::MAX, &self.address).unwrap_or(0);
             if offered >= version {
                 let what = "the answer to ApiVersions".to_owned();
                 let reason = format!("version {version} was refused and {offered} offered");

@@ -16,7 +16,9 @@ use super::error::ClientError;
 use super::fetch::FetchOptions;
 use super::fetcher::Fetcher;
 use super::group;
+use super::isolation::Isolation;
 use super::membership::{self, Membership, not_a_member};
+use super::transaction::GroupMetadata;
 use super::types::{Gap, Record, TopicPartition};
 
 /// Where a group begins to read a partition for which it has committed nothing.
@@ -58,6 +60,8 @@ pub struct ConsumerOptions {
     pub partition_bytes: usize,
     /// Where to begin, and where to go on when an offset is gone.
     pub auto_offset_reset: OffsetReset,
+    /// Which records to be given.
+    pub isolation: Isolation,
 }
 
 impl ConsumerOptions {
@@ -73,6 +77,7 @@ impl ConsumerOptions {
             fetch_max_wait: Duration::from_millis(500),
             partition_bytes: 1024 * 1024,
             auto_offset_reset: OffsetReset::Latest,
+            isolation: Isolation::Uncommitted,
         }
     }
 }
@@ -116,8 +121,11 @@ impl KafkaClient {
         if options.topics.is_empty() || options.group.is_empty() {
             return Err(ClientError::Usage("a consumer needs a group and at least one topic".to_owned()));
         }
-        let fetch =
-            FetchOptions { max_wait: options.fetch_max_wait, partition_bytes: options.partition_bytes };
+        let fetch = FetchOptions {
+            max_wait: options.fetch_max_wait,
+            partition_bytes: options.partition_bytes,
+            isolation: options.isolation,
+        };
         let fetcher = Fetcher::start(self, fetch, Some(options.auto_offset_reset.spec()));
         let coordinator = Coordinator::new(self, &options.group);
         let membership = Arc::new(Membership::new(options, coordinator, fetcher));
@@ -197,6 +205,14 @@ impl Consumer {
     #[must_use]
     pub fn position(&self, partition: &TopicPartition) -> Option<i64> {
         self.membership.fetcher.position(partition)
+    }
+
+    /// What a transaction commits this consumer's offsets for; none while it is no member of a generation.
+    #[must_use]
+    pub fn group_metadata(&self) -> Option<GroupMetadata> {
+        let generation = self.membership.generation()?;
+        let group = self.membership.options.group.clone();
+        Some(GroupMetadata { group, generation: generation.id, member: generation.member })
     }
 
     /// Leaves the group.

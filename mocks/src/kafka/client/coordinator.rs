@@ -1,4 +1,4 @@
-//! Finds a group's coordinator, remembers it, and talks to it over a lane of its own.
+//! Finds the coordinator of a group or a transactional id, remembers it, and talks to it over a lane of its own.
 //!
 //! Every call is one attempt. Whatever hints that the coordinator is another one makes the next call look for
 //! it again; when to make that next call is the caller's to decide.
@@ -13,18 +13,31 @@ use super::error::ClientError;
 use super::network::Lane;
 use super::{Broker, KafkaClient};
 
-/// The coordinator of one group, as far as it is known.
+/// What is coordinated, numbered as FindCoordinator numbers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Group = 0,
+    Transaction = 1,
+}
+
+/// The coordinator of one group or transactional id, as far as it is known.
 pub(super) struct Coordinator {
     pub(super) client: KafkaClient,
+    /// The group, or the transactional id.
     pub(super) group: String,
+    kind: Kind,
     lane: Lane,
     known: Mutex<Option<String>>,
 }
 
 impl Coordinator {
     pub(super) fn new(client: &KafkaClient, group: &str) -> Self {
+        Self::of(client, Kind::Group, group)
+    }
+
+    pub(super) fn of(client: &KafkaClient, kind: Kind, key: &str) -> Self {
         let (lane, known) = (client.lane(), Mutex::default());
-        Self { client: client.clone(), group: group.to_owned(), lane, known }
+        Self { client: client.clone(), group: key.to_owned(), kind, lane, known }
     }
 
     /// Sends `request` to the coordinator and waits for its answer, `timeout` at most. Error codes inside the
@@ -34,7 +47,24 @@ impl Coordinator {
         request: &R,
         timeout: Duration,
     ) -> Result<R::Response, ClientError> {
-        self.call_over(&self.lane, request, timeout).await
+        self.call_at_most(i16::MAX, request, timeout).await
+    }
+
+    /// Like [`call`](Self::call), in a version up to `max`.
+    pub(super) async fn call_at_most<R: Request>(
+        &self,
+        max: i16,
+        request: &R,
+        timeout: Duration,
+    ) -> Result<R::Response, ClientError> {
+        self.call_over(&self.lane, max, request, timeout).await
+    }
+
+    /// The level of transactions the coordinator tells of.
+    pub(super) async fn transaction_version(&self, timeout: Duration) -> Result<i16, ClientError> {
+        let address = self.address().await?;
+        let level = self.lane.transaction_version(&address, timeout).await;
+        level.inspect_err(|error| self.note(error))
     }
 
     /// Like [`call`](Self::call), but past whatever still waits for an answer.
@@ -43,25 +73,28 @@ impl Coordinator {
         request: &R,
         timeout: Duration,
     ) -> Result<R::Response, ClientError> {
-        self.call_over(&self.client.lane(), request, timeout).await
+        self.call_over(&self.client.lane(), i16::MAX, request, timeout).await
     }
 
     async fn call_over<R: Request>(
         &self,
         lane: &Lane,
+        max: i16,
         request: &R,
         timeout: Duration,
     ) -> Result<R::Response, ClientError> {
-        let known = self.lock().clone();
-        let address = match known {
-            Some(address) => address,
-            None => {
-                let (_, address) = self.client.find_coordinator(&Broker::Any, &self.group).await?;
-                self.lock().insert(address).clone()
-            }
-        };
-        let answer = lane.call(&address, request, timeout).await;
+        let address = self.address().await?;
+        let answer = lane.call_at_most(max, &address, request, timeout).await;
         answer.inspect_err(|error| self.note(error))
+    }
+
+    async fn address(&self) -> Result<String, ClientError> {
+        let known = self.lock().clone();
+        if let Some(address) = known {
+            return Ok(address);
+        }
+        let (_, address) = self.client.find_coordinator_of(&Broker::Any, self.kind, &self.group).await?;
+        Ok(self.lock().insert(address).clone())
     }
 
     /// Forgets the coordinator if `error` hints that it is another one or cannot be reached.

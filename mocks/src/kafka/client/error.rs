@@ -125,6 +125,15 @@ pub enum ClientError {
         /// The broker's answer.
         code: ErrorCode,
     },
+    /// Another producer has taken over the transactional id, or the coordinator has aborted the transaction
+    /// because it took too long. This producer can do nothing any more.
+    #[error("the producer of {transactional_id} is fenced: the broker answered {code}")]
+    ProducerFenced {
+        /// The transactional id.
+        transactional_id: String,
+        /// The broker's answer.
+        code: ErrorCode,
+    },
     /// The caller asked for something that cannot be.
     #[error("{0}")]
     Usage(String),
@@ -140,8 +149,15 @@ impl ClientError {
             | Self::TimedOut { .. }
             | Self::Unreachable(_)
             | Self::NotFound(_) => true,
-            Self::Refused { code, .. } => code.0.is_retriable(),
-            Self::Unsupported { .. } | Self::Malformed { .. } | Self::Fenced { .. } | Self::Usage(_) => false,
+            // The codec's table has the second as final, Kafka's clients do not.
+            Self::Refused { code, .. } => {
+                code.0.is_retriable() || code.0 == ResponseError::ConcurrentTransactions
+            }
+            Self::Unsupported { .. }
+            | Self::Malformed { .. }
+            | Self::Fenced { .. }
+            | Self::ProducerFenced { .. }
+            | Self::Usage(_) => false,
         }
     }
 
@@ -169,7 +185,9 @@ impl ClientError {
     #[must_use]
     pub fn code(&self) -> Option<ResponseError> {
         match self {
-            Self::Refused { code, .. } | Self::Fenced { code, .. } => Some(code.0),
+            Self::Refused { code, .. } | Self::Fenced { code, .. } | Self::ProducerFenced { code, .. } => {
+                Some(code.0)
+            }
             _ => None,
         }
     }

@@ -15,6 +15,7 @@ use super::admin::{millis, text};
 use super::batch;
 use super::error::{ClientError, ErrorCode};
 use super::fetcher::Brought;
+use super::isolation::{Aborted, Isolation};
 use super::network::Lane;
 use super::types::TopicPartition;
 
@@ -25,6 +26,8 @@ pub(super) struct FetchOptions {
     pub(super) max_wait: Duration,
     /// Bytes of one partition that are asked for, and up to which records are held.
     pub(super) partition_bytes: usize,
+    /// Which records are wanted.
+    pub(super) isolation: Isolation,
 }
 
 /// Where to fetch a partition from.
@@ -65,6 +68,7 @@ pub(super) async fn fetch(
         .with_replica_id(BrokerId(-1))
         .with_max_wait_ms(millis(options.max_wait))
         .with_min_bytes(1)
+        .with_isolation_level(options.isolation.level())
         // Half of what a connection takes at most: one batch may come on top of it.
         .with_max_bytes(i32::try_from(client.options().response_bytes_max / 2).unwrap_or(i32::MAX))
         .with_session_id(0)
@@ -99,7 +103,9 @@ fn read(
     }
     let bytes = data.records.unwrap_or_default();
     let any = !bytes.is_empty();
-    let mut decoded = batch::decode(bytes)?;
+    let listed = data.aborted_transactions.unwrap_or_default();
+    let listed = listed.iter().map(|aborted| (aborted.producer_id.0, aborted.first_offset));
+    let mut decoded = batch::decode(bytes, &mut Aborted::new(listed))?;
     if any && decoded.next_offset.is_none() {
         // Brokers send the first batch whole whatever the limit: without it there would be no progress.
         let reason = "its first record batch is cut off".to_owned();

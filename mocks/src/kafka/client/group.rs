@@ -22,6 +22,7 @@ use super::assignor;
 use super::consumer::ConsumerOptions;
 use super::coordinator::Coordinator;
 use super::error::{ClientError, ErrorCode};
+use super::isolation::Isolation;
 use super::types::TopicPartition;
 
 const PROTOCOL_TYPE: &str = "consumer";
@@ -146,11 +147,12 @@ pub(super) async fn commit(
 pub(super) async fn committed(
     coordinator: &Coordinator,
     partitions: &[TopicPartition],
+    isolation: Isolation,
 ) -> Result<BTreeMap<TopicPartition, Option<(i64, i32)>>, ClientError> {
     if partitions.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let request = offset_fetch_request(&coordinator.group, partitions);
+    let request = offset_fetch_request(&coordinator.group, partitions, isolation);
     let response = coordinator.call(&request, coordinator.client.options().request_timeout).await?;
     read_committed(&coordinator.group, response).inspect_err(|error| coordinator.note(error))
 }

@@ -260,8 +260,9 @@ impl Member<'_> {
         &mut self,
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, Option<(i64, i32)>>, ClientError> {
+        let isolation = self.membership.options.isolation;
         loop {
-            match group::committed(&self.membership.coordinator, partitions).await {
+            match group::committed(&self.membership.coordinator, partitions, isolation).await {
                 Err(error) if error.is_retryable() => self.backoff.wait().await,
                 committed => return committed,
             }

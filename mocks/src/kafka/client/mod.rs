@@ -4,9 +4,9 @@
 //! simulation, over TCP and over pipes in memory alike, on tokio's clock, and draws every jitter from a seed.
 //! It can also address *one* broker ([`KafkaClient::request_to`]), which readiness checks need.
 //!
-//! It speaks to brokers from 2.8 to 4.x: produce (idempotent or not), classic consumer groups with eager
+//! It speaks to brokers from 2.8 to 4.x: produce (idempotent, transactional or neither), classic consumer groups with eager
 //! range assignment, reading without a group, and the few admin calls fixtures need. It deliberately has no
-//! transactions, no compression, no TLS and no SASL.
+//! compression, no TLS and no SASL.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,12 +27,14 @@ mod error;
 mod fetch;
 mod fetcher;
 mod group;
+mod isolation;
 mod membership;
 mod metadata;
 mod network;
 mod partitioner;
 mod producer;
 mod reader;
+mod transaction;
 mod types;
 mod versions;
 
@@ -40,9 +42,11 @@ pub use admin::{NewTopic, OffsetSpec, TopicError};
 pub use backoff::Backoff;
 pub use consumer::{Consumer, ConsumerOptions, Event, OffsetReset};
 pub use error::{ClientError, ErrorCode, ProduceError};
+pub use isolation::Isolation;
 pub use metadata::{ClusterMetadata, PartitionMetadata, TopicMetadata};
 pub use producer::{Acks, Producer, ProducerOptions};
 pub use reader::{Reader, StartAt};
+pub use transaction::{GroupMetadata, Transaction, TransactionalOptions, TransactionalProducer};
 pub use types::{Gap, Headers, NewRecord, Record, TopicPartition};
 
 use metadata::MetadataCache;

@@ -64,8 +64,29 @@ impl Lane {
         request: &R,
         timeout: Duration,
     ) -> Result<R::Response, ClientError> {
+        self.call_at_most(i16::MAX, address, request, timeout).await
+    }
+
+    /// Like [`call`](Self::call), in a version up to `max`.
+    pub(super) async fn call_at_most<R: Request>(
+        &self,
+        max: i16,
+        address: &str,
+        request: &R,
+        timeout: Duration,
+    ) -> Result<R::Response, ClientError> {
         let deadline = Instant::now() + timeout;
-        self.connection(address, deadline).await?.call(request, deadline).await
+        self.connection(address, deadline).await?.call(max, request, deadline).await
+    }
+
+    /// The level of transactions the broker at `address` tells of.
+    pub(super) async fn transaction_version(
+        &self,
+        address: &str,
+        timeout: Duration,
+    ) -> Result<i16, ClientError> {
+        let deadline = Instant::now() + timeout;
+        Ok(self.connection(address, deadline).await?.transaction_version())
     }
 
     /// Sends `request`, to which the broker gives no answer.

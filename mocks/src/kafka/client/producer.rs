@@ -16,6 +16,7 @@ use super::batch::Draft;
 use super::error::{ClientError, ProduceError};
 use super::network::Lane;
 use super::partitioner;
+use super::transaction::Session;
 use super::types::{NewRecord, TopicPartition};
 
 mod attempt;
@@ -23,6 +24,7 @@ mod identity;
 mod lane;
 
 use identity::Identities;
+pub(super) use identity::Identity;
 
 /// What the broker waits for before it acknowledges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +88,8 @@ struct Shared {
     options: ProducerOptions,
     lane: Lane,
     identities: Identities,
+    /// Of a transactional producer.
+    session: Option<Arc<Session>>,
 }
 
 #[derive(Default)]
@@ -121,9 +125,14 @@ impl KafkaClient {
             let found = options.max_in_flight;
             return Err(ClientError::Usage(format!("max_in_flight must be between 1 and 5, found {found}")));
         }
-        let shared =
-            Shared { client: self.clone(), options, lane: self.lane(), identities: Identities::default() };
-        Ok(Producer { inner: Arc::new(Inner { shared: Arc::new(shared), state: Mutex::default() }) })
+        Ok(self.producer_in(options, None))
+    }
+
+    /// A producer with checked options, under the identity of a session if there is one.
+    pub(super) fn producer_in(&self, options: ProducerOptions, session: Option<Arc<Session>>) -> Producer {
+        let identities = Identities::new(session.as_ref().map(|session| session.identity));
+        let shared = Shared { client: self.clone(), options, lane: self.lane(), identities, session };
+        Producer { inner: Arc::new(Inner { shared: Arc::new(shared), state: Mutex::default() }) }
     }
 }
 
@@ -141,6 +150,9 @@ impl Producer {
             Some(number) => TopicPartition::new(record.topic.as_str(), number),
             None => self.partition(&record, deadline).await.map_err(ProduceError::Refused)?,
         };
+        if let Some(session) = &self.inner.shared.session {
+            session.join(&partition).await.map_err(ProduceError::Refused)?;
+        }
         let NewRecord { key, headers, value, .. } = record;
         let timestamp_ms = self.inner.shared.client.options().clock.unix_ms();
         let draft = Draft { timestamp_ms, key, headers, value };

@@ -1,6 +1,6 @@
 //! Reading one partition without a group: for observers that want everything there is.
 //!
-//! It commits nothing and is nobody's member; what it has read is its own to remember.
+//! It gives all records, whatever became of their transactions. It commits nothing and is nobody's member; what it has read is its own to remember.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use super::admin::OffsetSpec;
 use super::error::ClientError;
 use super::fetch::FetchOptions;
 use super::fetcher::{Fetcher, Position, Start};
+use super::isolation::Isolation;
 use super::types::{Record, TopicPartition};
 
 /// Where a reader begins.
@@ -42,7 +43,9 @@ impl KafkaClient {
             StartAt::Latest => Position::Ask(OffsetSpec::Latest),
             StartAt::Offset(offset) => Position::Offset(offset),
         };
-        let options = FetchOptions { max_wait: Duration::from_millis(500), partition_bytes: 1024 * 1024 };
+        let isolation = Isolation::Uncommitted;
+        let max_wait = Duration::from_millis(500);
+        let options = FetchOptions { max_wait, partition_bytes: 1024 * 1024, isolation };
         // An offset that is gone is an error: an observer must not miss records without a word.
         let fetcher = Fetcher::start(self, options, None);
         fetcher.assign(BTreeMap::from([(partition.clone(), Start { position, leader_epoch: -1 })]));

@@ -13,14 +13,16 @@ use super::error::ClientError;
 
 /// Narrower ranges than the codec's, and why.
 const NARROWED: &[(ApiKey, VersionRange)] = &[
-    // 12 brings the implicit transactions of KIP-890, 13 topic ids instead of names.
-    (ApiKey::Produce, range(3, 11)),
+    // 13 brings topic ids instead of names. From 12 on a transactional producer's transaction is of version 2.
+    (ApiKey::Produce, range(3, 12)),
     // 13 brings topic ids instead of names.
     (ApiKey::Fetch, range(4, 12)),
     // 8 asks for several groups at once.
     (ApiKey::OffsetFetch, range(1, 7)),
     // 4 asks for several keys at once.
     (ApiKey::FindCoordinator, range(1, 3)),
+    // From 4 on it is spoken between brokers.
+    (ApiKey::AddPartitionsToTxn, range(0, 3)),
     // 5 repeats the protocol's type and name.
     (ApiKey::SyncGroup, range(0, 4)),
     // Below 3 there is one member in another field.
@@ -37,6 +39,8 @@ const fn range(min: i16, max: i16) -> VersionRange {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Versions {
     offered: BTreeMap<i16, VersionRange>,
+    /// The level of the feature `transaction.version` the cluster is at.
+    pub(super) transactions: i16,
 }
 
 impl Versions {
@@ -44,12 +48,16 @@ impl Versions {
     pub(super) fn offered_by(response: &ApiVersionsResponse) -> Self {
         let offered =
             response.api_keys.iter().map(|key| (key.api_key, range(key.min_version, key.max_version)));
-        Self { offered: offered.collect() }
+        let features = &response.finalized_features;
+        let transactions = features.iter().find(|feature| feature.name.as_str() == "transaction.version");
+        let transactions = transactions.map_or(0, |feature| feature.max_version_level);
+        Self { offered: offered.collect(), transactions }
     }
 
-    /// The newest version of `R` that both sides know.
-    pub(super) fn pick<R: Request>(&self, address: &str) -> Result<i16, ClientError> {
+    /// The newest version of `R` up to `max` that both sides know.
+    pub(super) fn pick<R: Request>(&self, max: i16, address: &str) -> Result<i16, ClientError> {
         let ours = ours::<R>();
+        let ours = range(ours.min, ours.max.min(max));
         let theirs = self.offered.get(&R::KEY);
         let shared = theirs.map(|theirs| ours.intersect(theirs)).filter(|shared| !shared.is_empty());
         shared.map(|shared| shared.max).ok_or_else(|| ClientError::Unsupported {
@@ -88,7 +96,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_picked_version_is_known_to_both_and_the_newest(min in 0_i16..20, len in 0_i16..20) {
-            match broker(ApiKey::Fetch, min, min + len).pick::<FetchRequest>("b:1") {
+            match broker(ApiKey::Fetch, min, min + len).pick::<FetchRequest>(i16::MAX, "b:1") {
                 Ok(version) => {
                     prop_assert!((4..=12).contains(&version) && (min..=min + len).contains(&version));
                     prop_assert!(version == 12 || version == min + len);
@@ -100,8 +108,9 @@ mod tests {
 
     #[test]
     fn an_api_without_a_shared_version_is_an_error_that_names_both_ranges() {
-        let error = broker(ApiKey::Produce, 12, 20).pick::<ProduceRequest>("b:1").expect_err("no overlap");
+        let error =
+            broker(ApiKey::Produce, 12, 20).pick::<ProduceRequest>(11, "b:1").expect_err("no overlap");
         assert_eq!(error.to_string(), "Produce: this client speaks versions 3..11, b:1 speaks 12..20");
-        assert!(broker(ApiKey::Produce, 0, 9).pick::<HeartbeatRequest>("b:1").is_err());
+        assert!(broker(ApiKey::Produce, 0, 9).pick::<HeartbeatRequest>(i16::MAX, "b:1").is_err());
     }
 }

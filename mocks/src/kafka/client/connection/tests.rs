@@ -81,8 +81,11 @@ async fn answers_find_their_requests_whatever_their_order() {
         peer.answer(second.correlation_id, &response(2), 0).await;
         peer.answer(first.correlation_id, &response(1), 0).await;
     };
-    let (one, two, ()) =
-        tokio::join!(connection.call(&one, in_seconds(1)), connection.call(&two, in_seconds(1)), broker);
+    let (one, two, ()) = tokio::join!(
+        connection.call(i16::MAX, &one, in_seconds(1)),
+        connection.call(i16::MAX, &two, in_seconds(1)),
+        broker
+    );
     assert_eq!((one.expect("answered").error_code, two.expect("answered").error_code), (1, 2));
 }
 
@@ -91,8 +94,10 @@ async fn a_request_past_its_deadline_ends_the_connection_and_fails_all_others() 
     let (connection, peer) = connected().await;
     let (one, two) = (HeartbeatRequest::default(), HeartbeatRequest::default());
     let start = Instant::now();
-    let (one, two) =
-        tokio::join!(connection.call(&one, in_seconds(2)), connection.call(&two, in_seconds(60)));
+    let (one, two) = tokio::join!(
+        connection.call(i16::MAX, &one, in_seconds(2)),
+        connection.call(i16::MAX, &two, in_seconds(60))
+    );
     assert_eq!(start.elapsed().as_secs(), 2);
     assert!(matches!(one, Err(ClientError::TimedOut { what, .. }) if what == "Heartbeat"));
     assert!(matches!(two, Err(ClientError::Disconnected { sent: true, .. })));
@@ -104,9 +109,9 @@ async fn a_request_past_its_deadline_ends_the_connection_and_fails_all_others() 
 async fn a_closed_connection_fails_requests_before_they_are_sent() {
     let (connection, peer) = connected().await;
     drop(peer);
-    let first = connection.call(&HeartbeatRequest::default(), in_seconds(1)).await;
+    let first = connection.call(i16::MAX, &HeartbeatRequest::default(), in_seconds(1)).await;
     assert!(matches!(first, Err(ClientError::Disconnected { .. })), "{first:?}");
-    let second = connection.call(&HeartbeatRequest::default(), in_seconds(1)).await;
+    let second = connection.call(i16::MAX, &HeartbeatRequest::default(), in_seconds(1)).await;
     assert!(matches!(second, Err(ClientError::Disconnected { sent: false, .. })), "{second:?}");
 }
 
@@ -119,7 +124,7 @@ async fn an_answer_above_the_limit_or_without_a_length_ends_the_connection() {
             peer.0.write_i32(length).await.expect("written");
         };
         let request = HeartbeatRequest::default();
-        let (answer, ()) = tokio::join!(connection.call(&request, in_seconds(60)), broker);
+        let (answer, ()) = tokio::join!(connection.call(i16::MAX, &request, in_seconds(60)), broker);
         let Err(ClientError::Disconnected { reason, .. }) = answer else { panic!("{answer:?}") };
         assert!(reason.contains("limit") || reason.contains("valid length"), "{reason}");
     }

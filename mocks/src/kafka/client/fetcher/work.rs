@@ -143,7 +143,8 @@ impl Work {
     fn ask(&mut self, partition: TopicPartition, id: u64, spec: OffsetSpec) {
         let shared = Arc::clone(&self.shared);
         let request = async move {
-            let outcome = shared.client.list_offset(&partition, spec).await;
+            let isolation = shared.options.isolation;
+            let outcome = shared.client.list_offset_for(isolation, &partition, spec).await;
             Done::Asked { partition, id, outcome }
         };
         self.under_way.push(request.boxed());

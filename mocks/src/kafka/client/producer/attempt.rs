@@ -58,7 +58,7 @@ impl Attempt<'_> {
     }
 
     async fn once(&self) -> Result<i64, ClientError> {
-        let Shared { client, options, lane, .. } = self.shared;
+        let Shared { client, options, lane, session, .. } = self.shared;
         let (_, address) = client.leader(self.partition).await?;
         let left = self.deadline.saturating_duration_since(Instant::now());
         let timeout = options.request_timeout.min(left);
@@ -76,12 +76,14 @@ impl Attempt<'_> {
         let request = ProduceRequest::default()
             .with_acks(acks)
             .with_timeout_ms(millis(options.request_timeout))
+            .with_transactional_id(session.as_ref().map(|session| session.transactional_id()))
             .with_topic_data(vec![topic]);
         if options.acks == Acks::None {
             lane.tell(&address, &request, timeout).await?;
             return Ok(-1);
         }
-        let response = lane.call(&address, &request, timeout).await?;
+        let max = session.as_ref().map_or(i16::MAX, |session| session.produce_version_max());
+        let response = lane.call_at_most(max, &address, &request, timeout).await?;
         let what = || format!("produce to {} at {address}", self.partition);
         let answer = response.responses.into_iter().flat_map(|topic| topic.partition_responses).next();
         let answer = answer.ok_or_else(|| no_answer(what()))?;

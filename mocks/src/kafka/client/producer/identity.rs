@@ -10,18 +10,24 @@ use crate::kafka::client::{Broker, KafkaClient};
 
 /// A producer id and its epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
-    pub(super) id: i64,
-    pub(super) epoch: i16,
+pub(in crate::kafka::client) struct Identity {
+    pub(in crate::kafka::client) id: i64,
+    pub(in crate::kafka::client) epoch: i16,
 }
 
 /// The current identity of a producer.
-#[derive(Default)]
 pub(super) struct Identities {
     current: tokio::sync::Mutex<Option<Identity>>,
+    /// It is a transaction's: there is no other.
+    fixed: bool,
 }
 
 impl Identities {
+    /// The one that is given, and no other; any the cluster gives if there is none.
+    pub(super) fn new(fixed: Option<Identity>) -> Self {
+        Self { current: tokio::sync::Mutex::new(fixed), fixed: fixed.is_some() }
+    }
+
     /// An identity other than `broken`, asked of the cluster if need be. One attempt.
     pub(super) async fn get(
         &self,
@@ -34,6 +40,10 @@ impl Identities {
             && Some(current) != broken
         {
             return Ok(current);
+        }
+        if self.fixed {
+            let why = "an earlier record of this transaction failed: abort it";
+            return Err(ClientError::Usage(why.to_owned()));
         }
         let request = InitProducerIdRequest::default()
             .with_transactional_id(None)

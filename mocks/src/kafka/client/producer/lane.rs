@@ -157,6 +157,7 @@ async fn prepare(
         producer_id: identity.id,
         producer_epoch: identity.epoch,
         base_sequence: sequence.next,
+        transactional: shared.session.is_some(),
     });
     match batch::encode(&drafts, sequenced) {
         Ok(bytes) => {
