@@ -1,7 +1,7 @@
-//! The controller's part of the cluster: topics, leaders, brokers that die and come back.
+//! The controller's part of the cluster: topics, and the image that every change of them makes.
 //!
-//! Every change makes a new image and publishes it to the brokers. Leaders are elected from the replicas in
-//! sync, in the order of the replica list; an unclean election never happens.
+//! Every change makes a new image and publishes it to the brokers. Leaders, and brokers that die and come back,
+//! are in `leaders.rs`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,13 +47,7 @@ impl Cluster {
         } else {
             self.check_assignments(new)?
         };
-        let partition = |replicas: Vec<i32>| Partition {
-            leader: replicas.iter().find(|node| !self.truth.fenced.contains(node)).copied(),
-            epoch: 0,
-            isr: replicas.iter().filter(|node| !self.truth.fenced.contains(node)).copied().collect(),
-            replicas,
-            held: false,
-        };
+        let partition = |replicas| Partition::new(replicas, &self.truth.fenced);
         let partitions = replicas.into_iter().map(partition).collect();
         Ok(Topic { id: random_uuid(&mut self.random), partitions, configs })
     }
@@ -105,86 +99,6 @@ impl Cluster {
         true
     }
 
-    /// Makes `to`, or nobody, the leader of a partition.
-    pub fn move_leader(&mut self, topic: &str, number: i32, to: Option<i32>) {
-        self.event(|| {
-            format!("{topic}-{number} is led by {}", to.map_or("nobody".to_owned(), |n| n.to_string()))
-        });
-        self.change(|image| {
-            let Some(partition) = partition_mut(image, topic, number) else { return };
-            partition.leader = to;
-            partition.epoch += 1;
-            partition.held = to.is_none();
-            if let Some(node) = to.filter(|node| !partition.isr.contains(node)) {
-                partition.isr.push(node);
-            }
-        });
-    }
-
-    /// Makes the next live replica of a partition its leader; none if no replica lives.
-    pub fn move_leader_on(&mut self, topic: &str, number: i32) -> Option<i32> {
-        let partition = self.truth.partition(topic, number)?;
-        let replicas = &partition.replicas;
-        let at = replicas.iter().position(|node| Some(*node) == partition.leader).unwrap_or(0);
-        let mut turned = (1..=replicas.len()).map(|step| replicas[(at + step) % replicas.len()]);
-        let next = turned.find(|node| !self.truth.fenced.contains(node))?;
-        self.move_leader(topic, number, Some(next));
-        Some(next)
-    }
-
-    /// Sets the replicas in sync; a leader outside of them loses its place to one of them.
-    pub fn set_isr(&mut self, topic: &str, number: i32, isr: &[i32]) {
-        self.change(|image| {
-            let fenced = image.fenced.clone();
-            let Some(partition) = partition_mut(image, topic, number) else { return };
-            partition.isr = isr.to_vec();
-            elect(partition, &fenced);
-        });
-    }
-
-    /// A broker's process died; the controller notices later.
-    pub fn node_down(&mut self, id: i32) {
-        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.up) else { return };
-        node.up = false;
-        self.event(|| format!("node {id} is down"));
-        let at = self.now.saturating_add(self.options.failure_detection);
-        self.timers.set(Timer::Failure(id), at);
-    }
-
-    /// The controller takes a broker for dead: its partitions get other leaders.
-    pub fn fence(&mut self, id: i32) {
-        self.event(|| format!("node {id} is fenced"));
-        self.change(|image| {
-            image.fenced.insert(id);
-            for_each_partition(image, |partition, fenced| {
-                // The last replica in sync stays in the set: it alone has all records.
-                if partition.isr.len() > 1 {
-                    partition.isr.retain(|node| *node != id);
-                }
-                elect(partition, fenced);
-            });
-        });
-    }
-
-    /// A broker's process is back: it has caught up, and leads what nobody else could.
-    pub fn node_up(&mut self, id: i32) {
-        let Some(node) = self.nodes.get_mut(&id).filter(|node| !node.up) else { return };
-        node.up = true;
-        node.catch_up();
-        self.timers.cancel(&Timer::Failure(id));
-        self.event(|| format!("node {id} is up"));
-        self.change(|image| {
-            image.fenced.remove(&id);
-            for_each_partition(image, |partition, fenced| {
-                if partition.replicas.contains(&id) && !partition.isr.contains(&id) {
-                    partition.isr.push(id);
-                }
-                elect(partition, fenced);
-            });
-        });
-        self.settle_reassignments();
-    }
-
     /// A broker applies the images that are due.
     pub fn apply_image(&mut self, id: i32) {
         let now = self.now;
@@ -206,6 +120,7 @@ impl Cluster {
                 self.timers.set(Timer::Image(*id), at);
             }
         }
+        self.settle(&before);
         self.move_groups(&before);
         self.retry_markers();
         self.recheck_fetches();
@@ -255,35 +170,6 @@ impl Cluster {
         }
         Ok(new.assignments.values().cloned().collect())
     }
-}
-
-/// Gives the partition a leader if it has none that lives and is in sync.
-fn elect(partition: &mut Partition, fenced: &std::collections::BTreeSet<i32>) {
-    let fit = |node: &i32| partition.isr.contains(node) && !fenced.contains(node);
-    if partition.held || partition.leader.as_ref().is_some_and(fit) {
-        return;
-    }
-    let next = partition.replicas.iter().find(|node| fit(node)).copied();
-    if next != partition.leader {
-        partition.leader = next;
-        partition.epoch += 1;
-    }
-}
-
-fn for_each_partition(
-    image: &mut Image,
-    mut act: impl FnMut(&mut Partition, &std::collections::BTreeSet<i32>),
-) {
-    let fenced = image.fenced.clone();
-    for topic in image.topics.values_mut() {
-        for partition in &mut Arc::make_mut(topic).partitions {
-            act(partition, &fenced);
-        }
-    }
-}
-
-fn partition_mut<'a>(image: &'a mut Image, topic: &str, number: i32) -> Option<&'a mut Partition> {
-    image.topic_mut(topic)?.partitions.get_mut(usize::try_from(number).ok()?)
 }
 
 /// Kafka's rules for topic names.

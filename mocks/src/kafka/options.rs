@@ -86,6 +86,17 @@ pub struct KafkaOptions {
     pub transaction_marker_delay: Duration,
     /// How long a dead broker keeps its leaderships (`broker.session.timeout.ms`).
     pub failure_detection: Duration,
+    /// How long a follower may lack records before its leader takes it for out of sync
+    /// (`replica.lag.time.max.ms`).
+    pub replica_lag_max: Duration,
+    /// Whether partitions go back to their first replica, once it is in sync, at a check every five minutes
+    /// (`auto.leader.rebalance.enable`).
+    pub auto_leader_rebalance: bool,
+    /// The rack of each node (`broker.rack`), in the order of their ids; empty: none has one. With racks, a
+    /// consumer that names its own is sent to a replica there, as by Kafka's `RackAwareReplicaSelector`.
+    pub racks: Vec<String>,
+    /// Fetch sessions a node keeps (`max.incremental.fetch.session.cache.slots`).
+    pub fetch_session_slots: usize,
     /// Largest record batch a partition takes (`message.max.bytes`).
     pub max_message_bytes: i32,
     /// Other settings of the brokers by Kafka's own names (`log.retention.ms`), as a server's properties file
@@ -153,6 +164,10 @@ impl KafkaOptions {
             producer_id_expiration: Duration::from_secs(24 * 3600),
             transaction_marker_delay: Duration::ZERO,
             failure_detection: Duration::from_secs(9),
+            replica_lag_max: Duration::from_secs(30),
+            auto_leader_rebalance: true,
+            racks: Vec::new(),
+            fetch_session_slots: 1000,
             max_message_bytes: 1_048_588,
             broker_configs: BTreeMap::new(),
             log_initial_task_delay: Duration::from_secs(30),
@@ -189,7 +204,7 @@ impl KafkaOptions {
             }
         }
         let defaults = Self::advertised(self.advertised.clone());
-        for field in &FIELDS {
+        for field in FIELDS {
             match self.broker_configs.get(field.name) {
                 Some(value) => {
                     (field.set)(self, value.parse().unwrap_or_else(|_| i64::from(value == "true")))
@@ -215,7 +230,7 @@ struct Field {
     set: fn(&mut KafkaOptions, i64),
 }
 
-const FIELDS: [Field; 18] = [
+const FIELDS: &[Field] = &[
     Field {
         name: "auto.create.topics.enable",
         deviates: true,
@@ -236,6 +251,27 @@ const FIELDS: [Field; 18] = [
         is_switch: false,
         get: |options| i64::from(options.default_replication_factor),
         set: |options, count| options.default_replication_factor = saturated(count),
+    },
+    Field {
+        name: "replica.lag.time.max.ms",
+        deviates: false,
+        is_switch: false,
+        get: |options| millis(options.replica_lag_max),
+        set: |options, ms| options.replica_lag_max = duration(ms),
+    },
+    Field {
+        name: "auto.leader.rebalance.enable",
+        deviates: false,
+        is_switch: true,
+        get: |options| i64::from(options.auto_leader_rebalance),
+        set: |options, on| options.auto_leader_rebalance = on != 0,
+    },
+    Field {
+        name: "max.incremental.fetch.session.cache.slots",
+        deviates: false,
+        is_switch: false,
+        get: |options| i64::try_from(options.fetch_session_slots).unwrap_or(i64::MAX),
+        set: |options, slots| options.fetch_session_slots = usize::try_from(slots).unwrap_or(0),
     },
     Field {
         name: "group.initial.rebalance.delay.ms",
