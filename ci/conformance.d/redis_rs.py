@@ -5,18 +5,14 @@ which async_test.rs stands in. Cluster, sentinel, TLS, Entra ID and module tests
 server of its own by REDISRS_SERVER_BIN; a redis-server on the path tells its version.
 """
 
-import contextlib
-import json
 import os
 import re
-import select
 import shutil
-import signal
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import rust_tests
 from report import Suite
 
 HERE = Path(__file__).resolve().parent
@@ -34,34 +30,20 @@ edition = "2024"
 [lib]
 proc-macro = true
 """
-# The tests watch for panics with a flag of the whole program.
-THREADS = "1"
 # Seconds that one test may take; the slowest takes four.
 TEST_LIMIT = 30
 
 
-def cargo(*arguments, cwd):
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("CARGO_PROFILE")}
-    environment["CARGO_TARGET_DIR"] = str(cwd / "target")
-    return subprocess.run(["cargo", *arguments], cwd=cwd, env=environment, check=True, capture_output=True).stdout.decode()
-
-
 def fetch(work):
     """A workspace with the newest package and what its tests need; its version."""
-    scratch = work / "redis-rs-fetch"
-    (scratch / "src").mkdir(parents=True, exist_ok=True)
-    (scratch / "src" / "lib.rs").touch()
-    (scratch / "Cargo.toml").write_text('[package]\nname = "fetch"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n')
-    cargo("add", "-q", "redis", cwd=scratch)
-    packages = json.loads(cargo("metadata", "--format-version", "1", cwd=scratch))["packages"]
-    package = next(package for package in packages if package["name"] == "redis")
+    version, package = rust_tests.newest("redis", work / "redis-rs-fetch")
     workspace = work / "redis-rs"
     crate = workspace / "redis"
-    if not (workspace / package["version"]).exists():
+    if not (workspace / version).exists():
         shutil.rmtree(workspace, ignore_errors=True)
         workspace.mkdir()
-        shutil.copytree(Path(package["manifest_path"]).parent, crate)
-        (workspace / package["version"]).touch()
+        shutil.copytree(package, crate)
+        (workspace / version).touch()
         manifest = crate / "Cargo.toml"
         manifest.write_text(with_test_crates(manifest.read_text()))
         (crate / "Cargo.lock").unlink(missing_ok=True)
@@ -70,7 +52,7 @@ def fetch(work):
         members = '[workspace]\nmembers = ["redis", "test-macros"]\nresolver = "3"\n'
         (workspace / "Cargo.toml").write_text(members + '[patch.crates-io]\nredis = { path = "redis" }\n')
     shutil.copy(HERE / "async_test.rs", workspace / "test-macros" / "src" / "lib.rs")
-    return workspace, package["version"]
+    return workspace, version
 
 
 def with_test_crates(manifest):
@@ -82,79 +64,14 @@ def with_test_crates(manifest):
     return manifest.replace("[dev-dependencies.anyhow]", tests + "[dev-dependencies.anyhow]", 1)
 
 
-def build(workspace):
-    """The programs by test file."""
-    chosen = [word for test in TESTS for word in ("--test", test)]
-    output = cargo("test", "-p", "redis", "--features", FEATURES, *chosen, "--no-run", "--message-format=json", cwd=workspace)
-    programs = {}
-    for line in output.splitlines():
-        message = json.loads(line)
-        if message.get("executable") and message["target"]["name"] in TESTS:
-            programs[message["target"]["name"]] = Path(message["executable"])
-    return programs
-
-
-RESULT = re.compile(r"^test (\S+)(?: - should panic)? \.\.\. (ok|FAILED)$", re.M)
-
-IGNORED = re.compile(r"^test (\S+)(?: - should panic)? \.\.\. ignored", re.M)
-
-
-def run_program(name, program, protocol, environment):
-    """The outcomes of one file. What does not end is ended, and the tests after it get their turn."""
-    listed = subprocess.run([program, "--list", "--format", "terse"], capture_output=True, check=True).stdout.decode()
-    waiting = [line.removesuffix(": test") for line in listed.splitlines() if line.endswith(": test")]
-    file, tests, began = f"{name} {protocol}", [], time.monotonic()
-    while waiting:
-        results, reasons, ignored, late = attempt(program, waiting, {**environment, "PROTOCOL": protocol})
-        done = [test for test in waiting if test in results]
-        tests += [(test, results[test] == "ok", reasons.get(test, "failed")) for test in done]
-        waiting = [test for test in waiting if test not in results and test not in ignored]
-        if waiting:
-            # Tests run in order: the first without an outcome is the one that did not end, or ended the program.
-            tests.append((waiting.pop(0), False, f"no end within {TEST_LIMIT} s" if late else "ended the program"))
-    print(f"  {file}: {sum(ok for _, ok, _ in tests)} of {len(tests)} in {time.monotonic() - began:.0f} s", flush=True)
-    return file, {"tests": tests, "ended": None}
-
-
-def attempt(program, names, environment):
-    """Outcomes and reasons by test, those left out, and whether one did not end."""
-    command = [program, "--test-threads", THREADS, "--exact", *names]
-    # In a group of their own, so that servers the tests left behind end with them.
-    process = subprocess.Popen(command, env=environment, cwd=program.parent, stdout=subprocess.PIPE,
-                               stderr=subprocess.DEVNULL, start_new_session=True)
-    output, late = b"", False
-    while True:
-        if not select.select([process.stdout], [], [], TEST_LIMIT)[0]:
-            late = True
-            os.killpg(process.pid, signal.SIGKILL)
-        # Nothing comes, but the end, once the program has ended.
-        some = os.read(process.stdout.fileno(), 1 << 16)
-        if not some:
-            break
-        output += some
-    process.wait()
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    text = output.decode("utf-8", "replace")
-    sections = re.findall(r"^---- (\S+) stdout ----\n(.*?)(?=^----|^failures:|\Z)", text, re.M | re.S)
-    reasons = {test: why(output) for test, output in sections}
-    return dict(RESULT.findall(text)), reasons, set(IGNORED.findall(text)), late
-
-
-def why(output):
-    """The line of a panic that says what was wrong."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    at = next((at for at, line in enumerate(lines) if "panicked at" in line), 0)
-    return " ".join(lines[at : at + 3])[:300] if lines else "failed"
-
-
 def run_all(programs, server, folder, arguments):
     environment = {**os.environ, "REDISRS_SERVER_BIN": str(server), "RUST_BACKTRACE": "0"}
     environment["PATH"] = f"{folder}:{os.environ['PATH']}"
     results = {}
     with ThreadPoolExecutor(arguments.jobs) as pool:
         jobs = [
-            pool.submit(run_program, name, program, protocol, environment)
+            pool.submit(rust_tests.run_program, f"{name} {protocol}", program,
+                        {**environment, "PROTOCOL": protocol}, TEST_LIMIT)
             for name, program in sorted(programs.items())
             for protocol in ("RESP2", "RESP3")
             if not arguments.only or name in arguments.only
@@ -168,7 +85,8 @@ def run_all(programs, server, folder, arguments):
 def run(squall, work, arguments):
     workspace, version = fetch(work)
     print(f"building the tests of redis {version}", flush=True)
-    programs = build(workspace)
+    chosen = [word for test in TESTS for word in ("--test", test)]
+    programs = rust_tests.build(workspace, "-p", "redis", "--features", FEATURES, *chosen)
     suite = Suite("redis-rs", f"Tests of the redis crate {version}")
     os.environ["SQUALL"] = str(squall)
     began = time.monotonic()

@@ -7,7 +7,8 @@ import re
 class Suite:
     """What one suite says of the mock, and of the real server where it was run.
 
-    Results are by file: `tests` is a list of (name, passed, why), `ended` says why a file ended early.
+    Results are by file: `tests` is a list of (name, passed, why), `ended` says why a file ended early, and `skipped`,
+    if there, is a list of (name, why) of tests that did not want to run.
     """
 
     def __init__(self, key, title, core=frozenset()):
@@ -35,8 +36,10 @@ class Suite:
         own = self.mock.get(file, {"tests": [], "ended": None})
         found = {name: (None if passed else why or "failed") for name, passed, why in own["tests"]}
         if self.real:
+            skipped = dict(own.get("skipped", ()))
             for name, _, _ in self.real.get(file, {"tests": []})["tests"]:
-                found.setdefault(name, "not run: " + (own["ended"] or "the file did not come to it"))
+                reason = skipped.get(name) or own["ended"] or "the file did not come to it"
+                found.setdefault(name, f"not run: {reason}")
         if not self.real and own["ended"]:
             found["(the whole file)"] = own["ended"]
         return found
@@ -52,6 +55,14 @@ class Suite:
         for file in sorted(self.mock):
             for name, why in self.outcomes(file).items():
                 if why is not None and self.real_passes(file, name):
+                    yield file, name, why
+
+    def skipped(self):
+        """(file, name, why) of what neither the mock nor the real server ran."""
+        for file in sorted(self.mock):
+            outcomes = self.outcomes(file)
+            for name, why in self.mock[file].get("skipped", ()):
+                if name not in outcomes:
                     yield file, name, why
 
     def score(self, files):
@@ -103,7 +114,7 @@ def print_failures(suites, known):
         print(took + (f", the real server {real} in {suite.real_seconds:.0f} s" if suite.real else ""))
 
 
-def write_summary(work, suites):
+def write_summary(work, mock_name, suites):
     """One object per suite, for scripts."""
     for suite in suites:
         mock, real, total = suite.score(suite.mock)
@@ -115,9 +126,10 @@ def write_summary(work, suites):
             "total": total,
             "core": {"passed": core[0], "real_passed": core[1] if suite.real else None, "total": core[2]},
             "files": {file: dict(zip(("passed", "real_passed", "total"), suite.score([file]))) for file in sorted(suite.mock)},
+            "skipped": [{"file": file, "test": name, "why": why} for file, name, why in suite.skipped()],
             "failures": [{"file": file, "test": name, "why": why} for file, name, why in suite.failures()],
         }
-        (work / f"redis-{suite.key}.json").write_text(json.dumps(summary, indent=1) + "\n")
+        (work / f"{mock_name}-{suite.key}.json").write_text(json.dumps(summary, indent=1) + "\n")
 
 
 def section(suite, known):
@@ -139,6 +151,10 @@ def section(suite, known):
         lines.append(f"- {file}: {escape(name)}: {escape(known.get((file, name), '**unexplained**'))}")
     if not failures:
         lines.append("Nothing.")
+    skipped = list(suite.skipped())
+    if skipped:
+        lines += ["", f"#### What is not run ({len(skipped)})", ""]
+        lines += [f"- {file}: {escape(name)}: {escape(why)}" for file, name, why in skipped]
     return lines + [""]
 
 

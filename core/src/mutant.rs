@@ -58,6 +58,11 @@ pub const ALL: &[Mutant] = &[
         about: "An event whose publication went unanswered is published again under a new id.",
     },
     Mutant {
+        number: 20,
+        name: "gap-skipped",
+        about: "What the log deleted before it was read is passed over: the consumer reads on where the log begins.",
+    },
+    Mutant {
         number: 23,
         name: "poison-retried-forever",
         about: "An event that always fails is retried without end and never dead-lettered.",
@@ -81,6 +86,11 @@ pub const ALL: &[Mutant] = &[
         number: 38,
         name: "counter-expires-apart",
         about: "A limiter's counter is raised by one command and given its expiry by the next.",
+    },
+    Mutant {
+        number: 40,
+        name: "new-leader-trusted",
+        about: "After an election the consumer reads on as if the new leader had every acknowledged record.",
     },
     Mutant {
         number: 39,

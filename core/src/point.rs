@@ -45,6 +45,8 @@ pub const ALL: &[Point] = &[
     sighting("rate-limited", "A request had to wait: the limit of its window was reached."),
     sighting("revoked", "Partitions were revoked."),
     sighting("lost", "Partitions were lost without a chance to commit."),
+    sighting("gap", "A consumer was told that records of its partition may be gone."),
+    sighting("caught-up", "A processor has worked on everything its event store holds, after a gap."),
     sighting("offset-commit-failed", "A commit of offsets failed."),
 ];
 

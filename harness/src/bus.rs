@@ -7,8 +7,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use squall_core::bus::{
-    Bus, BusError, Consumer, ConsumerOptions, Delivery, OutgoingRecord, Publisher, PublisherOptions, Record,
-    TopicPartition,
+    Bus, BusError, Consumer, ConsumerOptions, Delivery, Gap, OutgoingRecord, Publisher, PublisherOptions,
+    Record, TopicPartition,
 };
 use squall_mocks::kafka::client::{
     self, ClientError, Event, KafkaClient, NewRecord, OffsetReset, ProduceError,
@@ -90,6 +90,12 @@ impl Consumer for KafkaConsumer {
             Event::Assigned(partitions) => Delivery::Assigned(partitions.into_iter().map(ours).collect()),
             Event::Revoked(partitions) => Delivery::Revoked(partitions.into_iter().map(ours).collect()),
             Event::Lost(partitions) => Delivery::Lost(partitions.into_iter().map(ours).collect()),
+            Event::Gap(partition, client::Gap::Deleted { .. }) => {
+                Delivery::Gap(ours(partition), Gap::Deleted)
+            }
+            Event::Gap(partition, client::Gap::Truncated { .. } | client::Gap::NewLeader { .. }) => {
+                Delivery::Gap(ours(partition), Gap::Truncated)
+            }
         })
     }
 

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use squall_core::env::Env;
 
 use crate::scenario::schema::{KAFKA_KIND, REDIS_KIND, SINK_KIND};
-use crate::system::{ledger, mailer, orders, parcels};
+use crate::system::{ledger, mailer, orders, parcels, prices};
 
 /// A service: called once per start of its host.
 pub type ServiceFn = Arc<dyn Fn(Env) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
@@ -31,6 +31,8 @@ impl Services {
             .with(mailer::KIND, mailer::run)
             .with(orders::KIND, orders::run)
             .with(parcels::KIND, parcels::run)
+            .with(prices::CLERK, prices::clerk)
+            .with(prices::LABELLER, prices::labeller)
     }
 
     /// Adds a service, replacing one of the same kind.

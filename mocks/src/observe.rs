@@ -28,6 +28,8 @@ pub enum What {
         /// The request it hit.
         request: String,
     },
+    /// A strict server was asked for what it does not have; the text says what was expected and found.
+    Unsupported(String),
     /// The server changed by itself: an election, an expired session, a finished rebalance, a failover.
     Event(String),
 }

@@ -45,6 +45,22 @@ pub enum Act {
     Silence,
     /// Apply, send only this many bytes of the answer, then close the connection.
     Truncate(usize),
+    /// Kafka only. Answer a fetch with a wrong bit in the first batch of every partition it concerns, so that
+    /// the batch does not have its checksum. Other requests are answered as ever.
+    CorruptCrc,
+    /// Kafka only. Apply and answer, tell the client this time as the one it is throttled for, and take
+    /// nothing more from its connection for as long.
+    Throttle(#[serde(with = "crate::rule::duration_text")] Duration),
+    /// Kafka only. Apply and answer by the metadata before its last change, as a broker that lags behind.
+    StaleMetadata,
+}
+
+impl Act {
+    /// Whether only Kafka has such a thing; elsewhere a rule with it changes nothing.
+    #[must_use]
+    pub fn is_of_kafka_only(&self) -> bool {
+        matches!(self, Self::CorruptCrc | Self::Throttle(_) | Self::StaleMetadata)
+    }
 }
 
 /// A fault rule.

@@ -1,7 +1,7 @@
-// A page of examples for one server: each says its name, then what it saw, a value a line.
+// A page of examples: each says its name, then what it saw, a value a line.
 //
-// The server is emptied before each. An example that throws is told with a line that begins with `!!`, and so is
-// one that does not end within ten seconds.
+// An example that throws is told with a line that begins with `!!`, and so is one that does not end in time.
+// `run` empties a Redis server before each, if its address is given.
 
 import net from "node:net";
 import { inspect } from "node:util";
@@ -13,10 +13,10 @@ export function page() {
     async run(host, port) {
       for (const [name, run] of examples) {
         console.log(`## ${name}`);
-        await flush(host, port);
+        if (host) await flush(host, port);
         const use = [];
         try {
-          for (const line of await within(10_000, run(use))) console.log(shown(line));
+          for (const line of await within(host ? 10_000 : 60_000, run(use))) console.log(shown(line));
         } catch (error) {
           console.error(name, error);
           console.log(`!! ${error?.message ?? error}`);

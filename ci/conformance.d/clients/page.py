@@ -1,4 +1,4 @@
-"""A page of examples for one server: each says its name, then what it saw.
+"""A page of examples: each says its name, then what it saw.
 
     page = Page()
 
@@ -6,18 +6,12 @@
     def _():
         return value_to_print
 
-`page.run()` empties the server before each. An example that raises is told with a line that begins with `!!`.
+An example that raises is told with a line that begins with `!!`.
 """
 
 import asyncio
 import inspect
-import os
 import traceback
-
-import redis
-
-HOST, PORT = os.environ["REDIS_HOST"], int(os.environ["REDIS_PORT"])
-URL = f"redis://{HOST}:{PORT}/0"
 
 
 class Page:
@@ -31,11 +25,13 @@ class Page:
 
         return add
 
+    def before(self):
+        """Comes before each example."""
+
     def run(self):
         for name, function in self.examples:
             print(f"## {name}", flush=True)
-            with redis.Redis(HOST, PORT) as server:
-                server.flushall()
+            self.before()
             try:
                 result = asyncio.run(function()) if inspect.iscoroutinefunction(function) else function()
                 for line in result if isinstance(result, list) else [result]:

@@ -8,7 +8,7 @@ import redis
 import rq
 from celery.contrib.testing.worker import start_worker
 
-from page import HOST, PORT, URL, Page
+from redis_page import HOST, PORT, URL, Page
 
 page = Page()
 

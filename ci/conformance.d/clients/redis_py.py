@@ -10,7 +10,7 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError, LockError, TimeoutError, WatchError
 from redis.retry import Retry
 
-from page import HOST, PORT, URL, Page, error_of
+from redis_page import HOST, PORT, URL, Page, error_of
 
 page = Page()
 PROTOCOL = int(os.environ["PROTOCOL"])

@@ -63,6 +63,19 @@ pub enum Delivery {
     Revoked(Vec<TopicPartition>),
     /// These partitions are already another consumer's, without a chance to commit.
     Lost(Vec<TopicPartition>),
+    /// Records of this partition may be gone that this consumer has not been told. It reads on all the same; whoever
+    /// can look elsewhere for what is missing should.
+    Gap(TopicPartition, Gap),
+}
+
+/// Why records may be gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gap {
+    /// The log begins behind the consumer's position now.
+    Deleted,
+    /// The log ends before the consumer's position, or has another leader, whose log may be shorter: the
+    /// brokers lost records if its election was unclean.
+    Truncated,
 }
 
 /// How a publisher behaves.

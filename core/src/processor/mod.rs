@@ -54,6 +54,7 @@
 //! # }
 //! ```
 
+mod catch_up;
 mod dead_letter;
 mod dedup;
 mod handler;
@@ -70,7 +71,7 @@ use std::time::Duration;
 
 pub use self::dead_letter::HEADER_PREFIX;
 pub use self::handler::{Handler, HandlerContext, HandlerError, Outcome, Reason};
-pub use self::options::{Authority, DedupOptions, OnRedisDown, ProcessorOptions, RetryOptions};
+pub use self::options::{Authority, CatchUp, DedupOptions, OnRedisDown, ProcessorOptions, RetryOptions};
 
 use self::dedup::Dedup;
 use self::patience::Patience;

@@ -37,6 +37,8 @@ pub struct ProcessorOptions {
     pub verify: Option<IdPolicy>,
     /// Where dead letters go; without it, to the topic the event came from with `.dlq` appended.
     pub dead_letter_topic: Option<String>,
+    /// What to do when the log has a gap: without it, the processor reads on and says so in its log.
+    pub catch_up: Option<CatchUp>,
 }
 
 impl ProcessorOptions {
@@ -58,8 +60,17 @@ impl ProcessorOptions {
             dedup: DedupOptions::default(),
             verify: None,
             dead_letter_topic: None,
+            catch_up: None,
         }
     }
+}
+
+/// The event store has what the log may have lost: for processors whose topics carry stored events, published
+/// through an outbox of the same store.
+#[derive(Clone, Debug)]
+pub struct CatchUp {
+    /// The types of the stored events that the topics carry.
+    pub types: Vec<String>,
 }
 
 /// When a handler asks for another attempt.

@@ -11,11 +11,13 @@ use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::ProcessorError;
+use super::catch_up;
 use super::lanes::{LaneKey, Lanes};
 use super::patience::Halt;
 use super::progress::Progress;
 use super::work::{Item, Worker};
-use crate::bus::{BusError, Consumer, ConsumerOptions, Delivery, Record, TopicPartition};
+use crate::bus::{BusError, Consumer, ConsumerOptions, Delivery, Gap, Record, TopicPartition};
+use crate::store::Position;
 use crate::{mutant, point};
 
 /// Runs until stopped.
@@ -31,14 +33,22 @@ pub(super) async fn run(worker: Arc<Worker>) -> Result<(), ProcessorError> {
     let mut engine = Engine::new(Arc::clone(&worker));
     let mut ticks = tokio::time::interval(options.commit_interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pass: Option<Pass> = None;
     loop {
         engine.start_waiting();
-        let room = engine.has_room();
+        let room = engine.has_room() && !engine.gap;
+        if engine.gap && engine.is_idle() && pass.is_none() {
+            pass = Some(Box::pin(catch_up::run(Arc::clone(&worker), engine.caught_up)));
+        }
         tokio::select! {
             biased;
             () = worker.env.stop.cancelled() => break,
             _ = ticks.tick() => engine.commit(&mut *consumer).await,
             Some(ended) = engine.tasks.join_next() => engine.ended(ended)?,
+            ended = end_of(&mut pass) => {
+                pass = None;
+                engine.passed(ended)?;
+            }
             delivery = consumer.next(), if room => {
                 engine.take(delivery.map_err(bus_error)?, &mut *consumer).await?;
             }
@@ -53,6 +63,17 @@ pub(super) async fn run(worker: Arc<Worker>) -> Result<(), ProcessorError> {
     Ok(())
 }
 
+/// A pass over the event store.
+type Pass = Pin<Box<dyn Future<Output = Result<Position, Halt>> + Send>>;
+
+/// Waits for the end of a pass, for ever if there is none.
+async fn end_of(pass: &mut Option<Pass>) -> Result<Position, Halt> {
+    match pass {
+        Some(pass) => pass.await,
+        None => std::future::pending().await,
+    }
+}
+
 struct Engine {
     worker: Arc<Worker>,
     lanes: Lanes<Queued>,
@@ -60,6 +81,10 @@ struct Engine {
     tasks: JoinSet<(u64, Result<(), Halt>)>,
     running: BTreeMap<u64, Running>,
     last_task: u64,
+    /// The log has a gap: nothing is taken from it, nor committed, before a pass over the store has ended.
+    gap: bool,
+    /// Up to here every stored event is handled.
+    caught_up: Position,
 }
 
 /// An item in its lane, with the assignment it was delivered under.
@@ -90,6 +115,8 @@ impl Engine {
             tasks: JoinSet::new(),
             running: BTreeMap::new(),
             last_task: 0,
+            gap: false,
+            caught_up: Position::START,
         }
     }
 
@@ -97,6 +124,10 @@ impl Engine {
         let options = &self.worker.options;
         let in_flight = self.lanes.queued() + self.running.len();
         in_flight < options.max_in_flight && self.progress.uncommitted() < options.max_uncommitted
+    }
+
+    fn is_idle(&self) -> bool {
+        self.lanes.queued() == 0 && self.running.is_empty()
     }
 
     /// Starts as much work as may run at once.
@@ -123,11 +154,19 @@ impl Engine {
         };
         let Some(Running { lane, place, .. }) = self.running.remove(&task) else { return Ok(()) };
         self.lanes.ended(&lane);
-        match result {
-            Ok(()) => self.progress.finished(&place.partition, place.epoch, place.offset),
-            Err(Halt::Abandoned) => {}
-            Err(Halt::Store(error)) => return Err(ProcessorError::Store(error)),
-            Err(Halt::Keys(error)) => return Err(ProcessorError::Keys(error)),
+        if passing(result)?.is_some() {
+            self.progress.finished(&place.partition, place.epoch, place.offset);
+        }
+        Ok(())
+    }
+
+    /// Notes the end of a pass over the store.
+    fn passed(&mut self, ended: Result<Position, Halt>) -> Result<(), ProcessorError> {
+        // Abandoned only when the service stops.
+        if let Some(position) = passing(ended)? {
+            point::saw("caught-up");
+            self.caught_up = position;
+            self.gap = false;
         }
         Ok(())
     }
@@ -161,8 +200,23 @@ impl Engine {
                 self.lanes.retain(|queued| !partitions.contains(&queued.place.partition));
                 self.forget(&partitions);
             }
+            Delivery::Gap(partition, gap) => self.note(&partition, gap),
         }
         Ok(())
+    }
+
+    /// Notes that the log may lack records.
+    fn note(&mut self, partition: &TopicPartition, gap: Gap) {
+        point::saw("gap");
+        // Mutants 20 and 40: nobody looks for what is missing.
+        let ignored = match gap {
+            Gap::Deleted => mutant::enabled("gap-skipped"),
+            Gap::Truncated => mutant::enabled("new-leader-trusted"),
+        };
+        self.gap |= self.worker.options.catch_up.is_some() && !ignored;
+        if gap == Gap::Deleted && !self.gap {
+            tracing::warn!(?partition, "records were deleted before they were read, and are passed over");
+        }
     }
 
     fn enqueue(&mut self, record: Record) {
@@ -214,8 +268,9 @@ impl Engine {
 
     /// Commits what is finished. A failure is no harm: the next commit covers it, or the events come again.
     async fn commit(&mut self, consumer: &mut dyn Consumer) {
+        // While the gap is open, the old offset is what tells the next owner of it.
         let offsets = self.progress.committable();
-        if offsets.is_empty() {
+        if self.gap || offsets.is_empty() {
             return;
         }
         point!("processor.before-offset-commit");
@@ -229,5 +284,15 @@ impl Engine {
                 tracing::debug!(%error, "offsets were not committed");
             }
         }
+    }
+}
+
+/// `None` of work that was abandoned: whoever comes next does it.
+fn passing<T>(result: Result<T, Halt>) -> Result<Option<T>, ProcessorError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Halt::Abandoned) => Ok(None),
+        Err(Halt::Store(error)) => Err(ProcessorError::Store(error)),
+        Err(Halt::Keys(error)) => Err(ProcessorError::Keys(error)),
     }
 }

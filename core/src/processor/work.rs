@@ -17,12 +17,14 @@ use super::handler::{Handler, HandlerContext, HandlerError, Outcome, Reason};
 use super::lanes::LaneKey;
 use super::options::ProcessorOptions;
 use super::patience::{Halt, Patience};
-use crate::bus::{OutgoingRecord, PublisherOptions, Record};
+use crate::bus::{OutgoingRecord, PublisherOptions, Record, TopicPartition};
 use crate::env::Env;
 use crate::envelope::{EnvelopeError, EventEnvelope};
 use crate::event_id::{Digest, IdPolicy};
-use crate::outbox::outbox_row;
-use crate::store::{Committed, Finish, Finished, InboxKey, NewOutboxRow, ParkedKey, Transaction};
+use crate::outbox::{event_record, outbox_row};
+use crate::store::{
+    Committed, Finish, Finished, InboxKey, NewOutboxRow, ParkedKey, StoredEvent, Transaction,
+};
 use crate::{mutant, point};
 
 /// Works on events; shared by all lanes of a processor.
@@ -65,6 +67,16 @@ impl Item {
             (decoded, _) => decoded,
         };
         Self { record, event, over }
+    }
+
+    /// An event that comes from the store instead of the log. Its place is its stream and version there.
+    pub(super) fn stored(stored: &StoredEvent, over: CancellationToken) -> Self {
+        let event = stored.event.clone();
+        let OutgoingRecord { key, headers, value, .. } = event_record("", &event);
+        let partition = TopicPartition { topic: stored.stream.as_str().into(), partition: -1 };
+        let offset = i64::try_from(stored.version).unwrap_or(i64::MAX);
+        let record = Record { partition, offset, timestamp_ms: stored.recorded_ms, key, headers, value };
+        Self { record, event: Ok(event), over }
     }
 
     /// Which events it must not overtake.

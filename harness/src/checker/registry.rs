@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{
-    Checker, DlqComplete, Drained, Idempotent, KeyOrder, MutualExclusion, NoAckedLoss, NoPhantom,
+    Checker, DlqComplete, Drained, Idempotent, KeyOrder, MutualExclusion, NoAckedLoss, NoPhantom, OneResult,
     RateLimited, Recovered,
 };
 
@@ -37,7 +37,7 @@ impl Registry {
     /// The checkers of this crate.
     #[must_use]
     pub fn standard() -> Self {
-        let all: [Arc<dyn Checker>; 9] = [
+        let all: [Arc<dyn Checker>; 10] = [
             Arc::new(DlqComplete),
             Arc::new(Drained),
             Arc::new(Idempotent),
@@ -45,6 +45,7 @@ impl Registry {
             Arc::new(MutualExclusion),
             Arc::new(NoAckedLoss),
             Arc::new(NoPhantom),
+            Arc::new(OneResult),
             Arc::new(RateLimited),
             Arc::new(Recovered),
         ];

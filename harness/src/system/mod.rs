@@ -6,6 +6,7 @@ pub mod ledger;
 pub mod mailer;
 pub mod orders;
 pub mod parcels;
+pub mod prices;
 
 use squall_core::point::Point;
 

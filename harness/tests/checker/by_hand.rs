@@ -154,6 +154,15 @@ fn a_result_before_its_commit_is_a_phantom() {
 }
 
 #[test]
+fn an_event_with_two_results_is_a_violation_and_one_with_one_is_not() {
+    assert!(matches!(judge("one-result", &[&one(), &ending()]), Judgement::Holds(_)));
+    let violation = violation(judge("one-result", &[&one(), &[observe(1)], &ending()]));
+    assert_eq!(violation.class, Class::Safety);
+    assert!(violation.summary.contains("has another result"), "{}", violation.summary);
+    assert!(unknown(judge("one-result", &[&one()[..4], &ending()])).contains("no result"));
+}
+
+#[test]
 fn a_charge_before_its_order_was_placed_is_a_phantom() {
     let violation = violation(judge("no-phantom", &[&[charge(1, true)], &one()]));
     assert_eq!(violation.summary, "card.charged was committed for o-1, which nobody had attempted");

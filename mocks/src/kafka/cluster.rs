@@ -16,11 +16,15 @@ use rand_chacha::ChaCha8Rng;
 use uuid::Uuid;
 
 use super::api::fetch::ParkedFetch;
-use super::group::{Group, GroupConfig, GroupTimer};
+use super::config::Values;
+use super::config::levels::Levels;
+use super::config::topic as topic_config;
+use super::group::{Group, GroupTimer};
 use super::image::{Image, Node, Partition};
 use super::log::Log;
 use super::matcher::Target;
 use super::options::KafkaOptions;
+use super::requests::Requests;
 use super::timers::Timers;
 use super::txn::{Transactions, TxnTimer};
 use super::view::{BrokerView, MetadataView};
@@ -60,7 +64,7 @@ impl Call<'_> {
     }
 }
 
-/// The error a rule puts into this request.
+/// What a rule changes in this request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults {
     /// Instead of applying it.
@@ -69,6 +73,8 @@ pub(crate) struct Faults {
     pub after: Option<i16>,
     /// Which of its targets; all of them if there are none.
     pub targets: Vec<Target>,
+    /// By the metadata before its last change.
+    pub stale: bool,
 }
 
 impl Faults {
@@ -107,6 +113,8 @@ pub(crate) enum Timer {
     Failure(i32),
     /// See `txn/expiry.rs`.
     Transactions(TxnTimer),
+    /// The coordinators look for offsets that expired.
+    Offsets,
 }
 
 /// See the module's text.
@@ -134,10 +142,13 @@ pub(crate) struct Cluster {
     pub sightings: Vec<Sighting>,
     /// Whether anybody reads the sightings.
     pub observed: bool,
+    /// The request log.
+    pub requests: Requests,
 }
 
 impl Cluster {
-    pub fn new(options: KafkaOptions) -> Self {
+    pub fn new(mut options: KafkaOptions) -> Self {
+        options.settle();
         let mut random = ChaCha8Rng::seed_from_u64(options.seed);
         let cluster_id = random_uuid(&mut random).simple().to_string();
         let truth = Arc::new(Image::default());
@@ -161,8 +172,10 @@ impl Cluster {
             done: Vec::new(),
             sightings: Vec::new(),
             observed: false,
+            requests: Requests::new(),
             options,
         };
+        cluster.fix_min_insync();
         if cluster.options.offsets_topic_at_start {
             cluster.create_offsets_topic();
         }
@@ -180,6 +193,7 @@ impl Cluster {
                 Timer::Image(node) => self.apply_image(node),
                 Timer::Failure(node) => self.fence(node),
                 Timer::Transactions(timer) => self.expire_transactions(timer),
+                Timer::Offsets => self.check_offsets(),
             }
         }
         while let Some((group, timer)) = self.group_timers.pop(self.now) {
@@ -202,15 +216,6 @@ impl Cluster {
     /// Requests that wait.
     pub fn parked(&self) -> usize {
         self.fetches.len() + self.waiting.len()
-    }
-
-    pub fn group_config(&self) -> GroupConfig {
-        GroupConfig {
-            initial_delay: self.options.group_initial_rebalance_delay,
-            session_min: self.options.group_min_session_timeout,
-            session_max: self.options.group_max_session_timeout,
-            max_size: self.options.group_max_size,
-        }
     }
 
     /// What `node` tells of the cluster.
@@ -260,6 +265,22 @@ impl Cluster {
             told if told > led.epoch => Err(ResponseError::UnknownLeaderEpoch),
             _ => Ok((id, led)),
         }
+    }
+
+    /// What is set for the broker `node`, as far as it knows.
+    pub fn levels_of(&self, node: i32) -> Levels<'_> {
+        let image = self.nodes.get(&node).map_or(&self.truth, |node| &node.applied);
+        Levels::of(&image.configs, &self.options.broker_configs, node)
+    }
+
+    /// What the controller knows to be set for brokers at large.
+    pub fn broker_levels(&self) -> Levels<'_> {
+        Levels::of(&self.truth.configs, &self.options.broker_configs, 0)
+    }
+
+    /// The value of a topic's setting that is in force on the broker `node`, as a number.
+    pub fn topic_number(&self, node: i32, topic: &Values, name: &str) -> i64 {
+        topic_config::effective_number(topic, &self.levels_of(node), name)
     }
 
     /// The name of a topic `node` knows by id.

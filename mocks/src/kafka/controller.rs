@@ -40,7 +40,8 @@ impl Cluster {
         if self.truth.topics.contains_key(&new.name) {
             return Err((ResponseError::TopicAlreadyExists, format!("Topic '{}' already exists.", new.name)));
         }
-        topic_config::check(&new.configs).map_err(|reason| (ResponseError::InvalidConfig, reason))?;
+        let configs = topic_config::check(&new.configs, &self.broker_levels())
+            .map_err(|reason| (ResponseError::InvalidConfig, reason))?;
         let replicas = if new.assignments.is_empty() {
             self.place(new.partitions, new.replication)?
         } else {
@@ -54,7 +55,7 @@ impl Cluster {
             held: false,
         };
         let partitions = replicas.into_iter().map(partition).collect();
-        Ok(Topic { id: random_uuid(&mut self.random), partitions, configs: new.configs.clone() })
+        Ok(Topic { id: random_uuid(&mut self.random), partitions, configs })
     }
 
     /// Creates a planned topic.
@@ -194,7 +195,7 @@ impl Cluster {
     }
 
     /// Changes the truth and publishes it.
-    fn change(&mut self, change: impl FnOnce(&mut Image)) {
+    pub fn change(&mut self, change: impl FnOnce(&mut Image)) {
         let before = Arc::clone(&self.truth);
         change(Arc::make_mut(&mut self.truth));
         for (id, node) in &mut self.nodes {

@@ -6,14 +6,37 @@
 //! COORDINATOR_LOAD_IN_PROGRESS comes from fault rules only.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
 
-use super::cluster::{Cluster, OFFSETS_TOPIC, Ticket};
-use super::group::{Env, Group, Reply};
+use super::cluster::{Cluster, OFFSETS_TOPIC, Ticket, Timer};
+use super::group::{ConsumerConfig, Env, Group, GroupConfig, Reply};
 use super::image::Image;
 
+/// A shorter interval between two checks of the offsets is not honoured: time would stand still.
+const SHORTEST_CHECK: Duration = Duration::from_millis(1);
+
 impl Cluster {
+    /// Limits and delays of groups.
+    pub fn group_config(&self) -> GroupConfig {
+        let options = &self.options;
+        GroupConfig {
+            initial_delay: options.group_initial_rebalance_delay,
+            max_size: options.group_max_size,
+            offset_metadata_max: options.offset_metadata_max_bytes,
+            offsets_retention: options.offsets_retention,
+            consumer: ConsumerConfig {
+                session: options.group_consumer_session_timeout,
+                max_size: options.group_consumer_max_size,
+                assignors: options.group_consumer_assignors.clone(),
+                migration: options.group_consumer_migration_policy,
+                assignment_interval: options.group_consumer_assignment_interval,
+                regex_refresh: options.group_consumer_regex_refresh_interval,
+            },
+        }
+    }
+
     /// The partition of the offsets topic that holds `group`.
     pub fn offsets_partition(&self, group: &str) -> i32 {
         partition_of(group, self.truth.topics.get(OFFSETS_TOPIC).map_or(1, |topic| topic.partitions.len()))
@@ -83,11 +106,14 @@ impl Cluster {
         act: impl FnOnce(&mut Group<Ticket>, &mut Env<'_, Ticket>) -> R,
     ) -> Option<R> {
         let config = self.group_config();
+        let image = self.image_of_coordinator(id);
         let (mut replies, mut events) = (Vec::new(), Vec::new());
         let group = self.groups.get_mut(id)?;
         let mut env = Env {
             now: self.now,
-            config,
+            now_ms: self.now_ms,
+            config: &config,
+            image: &image,
             timers: &mut self.group_timers,
             replies: &mut replies,
             random: &mut self.random,
@@ -120,8 +146,56 @@ impl Cluster {
         id: &str,
         act: impl FnOnce(&mut Group<Ticket>, &mut Env<'_, Ticket>) -> R,
     ) -> Option<R> {
-        self.groups.entry(id.to_owned()).or_insert_with(|| Group::new(id));
+        if !self.groups.contains_key(id) {
+            self.groups.insert(id.to_owned(), Group::new(id));
+            self.expect_offsets_check();
+        }
         self.with_group(id, act)
+    }
+
+    /// Deletes a group with its offsets.
+    pub fn delete_group(&mut self, id: &str) -> Result<(), ResponseError> {
+        let group = self.groups.get(id).ok_or(ResponseError::GroupIdNotFound)?;
+        if !group.is_empty() {
+            return Err(ResponseError::NonEmptyGroup);
+        }
+        self.forget_group(id);
+        Ok(())
+    }
+
+    fn forget_group(&mut self, id: &str) {
+        self.with_group(id, |group, env| group.unload(env));
+        self.groups.remove(id);
+        self.event(|| format!("group {id} is gone"));
+    }
+
+    /// Lets offsets expire that nobody needs any more, and forgets groups that are left with nothing.
+    pub fn check_offsets(&mut self) {
+        for id in self.groups.keys().cloned().collect::<Vec<_>>() {
+            let all_gone = self.with_group(&id, |group, env| group.expire_offsets(env) && group.is_empty());
+            if all_gone == Some(true) {
+                self.forget_group(&id);
+            }
+        }
+        self.expect_offsets_check();
+    }
+
+    /// The next check is at the next whole interval, as long as there is anything to check.
+    fn expect_offsets_check(&mut self) {
+        let interval = self.options.offsets_retention_check_interval.max(SHORTEST_CHECK);
+        if self.groups.is_empty() || self.timers.at(&Timer::Offsets).is_some() {
+            return;
+        }
+        let passed = self.now.as_nanos() / interval.as_nanos() + 1;
+        let next = interval.saturating_mul(u32::try_from(passed).unwrap_or(u32::MAX));
+        self.timers.set(Timer::Offsets, next);
+    }
+
+    /// What the coordinator of a group knows of the cluster.
+    fn image_of_coordinator(&self, group: &str) -> Arc<Image> {
+        let partition = self.truth.partition(OFFSETS_TOPIC, self.offsets_partition(group));
+        let node = partition.and_then(|partition| partition.leader);
+        node.map_or_else(|| Arc::clone(&self.truth), |node| self.image_of(node))
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::config::Configs;
 use super::view::{BrokerView, MetadataView, PartitionView, TopicView};
 
 /// Images a lagging broker keeps; beyond it the oldest is skipped.
@@ -24,6 +25,8 @@ pub(crate) struct Image {
     pub ids: BTreeMap<Uuid, String>,
     /// Brokers the controller takes for dead.
     pub fenced: BTreeSet<i32>,
+    /// What was set on brokers, groups and subscriptions.
+    pub configs: Arc<Configs>,
 }
 
 /// A topic.
@@ -65,6 +68,8 @@ pub(crate) struct Node {
     /// Whether its process runs.
     pub up: bool,
     pub applied: Arc<Image>,
+    /// What was applied before that.
+    previous: Arc<Image>,
     pending: VecDeque<(Duration, Arc<Image>)>,
     lag: Duration,
     pub distortion: Option<Distortion>,
@@ -75,6 +80,7 @@ impl Node {
         Self {
             advertised,
             up: true,
+            previous: Arc::clone(&image),
             applied: image,
             pending: VecDeque::new(),
             lag: Duration::ZERO,
@@ -85,7 +91,7 @@ impl Node {
     /// Takes a new image, to be applied after the lag. Returns when, if that is not now.
     pub fn publish(&mut self, now: Duration, image: &Arc<Image>) -> Option<Duration> {
         if self.lag.is_zero() && self.pending.is_empty() {
-            self.applied = Arc::clone(image);
+            self.replace(Arc::clone(image));
             return None;
         }
         if self.pending.len() == MAX_PENDING {
@@ -100,7 +106,7 @@ impl Node {
     pub fn apply(&mut self, now: Duration) -> Option<Duration> {
         while self.pending.front().is_some_and(|(at, _)| *at <= now) {
             if let Some((_, image)) = self.pending.pop_front() {
-                self.applied = image;
+                self.replace(image);
             }
         }
         self.next_due()
@@ -116,9 +122,26 @@ impl Node {
 
     /// Applies everything pending.
     pub fn catch_up(&mut self) {
-        if let Some((_, image)) = self.pending.drain(..).next_back() {
-            self.applied = image;
+        let newest = self.pending.drain(..).next_back();
+        if let Some((_, image)) = newest {
+            self.replace(image);
         }
+    }
+
+    /// Goes back to the image before the last, and gives the last to go forth to.
+    pub fn go_back(&mut self) -> Arc<Image> {
+        std::mem::replace(&mut self.applied, Arc::clone(&self.previous))
+    }
+
+    /// Goes forth again, unless a newer image came meanwhile.
+    pub fn go_forth(&mut self, last: Arc<Image>) {
+        if Arc::ptr_eq(&self.applied, &self.previous) {
+            self.applied = last;
+        }
+    }
+
+    fn replace(&mut self, image: Arc<Image>) {
+        self.previous = std::mem::replace(&mut self.applied, image);
     }
 
     fn next_due(&self) -> Option<Duration> {

@@ -12,18 +12,24 @@
 mod api;
 pub mod client;
 mod cluster;
+mod config;
+mod conn;
 mod controller;
 mod coordinator;
 mod group;
 mod housekeeping;
 mod image;
+mod input;
+mod inspect;
+mod limits;
 mod log;
+mod mailbox;
 mod matcher;
 mod options;
+mod requests;
 mod shell;
 mod snapshot;
 mod timers;
-mod topic_config;
 mod txn;
 mod view;
 mod wire;
@@ -36,16 +42,22 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::Clock;
 use crate::net::Listener;
 use crate::observe::Observer;
 use crate::rule::Rules;
 use cluster::Cluster;
+use config::topic as topic_config;
 use controller::NewTopic;
 use shell::Shared;
 
+pub use group::assignor::Assignor;
+pub use inspect::{NodeView, Offsets};
+pub use limits::Limits;
 pub use matcher::{KafkaMatch, KafkaRequest, Target};
-pub use options::{KafkaError, KafkaOptions};
-pub use snapshot::{CommittedOffset, GroupSnapshot, GroupState, LogRecord, MemberSnapshot};
+pub use options::{ConsumerGroupMigration, KafkaError, KafkaOptions};
+pub use requests::{RequestRecord, Requests, Unsupported};
+pub use snapshot::{CommittedOffset, GroupKind, GroupSnapshot, GroupState, LogRecord, MemberSnapshot};
 pub use txn::{TransactionSnapshot, TransactionState};
 pub use view::{BrokerView, MetadataView, PartitionView, TopicView};
 
@@ -81,8 +93,7 @@ impl KafkaCluster {
     /// A cluster whose nodes are not served yet.
     #[must_use]
     pub fn new(options: KafkaOptions) -> Self {
-        let (clock, rules) = (options.clock.clone(), Rules::new(options.seed));
-        Self { shared: Arc::new(Shared::new(Cluster::new(options), clock, rules)) }
+        Self { shared: Arc::new(Shared::new(Cluster::new(options))) }
     }
 
     /// Serves a node until its listener ends; dropping the future closes the node's connections and its port,
@@ -169,6 +180,42 @@ impl KafkaCluster {
     #[must_use]
     pub fn rules(&self) -> &Rules<KafkaMatch> {
         &self.shared.rules
+    }
+
+    /// Keeps the last `capacity` requests from now on; 0 keeps none, which is the start.
+    pub fn log_requests(&self, capacity: usize) {
+        self.shared.requests.set_capacity(capacity);
+    }
+
+    /// The request log, and what was asked for that is not served.
+    #[must_use]
+    pub fn requests(&self) -> &Requests {
+        &self.shared.requests
+    }
+
+    /// The clock that the records' timestamps come from.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.shared.clock()
+    }
+
+    /// Lets time pass for the cluster at once: timestamps, sessions, waits and whatever else has a deadline.
+    /// What is due on the way happens in its order and at its time. Delays of fault rules and limits of
+    /// connections go on with the runtime's time.
+    pub fn advance(&self, by: Duration) {
+        self.shared.advance(by);
+    }
+
+    /// Moves the wall clock alone, backwards if negative, as an operator or NTP would: timestamps change,
+    /// deadlines do not.
+    pub fn jump(&self, delta_ms: i64) {
+        self.shared.jump(delta_ms);
+    }
+
+    /// How many connections each node has; nodes without any are left out.
+    #[must_use]
+    pub fn connections(&self) -> BTreeMap<i32, usize> {
+        self.shared.connections()
     }
 
     /// Tells `observer` of every request, rule hit and event from now on, instead of an earlier observer.
@@ -370,6 +417,12 @@ impl KafkaCluster {
 /// The names of all APIs served, as [`KafkaMatch::api`] takes them, in the order of their numbers on the wire.
 pub fn api_names() -> impl Iterator<Item = &'static str> {
     wire::keys::APIS.iter().map(|api| api.name)
+}
+
+/// The code of an error by Kafka's name: `NOT_LEADER_OR_FOLLOWER`.
+#[must_use]
+pub fn error_code(name: &str) -> Option<i16> {
+    wire::errors::code_of(name)
 }
 
 fn unknown(topic: &str, partition: i32) -> KafkaError {

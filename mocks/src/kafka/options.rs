@@ -2,10 +2,14 @@
 //!
 //! Defaults are Kafka's own where Kafka has one; where a default deviates, its field says so and why.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use thiserror::Error;
 
+use super::config::{self, setting::Update};
+use super::group::assignor::Assignor;
+use super::limits::Limits;
 use crate::Clock;
 
 /// Settings of a [`KafkaCluster`](super::KafkaCluster).
@@ -34,6 +38,29 @@ pub struct KafkaOptions {
     pub group_max_session_timeout: Duration,
     /// Most members of a group (`group.max.size`; Kafka's default is no limit).
     pub group_max_size: usize,
+    /// How long a member of the consumer protocol may be silent (`group.consumer.session.timeout.ms`).
+    pub group_consumer_session_timeout: Duration,
+    /// How often such members are told to send heartbeats (`group.consumer.heartbeat.interval.ms`).
+    pub group_consumer_heartbeat_interval: Duration,
+    /// Most members of a group of the consumer protocol (`group.consumer.max.size`; Kafka's default is no
+    /// limit).
+    pub group_consumer_max_size: usize,
+    /// Assignors that members may ask for; the first serves those that ask for none
+    /// (`group.consumer.assignors`).
+    pub group_consumer_assignors: Vec<Assignor>,
+    /// Whether groups change their protocol while members live (`group.consumer.migration.policy`).
+    pub group_consumer_migration_policy: ConsumerGroupMigration,
+    /// Shortest time between two assignments of a group (`group.consumer.assignment.interval.ms`).
+    pub group_consumer_assignment_interval: Duration,
+    /// How often subscriptions by expression are looked at without another reason
+    /// (`group.consumer.regex.refresh.interval.ms`).
+    pub group_consumer_regex_refresh_interval: Duration,
+    /// How long offsets outlive the last commit or the last member (`offsets.retention.minutes`).
+    pub offsets_retention: Duration,
+    /// How often expired offsets are looked for (`offsets.retention.check.interval.ms`).
+    pub offsets_retention_check_interval: Duration,
+    /// Longest note kept with an offset (`offset.metadata.max.bytes`).
+    pub offset_metadata_max_bytes: usize,
     /// Partitions of the offsets topic (`offsets.topic.num.partitions`).
     pub offsets_topic_partitions: i32,
     /// Whether `__consumer_offsets` is there from the start, as on a cluster that has been used before. If
@@ -58,9 +85,19 @@ pub struct KafkaOptions {
     pub failure_detection: Duration,
     /// Largest record batch a partition takes (`message.max.bytes`).
     pub max_message_bytes: i32,
+    /// Other settings of the brokers by Kafka's own names (`log.retention.ms`), as a server's properties file
+    /// would have them; see [`set_broker_config`](Self::set_broker_config). Where a field above stands for the
+    /// setting, too, the entry here is in force.
+    pub broker_configs: BTreeMap<String, String>,
     /// Most requests that wait at the same time, over all connections; a fetch beyond it is answered at once
     /// with what there is, a join or sync is refused.
     pub max_parked: usize,
+    /// Limits of connections.
+    pub limits: Limits,
+    /// Whether a request for an API or version that is not served, or bytes that are no request, are told to the
+    /// observer as [`What::Unsupported`](crate::observe::What::Unsupported). The connection is closed in any
+    /// case, and [`Requests::unsupported`](super::Requests::unsupported) knows of it.
+    pub strict: bool,
 }
 
 impl KafkaOptions {
@@ -85,6 +122,16 @@ impl KafkaOptions {
             group_min_session_timeout: Duration::from_secs(6),
             group_max_session_timeout: Duration::from_secs(1800),
             group_max_size: 10_000,
+            group_consumer_session_timeout: Duration::from_secs(45),
+            group_consumer_heartbeat_interval: Duration::from_secs(5),
+            group_consumer_max_size: 10_000,
+            group_consumer_assignors: vec![Assignor::Uniform, Assignor::Range],
+            group_consumer_migration_policy: ConsumerGroupMigration::Bidirectional,
+            group_consumer_assignment_interval: Duration::from_secs(1),
+            group_consumer_regex_refresh_interval: Duration::from_secs(600),
+            offsets_retention: Duration::from_secs(7 * 24 * 3600),
+            offsets_retention_check_interval: Duration::from_secs(600),
+            offset_metadata_max_bytes: 4096,
             offsets_topic_partitions: 50,
             offsets_topic_at_start: true,
             transactions_topic_partitions: 50,
@@ -95,14 +142,181 @@ impl KafkaOptions {
             transaction_marker_delay: Duration::ZERO,
             failure_detection: Duration::from_secs(9),
             max_message_bytes: 1_048_588,
+            broker_configs: BTreeMap::new(),
             max_parked: 100_000,
+            limits: Limits::default(),
+            strict: false,
         }
     }
+
+    /// Sets a broker's setting by Kafka's name, as a line of `server.properties` does.
+    ///
+    /// # Errors
+    /// Kafka 4 has no such setting, or the value is none of it.
+    pub fn set_broker_config(&mut self, name: &str, value: &str) -> Result<(), KafkaError> {
+        let refused = |found: String| KafkaError::Config { name: name.to_owned(), found };
+        let unknown = || refused("no setting of Kafka's brokers".to_owned());
+        let setting = config::broker_setting(name)
+            .filter(|known| known.update != Update::OnceSet)
+            .ok_or_else(unknown)?;
+        let value = setting.parse(value).map_err(refused)?;
+        self.broker_configs.insert(name.to_owned(), value);
+        Ok(())
+    }
+
+    /// Brings the settings with a field of their own and those of the same meaning in
+    /// [`broker_configs`](Self::broker_configs) to the same values. Wrong settings are left out.
+    pub(crate) fn settle(&mut self) {
+        for (name, value) in std::mem::take(&mut self.broker_configs) {
+            if let Err(error) = self.set_broker_config(&name, &value) {
+                tracing::warn!(%error, "a broker's setting is left out");
+            }
+        }
+        let defaults = Self::advertised(self.advertised.clone());
+        for field in &FIELDS {
+            match self.broker_configs.get(field.name) {
+                Some(value) => {
+                    (field.set)(self, value.parse().unwrap_or_else(|_| i64::from(value == "true")))
+                }
+                None if (field.get)(self) == (field.get)(&defaults) && !field.deviates => {}
+                None => {
+                    let number = (field.get)(self);
+                    let value = if field.is_switch { (number != 0).to_string() } else { number.to_string() };
+                    self.broker_configs.insert(field.name.to_owned(), value);
+                }
+            }
+        }
+    }
+}
+
+/// A field that stands for a broker's setting.
+struct Field {
+    name: &'static str,
+    /// Whether our default is another than Kafka's, so that it has to be told.
+    deviates: bool,
+    is_switch: bool,
+    get: fn(&KafkaOptions) -> i64,
+    set: fn(&mut KafkaOptions, i64),
+}
+
+const FIELDS: [Field; 9] = [
+    Field {
+        name: "auto.create.topics.enable",
+        deviates: true,
+        is_switch: true,
+        get: |options| i64::from(options.auto_create_topics),
+        set: |options, on| options.auto_create_topics = on != 0,
+    },
+    Field {
+        name: "num.partitions",
+        deviates: false,
+        is_switch: false,
+        get: |options| i64::from(options.default_partitions),
+        set: |options, count| options.default_partitions = saturated(count),
+    },
+    Field {
+        name: "default.replication.factor",
+        deviates: true,
+        is_switch: false,
+        get: |options| i64::from(options.default_replication_factor),
+        set: |options, count| options.default_replication_factor = saturated(count),
+    },
+    Field {
+        name: "group.initial.rebalance.delay.ms",
+        deviates: true,
+        is_switch: false,
+        get: |options| millis(options.group_initial_rebalance_delay),
+        set: |options, ms| options.group_initial_rebalance_delay = duration(ms),
+    },
+    Field {
+        name: "group.min.session.timeout.ms",
+        deviates: false,
+        is_switch: false,
+        get: |options| millis(options.group_min_session_timeout),
+        set: |options, ms| options.group_min_session_timeout = duration(ms),
+    },
+    Field {
+        name: "group.max.session.timeout.ms",
+        deviates: false,
+        is_switch: false,
+        get: |options| millis(options.group_max_session_timeout),
+        set: |options, ms| options.group_max_session_timeout = duration(ms),
+    },
+    Field {
+        name: "offsets.topic.num.partitions",
+        deviates: false,
+        is_switch: false,
+        get: |options| i64::from(options.offsets_topic_partitions),
+        set: |options, count| options.offsets_topic_partitions = saturated(count),
+    },
+    Field {
+        name: "broker.session.timeout.ms",
+        deviates: false,
+        is_switch: false,
+        get: |options| millis(options.failure_detection),
+        set: |options, ms| options.failure_detection = duration(ms),
+    },
+    Field {
+        name: "message.max.bytes",
+        deviates: false,
+        is_switch: false,
+        get: |options| i64::from(options.max_message_bytes),
+        set: |options, bytes| options.max_message_bytes = saturated(bytes),
+    },
+];
+
+fn saturated<T: TryFrom<i64> + Bounded>(number: i64) -> T {
+    T::try_from(number).unwrap_or(T::MOST)
+}
+
+/// Whole numbers that have a largest one.
+trait Bounded {
+    const MOST: Self;
+}
+
+impl Bounded for i16 {
+    const MOST: Self = Self::MAX;
+}
+
+impl Bounded for i32 {
+    const MOST: Self = Self::MAX;
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn duration(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }
 
 impl Default for KafkaOptions {
     fn default() -> Self {
         Self::brokers(1)
+    }
+}
+
+/// Whether groups go from the classic to the consumer protocol, and back, while they have members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ConsumerGroupMigration {
+    /// Both ways.
+    #[default]
+    Bidirectional,
+    /// To the consumer protocol only.
+    Upgrade,
+    /// To the classic protocol only.
+    Downgrade,
+    /// Not at all.
+    Disabled,
+}
+
+impl ConsumerGroupMigration {
+    pub(crate) fn upgrades(self) -> bool {
+        matches!(self, Self::Bidirectional | Self::Upgrade)
+    }
+
+    pub(crate) fn downgrades(self) -> bool {
+        matches!(self, Self::Bidirectional | Self::Downgrade)
     }
 }
 
@@ -139,6 +353,14 @@ pub enum KafkaError {
         "expected a transactional id whose coordinator lives, found {0:?}: initialise its producer first"
     )]
     UnknownTransactionalId(String),
+    /// A broker cannot be configured so.
+    #[error("expected a setting of Kafka's brokers and a value of it, found {name:?}: {found}")]
+    Config {
+        /// The setting that was named.
+        name: String,
+        /// What is wrong with it, in Kafka's words.
+        found: String,
+    },
     /// The topic cannot be created; the text is what a broker would answer a client.
     #[error("expected a topic that can be created, found {topic:?}: {reason}")]
     Topic {

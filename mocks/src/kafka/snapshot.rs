@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use bytes::{Buf, Bytes};
-use kafka_protocol::messages::ConsumerProtocolAssignment;
-use kafka_protocol::protocol::Decodable;
+use bytes::Bytes;
+use uuid::Uuid;
 
 use super::cluster::{Cluster, Ticket};
-use super::group::{Committed, Group, Member};
+use super::group::{Committed, Group, Kind, classic, consumer, embedded};
+use super::image::Image;
 use super::log::Log;
 
 /// A record of a partition.
@@ -29,7 +29,16 @@ pub struct LogRecord {
     pub headers: Vec<(String, Option<Bytes>)>,
 }
 
-/// State of a classic consumer group.
+/// The protocol of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GroupKind {
+    /// Its members assign, by JoinGroup and SyncGroup.
+    Classic,
+    /// Its coordinator assigns, by ConsumerGroupHeartbeat (KIP-848).
+    Consumer,
+}
+
+/// State of a consumer group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GroupState {
     /// No members; offsets may be there.
@@ -38,6 +47,10 @@ pub enum GroupState {
     PreparingRebalance,
     /// Waits for the leader's assignment.
     CompletingRebalance,
+    /// A group of the consumer protocol waits for its next target.
+    Assigning,
+    /// Members of a group of the consumer protocol are on the way to their target.
+    Reconciling,
     /// Every member has its assignment.
     Stable,
 }
@@ -50,6 +63,8 @@ impl GroupState {
             Self::Empty => "Empty",
             Self::PreparingRebalance => "PreparingRebalance",
             Self::CompletingRebalance => "CompletingRebalance",
+            Self::Assigning => "Assigning",
+            Self::Reconciling => "Reconciling",
             Self::Stable => "Stable",
         }
     }
@@ -58,15 +73,17 @@ impl GroupState {
 /// A group as its coordinator knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupSnapshot {
+    /// Protocol.
+    pub kind: GroupKind,
     /// State.
     pub state: GroupState,
-    /// Generation, 0 before the first rebalance.
+    /// Generation, 0 before the first rebalance; the group epoch of the consumer protocol.
     pub generation: i32,
     /// The coordinator's node, -1 if there is none now.
     pub coordinator: i32,
-    /// The assignor the members agreed on.
+    /// The assignor the members agreed on, or the coordinator's.
     pub protocol: Option<String>,
-    /// The leading member.
+    /// The leading member; the consumer protocol has none.
     pub leader: Option<String>,
     /// Members by id.
     pub members: BTreeMap<String, MemberSnapshot>,
@@ -83,8 +100,12 @@ pub struct MemberSnapshot {
     pub client_host: String,
     /// `group.instance.id` of a static member.
     pub instance_id: Option<String>,
+    /// The generation; its own epoch in the consumer protocol.
+    pub epoch: i32,
     /// Partitions assigned to it; empty while it has no assignment or if that is not a consumer's.
     pub assigned: BTreeMap<String, Vec<i32>>,
+    /// Partitions it is to have in the end. They differ from the assigned ones only in the consumer protocol.
+    pub target: BTreeMap<String, Vec<i32>>,
 }
 
 /// A committed offset.
@@ -128,39 +149,63 @@ impl Cluster {
             };
             ((topic.clone(), *number), committed)
         };
-        Some(GroupSnapshot {
-            state: group.state,
-            generation: group.generation,
-            coordinator: partition.and_then(|partition| partition.leader).unwrap_or(-1),
-            protocol: group.protocol.clone(),
-            leader: group.leader.clone(),
-            members: group.members.iter().map(|(id, member)| (id.clone(), told(member))).collect(),
-            offsets: group.offsets.iter().map(offset).collect(),
+        let coordinator = partition.and_then(|partition| partition.leader).unwrap_or(-1);
+        let offsets = group.offsets.iter().map(offset).collect();
+        Some(match &group.kind {
+            Kind::Classic(classic) => GroupSnapshot {
+                kind: GroupKind::Classic,
+                state: group.state(),
+                generation: classic.generation,
+                coordinator,
+                protocol: classic.protocol.clone(),
+                leader: classic.leader.clone(),
+                members: classic.members.iter().map(|(id, m)| (id.clone(), told(classic, m))).collect(),
+                offsets,
+            },
+            Kind::Consumer(consumer) => GroupSnapshot {
+                kind: GroupKind::Consumer,
+                state: group.state(),
+                generation: consumer.epoch,
+                coordinator,
+                protocol: Some(consumer.assignor(&self.options.group_consumer_assignors).name().to_owned()),
+                leader: None,
+                members: consumer
+                    .members
+                    .keys()
+                    .filter_map(|id| told_new(consumer, id, &self.truth))
+                    .collect(),
+                offsets,
+            },
         })
     }
 }
 
-fn told(member: &Member<Ticket>) -> MemberSnapshot {
+fn told(group: &classic::Classic<Ticket>, member: &classic::Member<Ticket>) -> MemberSnapshot {
+    let assigned = embedded::assigned(member.assignment.clone()).unwrap_or_default().partitions;
     MemberSnapshot {
         client_id: member.client_id.clone(),
         client_host: member.client_host.clone(),
         instance_id: member.instance_id.clone(),
-        assigned: assigned(member.assignment.clone()).unwrap_or_default(),
+        epoch: group.generation,
+        target: assigned.clone(),
+        assigned,
     }
 }
 
-/// Reads an assignment as consumers write it: a version, then topics and partitions.
-fn assigned(mut bytes: Bytes) -> Option<BTreeMap<String, Vec<i32>>> {
-    let version = bytes.first_chunk::<2>().map(|version| i16::from_be_bytes(*version))?;
-    bytes.advance(2);
-    // Versions only ever added fields at the end. The count is checked before the codec makes room for it.
-    let count = bytes.first_chunk::<4>().map(|count| u32::from_be_bytes(*count))?;
-    if usize::try_from(count).ok()? > bytes.len() {
-        return None;
-    }
-    let read = ConsumerProtocolAssignment::decode(&mut bytes, version.clamp(0, 3)).ok()?;
-    let topic = |topic: kafka_protocol::messages::consumer_protocol_assignment::TopicPartition| {
-        (topic.topic.to_string(), topic.partitions)
+fn told_new(group: &consumer::Consumer, id: &str, image: &Image) -> Option<(String, MemberSnapshot)> {
+    let member = group.members.get(id)?;
+    let name = |topic: &Uuid| image.ids.get(topic).cloned().unwrap_or_else(|| topic.to_string());
+    let mut assigned: BTreeMap<String, Vec<i32>> = BTreeMap::new();
+    member.held().for_each(|(topic, number)| assigned.entry(name(&topic)).or_default().push(number));
+    let target = group.target(id);
+    let target = target.iter().map(|(topic, numbers)| (name(topic), numbers.iter().copied().collect()));
+    let told = MemberSnapshot {
+        client_id: member.client_id.clone(),
+        client_host: member.client_host.clone(),
+        instance_id: member.instance_id.clone(),
+        epoch: member.epoch,
+        assigned,
+        target: target.collect(),
     };
-    Some(read.assigned_partitions.into_iter().map(topic).collect())
+    Some((id.to_owned(), told))
 }

@@ -320,6 +320,10 @@ impl Conn<'_> {
                 self.closing = true;
             }
             Act::Silence => self.log(engine, &args, NO_REPLY),
+            // Redis has nothing of the kind.
+            Act::CorruptCrc | Act::Throttle(_) | Act::StaleMetadata => {
+                self.apply(engine, args, now);
+            }
             Act::Truncate(bytes) => {
                 self.apply(engine, args, now);
                 self.output.truncate(start.saturating_add(bytes));

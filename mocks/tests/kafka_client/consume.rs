@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use squall_mocks::kafka::KafkaMatch;
-use squall_mocks::kafka::client::ClientError;
+use squall_mocks::kafka::client::{ClientError, Gap};
 use squall_mocks::rule::{Act, Rule};
 
 use super::*;
@@ -104,6 +104,7 @@ fn member(
                 }
                 Event::Assigned(_) => {}
                 Event::Lost(lost) => panic!("nothing is lost here: {lost:?}"),
+                Event::Gap(..) => {}
             }
         }
     })
@@ -323,6 +324,7 @@ async fn careful_member(mut consumer: Consumer, sink: tokio::sync::mpsc::Unbound
                 let _ = consumer.commit(&[(partition.clone(), handled[&partition] + 1)]).await;
             }
             Event::Revoked(_) | Event::Lost(_) => handled.clear(),
+            Event::Gap(..) => {}
         }
     }
 }
@@ -372,4 +374,24 @@ async fn a_member_that_leaves_while_it_joins_holds_nobody_up() {
     assert_eq!(next(&mut first).await, Event::Assigned(vec![partition(0)]));
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     assert_eq!(world.cluster.group("g").expect("a group").members.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_hears_of_every_new_leader_also_of_one_elected_while_it_was_away() {
+    let world = World::start(3, 1);
+    produce(&world, 1, 0..1).await;
+    let mut first = world.consumer("first");
+    assert_eq!(next(&mut first).await, Event::Assigned(vec![partition(0)]));
+    assert!(matches!(next(&mut first).await, Event::Records(..)));
+    world.cluster.move_leader_on("t", 0).expect("a replica");
+    assert_eq!(next(&mut first).await, Event::Gap(partition(0), Gap::NewLeader { epoch: 1 }));
+    first.commit(&[(partition(0), 1)]).await.expect("commits");
+    first.close().await.expect("leaves");
+
+    world.cluster.move_leader_on("t", 0).expect("a replica");
+    let mut second = world.consumer("second");
+    assert_eq!(next(&mut second).await, Event::Assigned(vec![partition(0)]));
+    assert_eq!(next(&mut second).await, Event::Gap(partition(0), Gap::NewLeader { epoch: 2 }));
+    produce(&world, 1, 1..2).await;
+    assert!(matches!(next(&mut second).await, Event::Records(..)));
 }

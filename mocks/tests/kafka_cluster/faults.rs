@@ -104,6 +104,61 @@ async fn a_truncated_answer_ends_the_connection_after_its_bytes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_corrupted_batch_has_a_wrong_checksum_and_the_log_has_the_right_one() {
+    let bench = Bench::three();
+    bench.cluster.create_topic("orders", 1).expect("created");
+    let mut wire = bench.leader("orders", 0).await;
+    produce_one(&mut wire, "orders", "a").await;
+    let records = |answer: FetchResponse| answer.responses[0].partitions[0].records.clone().expect("records");
+    let good = records(wire.call(12, fetch_from("orders", 0, 0)).await);
+    let topics = wire.call(12, MetadataRequest::default().with_topics(None)).await.topics;
+    let id =
+        topics.iter().find(|it| it.name.as_ref().is_some_and(|it| &***it == "orders")).expect("it").topic_id;
+    let matcher = || KafkaMatch::api("fetch").topic("orders").partition(0);
+    for (version, partition, is_wrong) in [(12, 0, true), (17, 0, true), (17, 1, false)] {
+        let rule = Rule::new(matcher().partition(partition), Act::CorruptCrc).times(1);
+        let handle = bench.cluster.rules().add(rule);
+        let mut fetch = fetch_from("orders", 0, 0);
+        if version == 17 {
+            fetch.topics[0] = std::mem::take(&mut fetch.topics[0]).with_topic_id(id);
+        }
+        let found = records(wire.call(version, fetch).await);
+        handle.remove();
+        let differing = good.iter().zip(&found).filter(|(a, b)| a != b).count();
+        assert_eq!((found.len(), differing), (good.len(), usize::from(is_wrong)), "version {version}");
+        let checksum = u32::from_be_bytes(found[17..21].try_into().expect("4 bytes"));
+        assert_eq!(checksum != crc32c::crc32c(&found[21..]), is_wrong);
+    }
+    assert_eq!(records(wire.call(12, fetch_from("orders", 0, 0)).await), good);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_client_is_told_so_and_not_listened_to_for_that_time() {
+    let (bench, mut wire) = ruled(Act::Throttle(Duration::from_secs(3))).await;
+    let start = Instant::now();
+    let answer = wire.call(9, produce_to("orders", 0, -1, batch("a", -1, -1, -1))).await;
+    assert_eq!((answer.throttle_time_ms, start.elapsed().as_secs()), (3000, 0));
+    assert_eq!(bench.cluster.end_offset("orders", 0), Some(1));
+    assert_eq!(produce_one(&mut wire, "orders", "b").await, (0, 1));
+    assert_eq!(start.elapsed().as_secs(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stale_metadata_is_that_before_the_last_change() {
+    let bench = Bench::three();
+    bench.cluster.create_topic("orders", 1).expect("created");
+    bench.cluster.create_topic("payments", 1).expect("created");
+    bench.cluster.rules().add(Rule::new(KafkaMatch::api("metadata"), Act::StaleMetadata).times(1));
+    let mut wire = bench.connect(1).await;
+    for topics in [1, 2] {
+        let answer = wire.call(12, MetadataRequest::default().with_topics(None)).await;
+        let known =
+            answer.topics.iter().filter(|it| it.name.as_ref().is_some_and(|it| !it.starts_with("__")));
+        assert_eq!(known.count(), topics);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fetch_that_waits_can_lose_its_answer_too() {
     let bench = Bench::three();
     bench.cluster.create_topic("orders", 1).expect("created");

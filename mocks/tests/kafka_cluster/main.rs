@@ -2,6 +2,8 @@
 
 #![cfg(feature = "kafka")]
 
+mod configs;
+mod connections;
 mod determinism;
 mod faults;
 mod groups;
@@ -9,5 +11,6 @@ mod log;
 mod metadata;
 mod nodes;
 mod protocol;
+mod time;
 mod transactions;
 mod wire;

@@ -50,7 +50,14 @@ async fn every_version_that_is_advertised_is_answered() {
             ListTransactions => ListTransactionsRequest::default();
             OffsetForLeaderEpoch => OffsetForLeaderEpochRequest::default();
             DescribeConfigs => DescribeConfigsRequest::default();
+            AlterConfigs => AlterConfigsRequest::default();
+            IncrementalAlterConfigs => IncrementalAlterConfigsRequest::default();
+            ListConfigResources => ListConfigResourcesRequest::default();
+            DeleteGroups => DeleteGroupsRequest::default();
+            OffsetDelete => OffsetDeleteRequest::default();
             DescribeCluster => DescribeClusterRequest::default();
+            ConsumerGroupHeartbeat => ConsumerGroupHeartbeatRequest::default();
+            ConsumerGroupDescribe => ConsumerGroupDescribeRequest::default();
         }
     };
     let advertised = wire.call(4, named()).await.api_keys;

@@ -316,6 +316,9 @@ fn redis(check: &mut Check<'_>, path: &[Step], kind: &str, fault: &RedisFault) {
         if let Some(command) = request.matcher.command.as_ref().filter(|command| !known(command)) {
             check.unknown(&join(path, ["match", "command"]), "command of Redis", command, command_names());
         }
+        if request.act.is_of_kafka_only() {
+            check.mistake(&join(path, ["act"]), "only Kafka has such a thing", "act = \"drop-after\"");
+        }
         rule(check, path, request);
     }
 }

@@ -91,18 +91,30 @@ impl Observer {
                 // The topic was there a line ago.
                 for record in cluster.log_from(topic, *partition, *next).unwrap_or_default() {
                     *next = record.offset + 1;
-                    let what = match *role {
-                        Role::Results => observed(topic, *partition, &record),
-                        Role::DeadLetters => dead_letter(&record),
+                    let envelope =
+                        || record.value.as_deref().and_then(|value| EventEnvelope::from_bytes(value).ok());
+                    let (what, root) = match *role {
+                        Role::Results => {
+                            let envelope = envelope();
+                            let root = envelope.as_ref().and_then(EventEnvelope::correlation_id);
+                            let root = root.map(str::to_owned);
+                            (observed(topic, *partition, record.offset, envelope.as_ref()), root)
+                        }
+                        Role::DeadLetters => (dead_letter(&record), None),
                         Role::Plain => continue,
                     };
-                    news.push((Arc::clone(host), what));
+                    news.push((Arc::clone(host), what, root));
                 }
             }
         }
-        for (host, what) in news {
+        for (host, what, root) in news {
             self.last_news = now();
             self.close(&what);
+            // The result of a result ends the event that began it all.
+            if let Some(root) = root {
+                self.open.remove(&root);
+                self.closed.insert(root);
+            }
             self.recorder.record(host, what);
         }
     }
@@ -130,16 +142,15 @@ impl Observer {
     }
 }
 
-fn observed(topic: &Text, partition: i32, record: &LogRecord) -> Record {
-    let envelope = record.value.as_deref().and_then(|value| EventEnvelope::from_bytes(value).ok());
+fn observed(topic: &Text, partition: i32, offset: i64, envelope: Option<&EventEnvelope>) -> Record {
     let text = |id: Option<String>| id.unwrap_or_default().into();
     Record::Observe(Observed {
         topic: Arc::clone(topic),
         partition,
-        offset: record.offset,
-        event: text(envelope.as_ref().map(|it| it.id().to_string())),
-        cause: envelope.as_ref().and_then(|it| it.causation_id()).map(|id| id.to_string().into()),
-        business_key: text(envelope.as_ref().and_then(|it| it.subject()).map(str::to_owned)),
+        offset,
+        event: text(envelope.map(|it| it.id().to_string())),
+        cause: envelope.and_then(|it| it.causation_id()).map(|id| id.to_string().into()),
+        business_key: text(envelope.and_then(|it| it.subject()).map(str::to_owned)),
     })
 }
 

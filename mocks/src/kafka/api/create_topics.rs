@@ -15,9 +15,10 @@ use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
 
 use super::{Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster};
+use crate::kafka::config::setting::Setting;
+use crate::kafka::config::topic::SETTINGS;
 use crate::kafka::controller::{NewTopic, Refused};
 use crate::kafka::image::Topic;
-use crate::kafka::topic_config::SETTINGS;
 use crate::kafka::wire::text;
 
 /// DescribeConfigs' numbers for where a value comes from.
@@ -113,11 +114,11 @@ fn told(
 }
 
 fn configs(topic: &Topic) -> Vec<CreatableTopicConfigs> {
-    let one = |setting: &crate::kafka::topic_config::Setting| {
+    let one = |setting: &Setting| {
         let set = topic.configs.get(setting.name);
         CreatableTopicConfigs::default()
             .with_name(text(setting.name))
-            .with_value(Some(text(set.map_or(setting.default, String::as_str))))
+            .with_value(set.map(String::as_str).or(setting.default).map(text))
             .with_config_source(if set.is_some() { FROM_TOPIC } else { FROM_DEFAULT })
     };
     SETTINGS.iter().map(one).collect()

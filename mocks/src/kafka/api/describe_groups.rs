@@ -1,18 +1,22 @@
 //! DescribeGroups (15): state, members and assignments of classic groups.
 //!
-//! Behaviour: protocol, subscriptions and assignments are told of stable groups only; an unknown group is Dead, with GROUP_ID_NOT_FOUND since version 6.
+//! Behaviour: protocol, subscriptions and assignments are told of stable groups only; an unknown group, or one of
+//! the consumer protocol, is Dead, with GROUP_ID_NOT_FOUND since version 6. Without an authorizer, everybody may
+//! do everything to a group.
 //! Versions: 0-6.
-//! Not supported: authorised operations.
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
 use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId};
 
 use super::{Answer, Described, first_error};
-use crate::kafka::GroupState;
 use crate::kafka::cluster::{Call, Cluster, Ticket};
-use crate::kafka::group::{Group, Member};
+use crate::kafka::group::Group;
+use crate::kafka::group::classic::{Classic, Member, State};
 use crate::kafka::wire::text;
+
+/// What may be done to a group: READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS and ALTER_CONFIGS, as bits.
+pub(super) const OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 
 pub(super) fn describe(request: &DescribeGroupsRequest, _: &Cluster, _: i32) -> Described {
     let groups = request.groups.iter().map(|group| group.to_string()).collect();
@@ -24,7 +28,11 @@ pub(super) fn handle(
     call: &Call<'_>,
     request: DescribeGroupsRequest,
 ) -> Answer<DescribeGroupsResponse> {
-    let groups = request.groups.into_iter().map(|id| described(cluster, call, id)).collect();
+    let operations = request.include_authorized_operations;
+    let mut groups: Vec<_> = request.groups.into_iter().map(|id| described(cluster, call, id)).collect();
+    for group in groups.iter_mut().filter(|group| operations && group.error_code == 0) {
+        group.authorized_operations = OPERATIONS;
+    }
     Answer::Now(DescribeGroupsResponse::default().with_groups(groups))
 }
 
@@ -42,26 +50,28 @@ fn described(cluster: &Cluster, call: &Call<'_>, id: GroupId) -> DescribedGroup 
     if let Some(code) = refused {
         return answer.with_error_code(code);
     }
-    let Some(group) = cluster.groups.get(&name) else {
+    let known = cluster.groups.get(&name);
+    let Some(group) = known.and_then(Group::classic) else {
         let answer = answer.with_group_state(text("Dead"));
+        let why = if known.is_some() { "is not a classic group" } else { "not found" };
         return if call.version() >= 6 {
             answer
                 .with_error_code(ResponseError::GroupIdNotFound.code())
-                .with_error_message(Some(text(&format!("Group {name} not found."))))
+                .with_error_message(Some(text(&format!("Group {name} {why}."))))
         } else {
             answer
         };
     };
     // What was agreed on is told only while it holds.
-    let protocol = group.protocol.clone().filter(|_| group.state == GroupState::Stable);
+    let protocol = group.protocol.clone().filter(|_| group.state == State::Stable);
     answer
-        .with_group_state(text(group.state.name()))
+        .with_group_state(text(group.state.told().name()))
         .with_protocol_type(text(group.protocol_type.as_deref().unwrap_or_default()))
         .with_protocol_data(text(protocol.as_deref().unwrap_or_default()))
         .with_members(members(call, group, protocol.as_deref()))
 }
 
-fn members(call: &Call<'_>, group: &Group<Ticket>, protocol: Option<&str>) -> Vec<DescribedGroupMember> {
+fn members(call: &Call<'_>, group: &Classic<Ticket>, protocol: Option<&str>) -> Vec<DescribedGroupMember> {
     let one = |(id, member): (&String, &Member<Ticket>)| {
         let instance = member.instance_id.as_deref().map(text).filter(|_| call.version() >= 4);
         DescribedGroupMember::default()

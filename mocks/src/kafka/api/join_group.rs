@@ -1,9 +1,8 @@
-//! JoinGroup (11): a member enters the next generation of a classic group.
+//! JoinGroup (11): a member enters the next generation of a classic group, or a consumer group by its old door.
 //!
-//! Behaviour: see `group/`. The answer comes when the generation is complete.
+//! Behaviour: see `group/`. The answer comes when the generation is complete; from a consumer group, at once.
 //! Versions: 0-9. Before version 1 the rebalance timeout is the session timeout; since version 4 a new member
 //! is given its id first (MEMBER_ID_REQUIRED); since version 5 static members.
-//! Not supported: groups that change between the classic and the consumer protocol.
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
@@ -34,11 +33,15 @@ pub(super) fn handle(
     if cluster.parked() >= cluster.options.max_parked {
         return refuse(ResponseError::CoordinatorLoadInProgress.code());
     }
+    let session = millis(request.session_timeout_ms);
+    let limits = cluster.options.group_min_session_timeout..=cluster.options.group_max_session_timeout;
+    if !limits.contains(&session) {
+        return refuse(ResponseError::InvalidSessionTimeout.code());
+    }
     let group = request.group_id.to_string();
     if !cluster.groups.contains_key(&group) && !request.member_id.is_empty() {
         return refuse(ResponseError::UnknownMemberId.code());
     }
-    let session = millis(request.session_timeout_ms);
     let protocol = |p: &kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol| {
         (p.name.to_string(), p.metadata.clone())
     };

@@ -33,18 +33,19 @@ pub(super) fn handle(
     } else {
         vec![MemberIdentity::default().with_member_id(request.member_id)]
     };
-    let mut members = Vec::new();
-    for member in leaving {
-        let left = cluster.with_group(&request.group_id, |group, env| {
-            group.leave(env, &member.member_id, member.group_instance_id.as_deref())
-        });
-        members.push(
-            MemberResponse::default()
-                .with_member_id(member.member_id)
-                .with_group_instance_id(member.group_instance_id)
-                .with_error_code(code(&left.unwrap_or(Err(ResponseError::UnknownMemberId)))),
-        );
-    }
+    let named = |member: &MemberIdentity| {
+        (member.member_id.to_string(), member.group_instance_id.as_ref().map(ToString::to_string))
+    };
+    let identities: Vec<_> = leaving.iter().map(named).collect();
+    let left = cluster.with_group(&request.group_id, |group, env| group.leave(env, &identities));
+    let left = left.unwrap_or_else(|| vec![Err(ResponseError::UnknownMemberId); leaving.len()]);
+    let member = |(member, left): (MemberIdentity, Result<(), ResponseError>)| {
+        MemberResponse::default()
+            .with_member_id(member.member_id)
+            .with_group_instance_id(member.group_instance_id)
+            .with_error_code(code(&left))
+    };
+    let members: Vec<MemberResponse> = leaving.into_iter().zip(left).map(member).collect();
     let mut answer = LeaveGroupResponse::default();
     if several {
         answer.members = members;

@@ -23,16 +23,16 @@ pub(super) fn handle(
         return Answer::Now(ListGroupsResponse::default().with_error_code(code));
     }
     let fits = |filter: &[kafka_protocol::protocol::StrBytes], value: &str| {
-        filter.is_empty() || filter.iter().any(|wanted| wanted.eq_ignore_ascii_case(value))
+        filter.is_empty() || filter.iter().any(|wanted| wanted.trim().eq_ignore_ascii_case(value))
     };
     let here = cluster.groups.values().filter(|group| cluster.coordinates(call.node, &group.id).is_ok());
     let wanted = here.filter(|group| {
-        fits(&request.states_filter, group.state.name()) && fits(&request.types_filter, "classic")
+        fits(&request.states_filter, group.state().name()) && fits(&request.types_filter, group.type_name())
     });
     let listed = wanted.map(|group| {
         let answer = ListedGroup::default().with_group_id(GroupId(text(&group.id)));
-        let answer = answer.with_protocol_type(text(group.protocol_type.as_deref().unwrap_or_default()));
-        answer.with_group_state(text(group.state.name())).with_group_type(text("classic"))
+        let answer = answer.with_protocol_type(text(group.protocol_type()));
+        answer.with_group_state(text(group.state().name())).with_group_type(text(group.type_name()))
     });
     Answer::Now(ListGroupsResponse::default().with_groups(listed.collect()))
 }

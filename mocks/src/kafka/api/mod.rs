@@ -6,8 +6,12 @@
 
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
+mod alter_configs;
 mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_topics;
+mod delete_groups;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
@@ -19,14 +23,17 @@ pub(crate) mod fetch;
 mod fetch_response;
 mod find_coordinator;
 mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
 pub(crate) mod join_group;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod list_transactions;
 mod metadata;
 mod offset_commit;
+mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
@@ -40,6 +47,7 @@ use kafka_protocol::messages::*;
 use kafka_protocol::protocol::Decodable;
 
 use super::cluster::{Call, Cluster, Ticket};
+use super::image::Node;
 use super::matcher::Target;
 use super::wire::errors;
 use super::wire::frame::{Frame, FrameError, Head};
@@ -93,6 +101,8 @@ pub(crate) enum Outcome {
     Reply(Frame),
     Parked,
     NoReply,
+    /// The answer, after which the connection is to be closed.
+    Last(Frame),
     /// The connection is to be closed.
     Close,
 }
@@ -177,10 +187,17 @@ apis! {
     WriteTxnMarkers => WriteTxnMarkersRequest, write_txn_markers;
     TxnOffsetCommit => TxnOffsetCommitRequest, txn_offset_commit;
     DescribeConfigs => DescribeConfigsRequest, describe_configs;
-    DescribeCluster => DescribeClusterRequest, describe_cluster;
+    AlterConfigs => AlterConfigsRequest, alter_configs;
+    IncrementalAlterConfigs => IncrementalAlterConfigsRequest, incremental_alter_configs;
     DescribeProducers => DescribeProducersRequest, describe_producers;
     DescribeTransactions => DescribeTransactionsRequest, describe_transactions;
     ListTransactions => ListTransactionsRequest, list_transactions;
+    ListConfigResources => ListConfigResourcesRequest, list_config_resources;
+    DeleteGroups => DeleteGroupsRequest, delete_groups;
+    OffsetDelete => OffsetDeleteRequest, offset_delete;
+    DescribeCluster => DescribeClusterRequest, describe_cluster;
+    ConsumerGroupHeartbeat => ConsumerGroupHeartbeatRequest, consumer_group_heartbeat;
+    ConsumerGroupDescribe => ConsumerGroupDescribeRequest, consumer_group_describe;
 }
 
 impl Request {
@@ -206,7 +223,12 @@ impl Cluster {
         if !self.nodes.get(&call.node).is_some_and(|node| node.up) {
             return Outcome::Close;
         }
-        match request.body.handle(self, call) {
+        let newest = call.faults.stale.then(|| self.nodes.get_mut(&call.node).map(Node::go_back)).flatten();
+        let answer = request.body.handle(self, call);
+        if let (Some(newest), Some(node)) = (newest, self.nodes.get_mut(&call.node)) {
+            node.go_forth(newest);
+        }
+        match answer {
             Ok(Answer::Now(frame)) => Outcome::Reply(frame),
             Ok(Answer::Never) => Outcome::NoReply,
             Ok(Answer::Later) => {
@@ -231,6 +253,7 @@ impl Cluster {
 
     /// Tells whoever watches that a request was answered.
     pub fn sight_request(&mut self, ticket: Ticket, error: i16) {
+        self.requests.answered(ticket.conn, error);
         if self.observed {
             let text = format!("{} v{} {}", ticket.api.name, ticket.version, errors::name_of(error));
             self.sight(&format!("kafka-{}", ticket.node), What::Request(text));

@@ -1,15 +1,18 @@
 //! OffsetCommit (8): keeps a group's position.
 //!
-//! Behaviour: the member and its generation are checked; without a member only an empty group takes commits.
-//! Unknown partitions are refused one by one. A commit counts as a heartbeat.
-//! Versions: 2-9.
-//! Not supported: expiry of offsets, `retention_time`, topic ids (version 10).
+//! Behaviour: partitions that do not exist are refused before anything else is looked at. Then the member and its
+//! generation or epoch are checked, for all at once; without a member only an empty group takes commits. A commit
+//! counts as a heartbeat of a classic group.
+//! Versions: 2-9; up to version 4 the client may say how long the offsets are kept; since version 9 members of the
+//! consumer protocol.
+//! Not supported: topic ids (version 10), which the codec does not know.
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
 use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
+use uuid::Uuid;
 
 use super::{Answer, Described, code, first_error};
 use crate::kafka::cluster::{Call, Cluster};
@@ -29,9 +32,20 @@ pub(super) fn handle(
     request: OffsetCommitRequest,
 ) -> Answer<OffsetCommitResponse> {
     let group = request.group_id.to_string();
-    let allowed = may_commit(cluster, call, &request);
     let image = cluster.image_of(call.node);
+    let id_of = |name: &str, number| {
+        image.partition(name, number).and(image.topics.get(name)).map(|topic| (topic.id, number))
+    };
+    let known: Vec<_> = request
+        .topics
+        .iter()
+        .flat_map(|topic| topic.partitions.iter().map(|asked| (topic.name.as_str(), asked.partition_index)))
+        .filter_map(|(name, number)| id_of(name, number))
+        .collect();
+    let allowed = may_commit(cluster, call, &request, &known);
     let at_ms = cluster.now_ms;
+    let expires_ms =
+        (request.retention_time_ms != -1).then(|| at_ms.saturating_add(request.retention_time_ms));
     let mut topics = Vec::new();
     for topic in request.topics {
         let mut partitions = Vec::new();
@@ -42,16 +56,17 @@ pub(super) fn handle(
                 leader_epoch: asked.committed_leader_epoch,
                 metadata: asked.committed_metadata.map(|text| text.to_string()).unwrap_or_default(),
                 at_ms,
+                expires_ms,
             };
             let result = match (call.faults.before(&topic.name, Some(number)), allowed) {
                 (Some(code), _) => code,
-                (None, Err(error)) => error.code(),
-                (None, Ok(())) if image.partition(&topic.name, number).is_none() => {
+                (None, _) if id_of(&topic.name, number).is_none() => {
                     ResponseError::UnknownTopicOrPartition.code()
                 }
+                (None, Err(error)) => error.code(),
                 (None, Ok(())) => {
-                    let kept =
-                        cluster.with_group(&group, |group, _| group.commit(&topic.name, number, committed));
+                    let kept = cluster
+                        .with_group(&group, |group, env| group.commit(env, &topic.name, number, committed));
                     code(&kept.unwrap_or(Err(ResponseError::UnknownMemberId)))
                 }
             };
@@ -72,15 +87,23 @@ fn may_commit(
     cluster: &mut Cluster,
     call: &Call<'_>,
     request: &OffsetCommitRequest,
+    partitions: &[(Uuid, i32)],
 ) -> Result<(), ResponseError> {
     cluster.coordinates(call.node, &request.group_id)?;
     let commit = Commit {
         member_id: &request.member_id,
         instance_id: request.group_instance_id.as_deref(),
         generation: request.generation_id_or_member_epoch,
+        version: call.version(),
+        is_transactional: false,
+        partitions,
     };
     if commit.generation >= 0 && !cluster.groups.contains_key(request.group_id.as_str()) {
-        return Err(ResponseError::IllegalGeneration);
+        let is_old = call.version() < 9;
+        return Err(if is_old { ResponseError::IllegalGeneration } else { ResponseError::GroupIdNotFound });
+    }
+    if partitions.is_empty() {
+        return Ok(()); // nothing is left to be kept, and no group to be made
     }
     let allowed = cluster.with_new_group(&request.group_id, |group, env| group.may_commit(env, commit));
     allowed.unwrap_or(Err(ResponseError::UnknownMemberId))

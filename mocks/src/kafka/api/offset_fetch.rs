@@ -3,8 +3,8 @@
 //! Behaviour: an unknown group or partition has offset -1 and no error; no list of topics means all that were
 //! committed. Several groups at once since version 8. Who requires stable offsets hears UNSTABLE_OFFSET_COMMIT
 //! where a transaction that is not ended holds one.
-//! Versions: 1-9.
-//! Not supported: member epochs of the consumer protocol.
+//! Versions: 1-9; since version 9 members of the consumer protocol tell their epoch, which is checked.
+//! Not supported: topic ids (version 10), which the codec does not know.
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::offset_fetch_response::{
@@ -19,6 +19,13 @@ use crate::kafka::group::Committed;
 use crate::kafka::matcher::Target;
 use crate::kafka::wire::text;
 
+/// A group asked for: its name, the member that asks with its epoch, the partitions.
+struct Asked {
+    group: String,
+    member_id: Option<String>,
+    epoch: i32,
+    wanted: Wanted,
+}
 /// Partitions asked for, by topic; none means all.
 type Wanted = Option<Vec<(String, Vec<i32>)>>;
 /// What is known of a topic: each partition's offset or error.
@@ -26,7 +33,7 @@ type Known = (String, Vec<(i32, Result<Option<Committed>, i16>)>);
 
 pub(super) fn describe(request: &OffsetFetchRequest, _: &Cluster, _: i32) -> Described {
     let mut described = Described::default();
-    for (group, wanted) in asked(request) {
+    for Asked { group, wanted, .. } in asked(request) {
         described.groups.push(group);
         for (topic, partitions) in wanted.into_iter().flatten() {
             let target = |number| Target { topic: topic.clone(), partition: Some(number) };
@@ -43,10 +50,13 @@ pub(super) fn handle(
 ) -> Answer<OffsetFetchResponse> {
     let several = call.version() >= 8;
     let mut answer = OffsetFetchResponse::default();
-    for (group, wanted) in asked(&request) {
-        let whole = fault_of_all(call, &wanted);
-        let refused =
-            whole.or_else(|| cluster.coordinates(call.node, &group).err().map(|error| error.code()));
+    for Asked { group, member_id, epoch, wanted } in asked(&request) {
+        let may_fetch = || {
+            cluster.coordinates(call.node, &group)?;
+            let known = cluster.groups.get(&group);
+            known.map_or(Ok(()), |group| group.may_fetch(member_id.as_deref(), epoch))
+        };
+        let refused = fault_of_all(call, &wanted).or_else(|| may_fetch().err().map(|error| error.code()));
         let known = match refused {
             Some(_) if call.version() >= 2 => Vec::new(),
             _ => known(cluster, call, (&group, request.require_stable), wanted),
@@ -80,19 +90,22 @@ fn fault_of_all(call: &Call<'_>, wanted: &Wanted) -> Option<i16> {
     partitions.all(|fault| fault.is_some()).then_some(code)
 }
 
-fn asked(request: &OffsetFetchRequest) -> Vec<(String, Wanted)> {
+fn asked(request: &OffsetFetchRequest) -> Vec<Asked> {
     if request.groups.is_empty() {
         let topic = |t: &kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic| {
             (t.name.to_string(), t.partition_indexes.clone())
         };
         let wanted = request.topics.as_ref().map(|topics| topics.iter().map(topic).collect());
-        return vec![(request.group_id.to_string(), wanted)];
+        return vec![Asked { group: request.group_id.to_string(), member_id: None, epoch: -1, wanted }];
     }
     let topic = |t: &kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopics| {
         (t.name.to_string(), t.partition_indexes.clone())
     };
-    let group = |g: &kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup| {
-        (g.group_id.to_string(), g.topics.as_ref().map(|topics| topics.iter().map(topic).collect()))
+    let group = |g: &kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup| Asked {
+        group: g.group_id.to_string(),
+        member_id: g.member_id.as_ref().map(ToString::to_string),
+        epoch: g.member_epoch,
+        wanted: g.topics.as_ref().map(|topics| topics.iter().map(topic).collect()),
     };
     request.groups.iter().map(group).collect()
 }

@@ -18,7 +18,6 @@ use kafka_protocol::messages::{BrokerId, ProduceRequest, ProduceResponse};
 use super::{Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster};
 use crate::kafka::log::Appended;
-use crate::kafka::topic_config;
 
 pub(super) fn describe(request: &ProduceRequest, cluster: &Cluster, node: i32) -> Described {
     let mut targets = Vec::new();
@@ -124,7 +123,7 @@ fn try_append(
     }
     let (id, led) = cluster.led_by(node, topic, partition)?;
     let truth = cluster.truth.topics.get(topic).ok_or(ResponseError::UnknownTopicOrPartition)?;
-    let enough = topic_config::number(&truth.configs, "min.insync.replicas", 1);
+    let enough = cluster.topic_number(node, &truth.configs, "min.insync.replicas");
     if acks == -1 && i64::try_from(led.isr.len()).unwrap_or(i64::MAX) < enough {
         return Err(ResponseError::NotEnoughReplicas);
     }

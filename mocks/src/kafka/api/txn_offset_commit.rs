@@ -14,7 +14,7 @@ use kafka_protocol::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 
 use super::{Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster, OFFSETS_TOPIC};
-use crate::kafka::group::{Commit, Committed, METADATA_MAX};
+use crate::kafka::group::{Commit, Committed};
 
 pub(super) fn describe(request: &TxnOffsetCommitRequest, _: &Cluster, _: i32) -> Described {
     let targets = request.topics.iter().flat_map(|topic| {
@@ -80,15 +80,26 @@ fn allow(
     }
     let producer = (request.producer_id.0, request.producer_epoch);
     cluster.verify_offsets(call, &request.transactional_id, producer, group)?;
+    let image = cluster.image_of(call.node);
+    let id_of = |name: &str| image.topics.get(name).map(|topic| topic.id);
+    let partitions: Vec<_> = request
+        .topics
+        .iter()
+        .filter_map(|topic| Some((id_of(&topic.name)?, topic)))
+        .flat_map(|(id, topic)| topic.partitions.iter().map(move |asked| (id, asked.partition_index)))
+        .collect();
     let commit = Commit {
         member_id: &request.member_id,
         instance_id: request.group_instance_id.as_deref(),
         generation: request.generation_id,
+        version: call.version(),
+        is_transactional: true,
+        partitions: &partitions,
     };
     if commit.generation >= 0 && !cluster.groups.contains_key(group.as_str()) {
         return Err(ResponseError::IllegalGeneration);
     }
-    let allowed = cluster.with_new_group(group, |group, _| group.may_commit_in_transaction(commit));
+    let allowed = cluster.with_new_group(group, |group, env| group.may_commit(env, commit));
     allowed.unwrap_or(Err(ResponseError::UnknownMemberId))?;
     let (number, now_ms) = (cluster.offsets_partition(group), cluster.now_ms);
     let (id, _) =
@@ -107,17 +118,17 @@ fn hold(
     asked: TxnOffsetCommitRequestPartition,
 ) -> Result<(), ResponseError> {
     let metadata = asked.committed_metadata.map(|text| text.to_string()).unwrap_or_default();
-    if metadata.len() > METADATA_MAX {
-        return Err(ResponseError::OffsetMetadataTooLarge);
-    }
     let committed = Committed {
         offset: asked.committed_offset,
         leader_epoch: asked.committed_leader_epoch,
         metadata,
         at_ms: cluster.now_ms,
+        expires_ms: None,
     };
-    let held = cluster.with_group(group, |group, _| {
+    let held = cluster.with_group(group, |group, env| {
+        committed.check(env)?;
         group.pending_offsets.hold(producer_id, topic, asked.partition_index, committed);
+        Ok(())
     });
-    held.ok_or(ResponseError::UnknownMemberId)
+    held.unwrap_or(Err(ResponseError::UnknownMemberId))
 }

@@ -246,7 +246,8 @@ impl KafkaClient {
     ) -> Result<BTreeMap<TopicPartition, Option<i64>>, ClientError> {
         let request = offset_fetch_request(group, partitions, Isolation::Uncommitted);
         let response = self.request_to(broker, &request).await?;
-        read_committed(group, response)
+        let committed = read_committed(group, response)?;
+        Ok(committed.into_iter().map(|(partition, at)| (partition, at.map(|(offset, _)| offset))).collect())
     }
 
     pub(super) fn request_timeout_ms(&self) -> i32 {
@@ -272,18 +273,20 @@ pub(super) fn offset_fetch_request(
         .with_topics(Some(topics.into_iter().map(topic).collect()))
 }
 
+/// Committed offsets with the epoch of the leader they were read from.
 pub(super) fn read_committed(
     group: &str,
     response: OffsetFetchResponse,
-) -> Result<BTreeMap<TopicPartition, Option<i64>>, ClientError> {
+) -> Result<BTreeMap<TopicPartition, Option<(i64, i32)>>, ClientError> {
     let what = || format!("committed offsets of group {group}");
     ErrorCode::check(response.error_code, what)?;
     let mut committed = BTreeMap::new();
     for topic in response.topics {
         for partition in topic.partitions {
             ErrorCode::check(partition.error_code, what)?;
-            let offset = Some(partition.committed_offset).filter(|offset| *offset >= 0);
-            committed.insert(TopicPartition::new(topic.name.as_str(), partition.partition_index), offset);
+            let at = (partition.committed_offset, partition.committed_leader_epoch);
+            let at = Some(at).filter(|(offset, _)| *offset >= 0);
+            committed.insert(TopicPartition::new(topic.name.as_str(), partition.partition_index), at);
         }
     }
     Ok(committed)

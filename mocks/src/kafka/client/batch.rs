@@ -134,6 +134,8 @@ pub(super) struct Decoded {
     pub(super) records: Vec<Record>,
     /// The offset behind the last whole batch; none if there was no whole batch.
     pub(super) next_offset: Option<i64>,
+    /// Epoch of the leader that appended the last whole batch.
+    pub(super) last_epoch: Option<i32>,
 }
 
 /// Reads batches until the bytes end. A last batch that is cut off is left out: brokers cut where the
@@ -161,7 +163,8 @@ fn malformed(reason: &str) -> ClientError {
 fn decode_batch(mut batch: Bytes, decoded: &mut Decoded, aborted: &mut Aborted) -> Result<(), ClientError> {
     let crc = crc32c::crc32c(&batch[CRC_START..]);
     let base_offset = batch.get_i64();
-    batch.advance(8);
+    batch.advance(4);
+    let epoch = batch.get_i32();
     let magic = batch.get_i8();
     if magic != MAGIC {
         return Err(malformed(&format!("expected format version {MAGIC}, found {magic}")));
@@ -179,6 +182,7 @@ fn decode_batch(mut batch: Bytes, decoded: &mut Decoded, aborted: &mut Aborted) 
     let next_offset = base_offset.checked_add(i64::from(last_delta)).and_then(|last| last.checked_add(1));
     let next_offset = next_offset.ok_or_else(|| malformed("its offsets overflow"))?;
     decoded.next_offset = Some(next_offset);
+    decoded.last_epoch = Some(epoch);
     if attributes & ATTRIBUTE_CONTROL != 0 {
         if is_abort(batch) {
             aborted.ended(producer_id, base_offset);

@@ -19,7 +19,7 @@ use super::group;
 use super::isolation::Isolation;
 use super::membership::{self, Membership, not_a_member};
 use super::transaction::GroupMetadata;
-use super::types::{Record, TopicPartition};
+use super::types::{Gap, Record, TopicPartition};
 
 /// Where a group begins to read a partition for which it has committed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +95,8 @@ pub enum Event {
     /// These partitions are already another consumer's, without a chance to commit. May follow a `Revoked`
     /// of the same partitions that took too long.
     Lost(Vec<TopicPartition>),
+    /// Records of this partition may be gone that this consumer has not been told; it reads on all the same.
+    Gap(TopicPartition, Gap),
 }
 
 /// A member of a consumer group.
@@ -145,6 +147,9 @@ impl Consumer {
             if let Some(event) = self.membership.take_event()? {
                 return Ok(event);
             }
+            if let Some((partition, gap)) = fetcher.take_gap() {
+                return Ok(Event::Gap(partition, gap));
+            }
             if let Some((partition, records)) = fetcher.take(options.max_poll_records)? {
                 return Ok(Event::Records(partition, records));
             }
@@ -168,10 +173,14 @@ impl Consumer {
         }
         let Membership { options, coordinator, .. } = &*self.membership;
         let deadline = Instant::now() + options.session_timeout;
+        let with_epoch = |(partition, offset): &(TopicPartition, i64)| {
+            (partition.clone(), *offset, self.membership.fetcher.leader_epoch(partition))
+        };
+        let offsets: Vec<_> = offsets.iter().map(with_epoch).collect();
         let mut backoff = coordinator.client.backoff(&format!("commit {}", options.group));
         loop {
             let generation = self.membership.generation().ok_or_else(|| not_a_member(&options.group))?;
-            let Err(error) = group::commit(coordinator, &generation, offsets).await else { return Ok(()) };
+            let Err(error) = group::commit(coordinator, &generation, &offsets).await else { return Ok(()) };
             if let ClientError::Refused { code, .. } = error
                 && matches!(
                     code.0,

@@ -12,8 +12,9 @@ use kafka_protocol::messages::{BrokerId, FetchRequest, TopicName};
 
 use super::KafkaClient;
 use super::admin::{millis, text};
-use super::batch::{self, Decoded};
+use super::batch;
 use super::error::{ClientError, ErrorCode};
+use super::fetcher::Brought;
 use super::isolation::{Aborted, Isolation};
 use super::network::Lane;
 use super::types::TopicPartition;
@@ -29,21 +30,33 @@ pub(super) struct FetchOptions {
     pub(super) isolation: Isolation,
 }
 
+/// Where to fetch a partition from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct From {
+    pub(super) offset: i64,
+    /// Epoch of the leader that is asked.
+    pub(super) leader_epoch: i32,
+    /// Epoch of the batch before the offset, -1 if none was read: the broker sees by it whether the log that
+    /// was read is still its own.
+    pub(super) last_epoch: i32,
+}
+
 /// Fetches each partition from its offset. Every partition's outcome stands for itself.
 pub(super) async fn fetch(
     client: &KafkaClient,
     lane: &Lane,
     options: &FetchOptions,
     address: &str,
-    offsets: &BTreeMap<TopicPartition, i64>,
-) -> Result<BTreeMap<TopicPartition, Result<Decoded, ClientError>>, ClientError> {
+    offsets: &BTreeMap<TopicPartition, From>,
+) -> Result<BTreeMap<TopicPartition, Result<Brought, ClientError>>, ClientError> {
     let limit = i32::try_from(options.partition_bytes).unwrap_or(i32::MAX);
     let mut topics: BTreeMap<&str, Vec<FetchPartition>> = BTreeMap::new();
-    for (partition, offset) in offsets {
+    for (partition, from) in offsets {
         let asked = FetchPartition::default()
             .with_partition(partition.partition)
-            .with_current_leader_epoch(-1)
-            .with_fetch_offset(*offset)
+            .with_current_leader_epoch(from.leader_epoch)
+            .with_last_fetched_epoch(from.last_epoch)
+            .with_fetch_offset(from.offset)
             .with_log_start_offset(-1)
             .with_partition_max_bytes(limit);
         topics.entry(&partition.topic).or_default().push(asked);
@@ -69,7 +82,7 @@ pub(super) async fn fetch(
         for data in topic.partitions {
             let partition = TopicPartition::new(topic.topic.as_str(), data.partition_index);
             if let Some(from) = offsets.get(&partition) {
-                let outcome = read(&partition, address, *from, data);
+                let outcome = read(&partition, address, from.offset, data);
                 outcomes.insert(partition, outcome);
             }
         }
@@ -82,9 +95,12 @@ fn read(
     address: &str,
     from: i64,
     data: PartitionData,
-) -> Result<Decoded, ClientError> {
+) -> Result<Brought, ClientError> {
     let what = || format!("fetch of {partition} from {address}");
     ErrorCode::check(data.error_code, what)?;
+    if data.diverging_epoch.epoch >= 0 {
+        return Ok(Brought::Diverged(data.diverging_epoch.end_offset));
+    }
     let bytes = data.records.unwrap_or_default();
     let any = !bytes.is_empty();
     let listed = data.aborted_transactions.unwrap_or_default();
@@ -97,5 +113,5 @@ fn read(
     }
     // A batch is sent whole, also if the offset asked for lies within it.
     decoded.records.retain(|record| record.offset >= from);
-    Ok(decoded)
+    Ok(Brought::Records(decoded))
 }

@@ -4,7 +4,8 @@
 //! assignment changes; an answer to a request that was sent under an earlier assignment is thrown away; what
 //! is held per partition stays below twice the fetch size, one oversized batch aside.
 //!
-//! Per broker one request is under way. Offsets that the broker no longer has are reset as configured.
+//! Per broker one request is under way. Offsets that the broker no longer has are reset as configured, and the
+//! consumer is told of the gap.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +20,7 @@ use super::admin::OffsetSpec;
 use super::batch::Decoded;
 use super::error::ClientError;
 use super::fetch::FetchOptions;
-use super::types::{Record, TopicPartition};
+use super::types::{Gap, Record, TopicPartition};
 
 mod work;
 
@@ -33,6 +34,24 @@ pub(super) enum Position {
     Offset(i64),
     /// At an offset that is still to be asked for.
     Ask(OffsetSpec),
+}
+
+/// Where a partition's reading begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Start {
+    pub(super) position: Position,
+    /// Epoch of the leader under which the position was committed, -1 if that is not known.
+    pub(super) leader_epoch: i32,
+}
+
+/// What an answer brought for a partition.
+#[derive(Debug)]
+pub(super) enum Brought {
+    Records(Decoded),
+    /// The offset that was asked for.
+    Offset(i64),
+    /// The log is another than the one that was read, from this offset on.
+    Diverged(i64),
 }
 
 /// Fetches until dropped.
@@ -60,6 +79,7 @@ struct State {
     next_id: u64,
     /// Whose records were taken last: partitions take turns.
     last: Option<TopicPartition>,
+    gaps: VecDeque<(TopicPartition, Gap)>,
     failure: Option<ClientError>,
 }
 
@@ -71,6 +91,13 @@ struct Cursor {
     under_way: bool,
     not_before: Option<Instant>,
     malformed: u32,
+    /// Epoch of the newest leader that is known, and of the newest the consumer was told of; -1 before one is.
+    leader_epoch: i32,
+    told_epoch: i32,
+    /// Epoch of the last batch that was read, -1 if none was.
+    last_epoch: i32,
+    /// The offset that was gone, while its replacement is asked for.
+    gone: Option<i64>,
 }
 
 impl Fetcher {
@@ -82,13 +109,14 @@ impl Fetcher {
     }
 
     /// Replaces what is fetched. Records that are held are thrown away.
-    pub(super) fn assign(&self, positions: BTreeMap<TopicPartition, Position>) {
+    pub(super) fn assign(&self, starts: BTreeMap<TopicPartition, Start>) {
         let mut state = self.shared.lock();
         state.cursors.clear();
-        for (partition, position) in positions {
+        state.gaps.clear();
+        for (partition, start) in starts {
             let id = state.next_id;
             state.next_id += 1;
-            state.cursors.insert(partition, Cursor::new(id, position));
+            state.cursors.insert(partition, Cursor::new(id, start));
         }
         drop(state);
         self.shared.work.notify_one();
@@ -127,6 +155,21 @@ impl Fetcher {
         }
     }
 
+    /// The next gap, if there is one.
+    pub(super) fn take_gap(&self) -> Option<(TopicPartition, Gap)> {
+        let mut state = self.shared.lock();
+        let (partition, gap) = state.gaps.pop_front()?;
+        if let (Gap::NewLeader { epoch }, Some(cursor)) = (gap, state.cursors.get_mut(&partition)) {
+            cursor.told_epoch = epoch;
+        }
+        Some((partition, gap))
+    }
+
+    /// Epoch of the newest leader the consumer knows to have been in charge of a partition; -1 if of none.
+    pub(super) fn leader_epoch(&self, partition: &TopicPartition) -> i32 {
+        self.shared.lock().cursors.get(partition).map_or(-1, |cursor| cursor.told_epoch)
+    }
+
     /// Waits until there may be something to take.
     pub(super) async fn ready(&self) {
         self.shared.ready.notified().await;
@@ -150,7 +193,7 @@ impl State {
     fn settle(
         &mut self,
         (partition, id): (&TopicPartition, u64),
-        outcome: Result<Decoded, ClientError>,
+        outcome: Result<Brought, ClientError>,
         retry_at: Instant,
         reset: Option<OffsetSpec>,
     ) -> bool {
@@ -158,8 +201,9 @@ impl State {
         let Some(cursor) = cursor else { return false };
         cursor.under_way = false;
         let error = match outcome {
-            Ok(decoded) => {
-                cursor.take_in(decoded);
+            Ok(brought) => {
+                let gap = cursor.take_in(brought);
+                self.gaps.extend(gap.map(|gap| (partition.clone(), gap)));
                 return false;
             }
             Err(error) => error,
@@ -168,6 +212,9 @@ impl State {
         cursor.not_before = Some(retry_at);
         match (error.code(), reset) {
             (Some(ResponseError::OffsetOutOfRange), Some(spec)) => {
+                if let Position::Offset(offset) = cursor.position {
+                    cursor.gone = Some(offset);
+                }
                 cursor.position = Position::Ask(spec);
                 return false;
             }
@@ -187,19 +234,59 @@ impl State {
 }
 
 impl Cursor {
-    fn new(id: u64, position: Position) -> Self {
-        let (held, held_bytes, under_way, not_before, malformed) = Default::default();
-        Self { id, position, held, held_bytes, under_way, not_before, malformed }
+    fn new(id: u64, start: Start) -> Self {
+        let Start { position, leader_epoch } = start;
+        let (held, held_bytes, under_way, not_before, malformed, gone) = Default::default();
+        let (told_epoch, last_epoch) = (leader_epoch, -1);
+        Self {
+            id,
+            position,
+            held,
+            held_bytes,
+            under_way,
+            not_before,
+            malformed,
+            leader_epoch,
+            told_epoch,
+            last_epoch,
+            gone,
+        }
     }
 
-    fn take_in(&mut self, decoded: Decoded) {
+    /// Notes who leads the partition. The first leader is no news.
+    fn led_by(&mut self, epoch: i32) -> Option<Gap> {
+        let before = self.leader_epoch;
+        self.leader_epoch = epoch.max(before);
+        if before < 0 {
+            self.told_epoch = epoch;
+        }
+        (0 <= before && before < epoch).then_some(Gap::NewLeader { epoch })
+    }
+
+    fn take_in(&mut self, brought: Brought) -> Option<Gap> {
         self.malformed = 0;
         self.not_before = None;
-        self.held_bytes += decoded.records.iter().map(size).sum::<usize>();
-        self.held.extend(decoded.records);
-        if let Some(next) = decoded.next_offset {
-            self.position = Position::Offset(next);
-        }
+        let (from, to) = match brought {
+            Brought::Records(decoded) => {
+                self.held_bytes += decoded.records.iter().map(size).sum::<usize>();
+                self.held.extend(decoded.records);
+                self.last_epoch = decoded.last_epoch.unwrap_or(self.last_epoch);
+                if let Some(next) = decoded.next_offset {
+                    self.position = Position::Offset(next);
+                }
+                return None;
+            }
+            Brought::Offset(found) => (self.gone.take(), found),
+            Brought::Diverged(end) => match self.position {
+                Position::Offset(offset) => (Some(offset), end.min(offset)),
+                Position::Ask(_) => (None, end),
+            },
+        };
+        self.position = Position::Offset(to);
+        // What came before is another log's, or a hole.
+        self.last_epoch = -1;
+        let from = from?;
+        Some(if to < from { Gap::Truncated { from, to } } else { Gap::Deleted { from, to } })
     }
 }
 

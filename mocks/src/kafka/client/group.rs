@@ -114,18 +114,18 @@ pub(super) async fn heartbeat(
     check(coordinator, response.error_code, "heartbeat")
 }
 
-/// Commits offsets under a generation.
+/// Commits offsets, each with the epoch of the leader it was read from, under a generation.
 pub(super) async fn commit(
     coordinator: &Coordinator,
     generation: &Generation,
-    offsets: &[(TopicPartition, i64)],
+    offsets: &[(TopicPartition, i64, i32)],
 ) -> Result<(), ClientError> {
     let mut topics: BTreeMap<&str, Vec<OffsetCommitRequestPartition>> = BTreeMap::new();
-    for (partition, offset) in offsets {
+    for (partition, offset, epoch) in offsets {
         let committed = OffsetCommitRequestPartition::default()
             .with_partition_index(partition.partition)
             .with_committed_offset(*offset)
-            .with_committed_leader_epoch(-1)
+            .with_committed_leader_epoch(*epoch)
             .with_committed_metadata(Some(text("")));
         topics.entry(&partition.topic).or_default().push(committed);
     }
@@ -143,12 +143,12 @@ pub(super) async fn commit(
     codes.try_for_each(|code| check(coordinator, code, "commit"))
 }
 
-/// The group's committed offsets; none where it has committed none.
+/// The group's committed offsets, each with its leader's epoch; none where it has committed none.
 pub(super) async fn committed(
     coordinator: &Coordinator,
     partitions: &[TopicPartition],
     isolation: Isolation,
-) -> Result<BTreeMap<TopicPartition, Option<i64>>, ClientError> {
+) -> Result<BTreeMap<TopicPartition, Option<(i64, i32)>>, ClientError> {
     if partitions.is_empty() {
         return Ok(BTreeMap::new());
     }

@@ -19,7 +19,7 @@ use super::backoff::Backoff;
 use super::consumer::{ConsumerOptions, Event};
 use super::coordinator::Coordinator;
 use super::error::{ClientError, ErrorCode};
-use super::fetcher::{Fetcher, Position};
+use super::fetcher::{Fetcher, Position, Start};
 use super::group::{self, Generation, Joined};
 use super::types::TopicPartition;
 
@@ -118,7 +118,7 @@ impl Membership {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn announce(&self, partitions: Vec<TopicPartition>, positions: BTreeMap<TopicPartition, Position>) {
+    fn announce(&self, partitions: Vec<TopicPartition>, positions: BTreeMap<TopicPartition, Start>) {
         let mut state = self.lock();
         state.revocation = Revocation::None;
         state.owned.clone_from(&partitions);
@@ -228,10 +228,12 @@ impl Member<'_> {
         }
         let partitions = group::sync(coordinator, options, &generation, &assignments).await?;
         let committed = self.committed(&partitions).await?;
-        let reset = Position::Ask(options.auto_offset_reset.spec());
+        let reset = (Position::Ask(options.auto_offset_reset.spec()), -1);
         let position = |partition: &TopicPartition| {
             let committed = committed.get(partition).copied().flatten();
-            (partition.clone(), committed.map_or(reset, Position::Offset))
+            let at = committed.map(|(offset, epoch)| (Position::Offset(offset), epoch));
+            let (position, leader_epoch) = at.unwrap_or(reset);
+            (partition.clone(), Start { position, leader_epoch })
         };
         let positions = partitions.iter().map(position).collect();
         self.membership.lock().generation = Some(generation);
@@ -257,7 +259,7 @@ impl Member<'_> {
     async fn committed(
         &mut self,
         partitions: &[TopicPartition],
-    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, ClientError> {
+    ) -> Result<BTreeMap<TopicPartition, Option<(i64, i32)>>, ClientError> {
         let isolation = self.membership.options.isolation;
         loop {
             match group::committed(&self.membership.coordinator, partitions, isolation).await {

@@ -57,6 +57,14 @@ pub struct PartitionMetadata {
     pub isr: Vec<i32>,
 }
 
+/// Who leads a partition.
+pub(super) struct Leader {
+    pub(super) node: i32,
+    /// `host:port`.
+    pub(super) address: String,
+    pub(super) epoch: i32,
+}
+
 impl ClusterMetadata {
     fn read(response: MetadataResponse) -> Self {
         let address = |host: &str, port: i32| format!("{host}:{port}");
@@ -243,7 +251,7 @@ impl KafkaClient {
     }
 
     /// Looks leaders up in what is known already; nobody is known to lead while that is out of date.
-    pub(super) fn leaders_known(&self) -> impl Fn(&TopicPartition) -> Option<(i32, String)> + use<> {
+    pub(super) fn leaders_known(&self) -> impl Fn(&TopicPartition) -> Option<Leader> + use<> {
         let state = self.inner.metadata.lock();
         let max_age = self.options().metadata_max_age;
         let fresh = state.image.as_ref().filter(|(_, at)| !state.stale && at.elapsed() <= max_age);
@@ -251,8 +259,9 @@ impl KafkaClient {
         move |partition| {
             let image = image.as_ref()?;
             let topic = image.topics.get(&*partition.topic).filter(|topic| topic.error.is_none())?;
-            let node = topic.partitions.get(&partition.partition)?.leader?;
-            Some((node, image.brokers.get(&node)?.clone()))
+            let known = topic.partitions.get(&partition.partition)?;
+            let node = known.leader?;
+            Some(Leader { node, address: image.brokers.get(&node)?.clone(), epoch: known.leader_epoch })
         }
     }
 

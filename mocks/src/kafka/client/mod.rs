@@ -47,7 +47,7 @@ pub use metadata::{ClusterMetadata, PartitionMetadata, TopicMetadata};
 pub use producer::{Acks, Producer, ProducerOptions};
 pub use reader::{Reader, StartAt};
 pub use transaction::{GroupMetadata, Transaction, TransactionalOptions, TransactionalProducer};
-pub use types::{Headers, NewRecord, Record, TopicPartition};
+pub use types::{Gap, Headers, NewRecord, Record, TopicPartition};
 
 use metadata::MetadataCache;
 use network::{Lane, Network};

@@ -9,7 +9,7 @@ use super::KafkaClient;
 use super::admin::OffsetSpec;
 use super::error::ClientError;
 use super::fetch::FetchOptions;
-use super::fetcher::{Fetcher, Position};
+use super::fetcher::{Fetcher, Position, Start};
 use super::isolation::Isolation;
 use super::types::{Record, TopicPartition};
 
@@ -48,7 +48,7 @@ impl KafkaClient {
         let options = FetchOptions { max_wait, partition_bytes: 1024 * 1024, isolation };
         // An offset that is gone is an error: an observer must not miss records without a word.
         let fetcher = Fetcher::start(self, options, None);
-        fetcher.assign(BTreeMap::from([(partition.clone(), position)]));
+        fetcher.assign(BTreeMap::from([(partition.clone(), Start { position, leader_epoch: -1 })]));
         Reader { fetcher, partition }
     }
 
@@ -91,6 +91,8 @@ impl Reader {
 
     /// Like [`next`](Self::next), but also returns, without records, when the position may have moved.
     async fn next_or_moved(&mut self) -> Result<Vec<Record>, ClientError> {
+        // A reader promises nobody to have seen everything.
+        while self.fetcher.take_gap().is_some() {}
         if let Some((_, records)) = self.fetcher.take(RECORDS_MAX)? {
             return Ok(records);
         }

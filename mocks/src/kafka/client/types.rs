@@ -27,6 +27,33 @@ impl fmt::Display for TopicPartition {
     }
 }
 
+/// Why records may be gone that a consumer has not seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gap {
+    /// The log begins at `to` now and no longer holds `from`, the consumer's position: retention, or somebody
+    /// who deletes records, was faster.
+    Deleted {
+        /// The offset that would have been next.
+        from: i64,
+        /// The offset that is next.
+        to: i64,
+    },
+    /// The log ends before `from`, the consumer's position, and the consumer goes back to `to`: what it has
+    /// read there was lost by the brokers, and so may have been records it has not read.
+    Truncated {
+        /// The offset that would have been next.
+        from: i64,
+        /// The offset that is next.
+        to: i64,
+    },
+    /// Another leader has taken over. Its log lacks nothing that was acknowledged by all replicas in sync,
+    /// unless its election was unclean; a consumer cannot tell.
+    NewLeader {
+        /// The new leader's epoch.
+        epoch: i32,
+    },
+}
+
 /// Name and value of each header, in order; a name may occur more than once, a value may be null.
 pub type Headers = Vec<(String, Option<Bytes>)>;
 

@@ -1,60 +1,85 @@
-//! A classic consumer group as its coordinator keeps it.
+//! A group as its coordinator keeps it: its members, by one of two protocols, and its offsets.
 //!
 //! A state machine without I/O: calls change it, answers to members that wait leave through [`Env::replies`],
-//! timeouts come back through [`Group::expire`]. The rules are those of Kafka's `GroupCoordinator` (3.x) and
-//! `GroupMetadataManager` (4.x, classic protocol): generations, member ids given before joining, session and
-//! rebalance timeouts, the initial delay, static members. Groups of the new consumer protocol (KIP-848) are
-//! not kept here, and offsets do not expire.
+//! timeouts come back through [`Group::expire`]. `classic/` holds groups whose members assign (JoinGroup and
+//! SyncGroup), `consumer/` those whose coordinator does (KIP-848), `migration.rs` makes the one from the other
+//! while members live. The rules are those of Kafka 4.3's `GroupMetadataManager`. Offsets belong to the group
+//! whatever its protocol. Share groups and streams groups are not kept here.
 
-mod join;
+pub(crate) mod assignor;
+mod calls;
+pub(crate) mod classic;
+pub(crate) mod consumer;
+pub(crate) mod embedded;
+mod migration;
 mod offsets;
 mod pending_offsets;
-mod rebalance;
-mod session;
-mod store;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use indexmap::IndexMap;
 use kafka_protocol::error::ResponseError;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use uuid::Uuid;
 
+use super::image::Image;
+use super::options::ConsumerGroupMigration;
 use super::snapshot::GroupState;
 use super::timers::Timers;
-pub(crate) use join::Join;
-pub(crate) use offsets::{Commit, Committed, METADATA_MAX};
+pub(crate) use assignor::Assignor;
+pub(crate) use classic::{Classic, Join, Sync};
+pub(crate) use consumer::{Beat, Beaten, Consumer};
+pub(crate) use offsets::{Commit, Committed};
 pub(crate) use pending_offsets::PendingOffsets;
-pub(crate) use session::Sync;
-use store::Stored;
 
 /// A timeout of a group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum GroupTimer {
     /// A member, or a member id given out, was not heard of.
     Session(String),
-    /// The members had their time to join.
+    /// The members of a classic group had their time to join.
     Rebalance,
-    /// The members had their time to ask for their assignment.
+    /// The members of a classic group had their time to ask for their assignment.
     Sync,
+    /// A member of a consumer group had its time to give partitions back.
+    Revocation(String),
+    /// A member that speaks the classic protocol had its time to join a consumer group again.
+    MemberJoin(String),
+    /// Such a member had its time to ask for its assignment.
+    MemberSync(String),
 }
 
 /// Limits and delays of all groups.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct GroupConfig {
     pub initial_delay: Duration,
-    pub session_min: Duration,
-    pub session_max: Duration,
     pub max_size: usize,
+    pub offset_metadata_max: usize,
+    pub offsets_retention: Duration,
+    pub consumer: ConsumerConfig,
+}
+
+/// Settings of groups of the consumer protocol (`group.consumer.*`).
+#[derive(Clone, Debug)]
+pub(crate) struct ConsumerConfig {
+    pub session: Duration,
+    pub max_size: usize,
+    /// The first one serves members that name none.
+    pub assignors: Vec<Assignor>,
+    pub migration: ConsumerGroupMigration,
+    pub assignment_interval: Duration,
+    pub regex_refresh: Duration,
 }
 
 /// What surrounds a group during a call. `W` names an answer somebody waits for.
 pub(crate) struct Env<'a, W> {
     pub now: Duration,
-    pub config: GroupConfig,
+    pub now_ms: i64,
+    pub config: &'a GroupConfig,
+    /// The cluster as the coordinator knows it.
+    pub image: &'a Arc<Image>,
     pub timers: &'a mut Timers<(String, GroupTimer)>,
     pub replies: &'a mut Vec<(W, Reply)>,
     pub random: &'a mut ChaCha8Rng,
@@ -96,161 +121,108 @@ pub(crate) struct Synced {
     pub assignment: Bytes,
 }
 
+/// An error with the text Kafka gives it.
+pub(crate) type Refused = (ResponseError, String);
+
 /// A group.
 #[derive(Debug)]
 pub(crate) struct Group<W> {
     pub id: String,
-    pub state: GroupState,
-    pub generation: i32,
-    pub protocol_type: Option<String>,
-    pub protocol: Option<String>,
-    pub leader: Option<String>,
-    pub members: IndexMap<String, Member<W>>,
-    /// Member id of each static member.
-    instances: BTreeMap<String, String>,
-    /// Member ids given out whose members have not joined yet.
-    pending: BTreeSet<String>,
-    /// Members of this generation that have not asked for their assignment.
-    unsynced: BTreeSet<String>,
-    /// While the group waits for its first members: what is left of their time, and whether one came.
-    first_round: Option<FirstRound>,
+    pub kind: Kind<W>,
     pub offsets: BTreeMap<(String, i32), Committed>,
     pub pending_offsets: PendingOffsets,
-    stored: Stored,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct FirstRound {
-    remaining: Duration,
-    joined: bool,
-}
-
-/// A member of a group.
-#[derive(Clone, Debug)]
-pub(crate) struct Member<W> {
-    pub client_id: String,
-    pub client_host: String,
-    pub instance_id: Option<String>,
-    session: Duration,
-    rebalance: Duration,
-    /// Assignors it knows, the preferred one first, with its subscription for each.
-    protocols: Vec<(String, Bytes)>,
-    pub assignment: Bytes,
-    waiting: Option<Waiting<W>>,
-}
-
-/// The request of a member that was not answered yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Waiting<W> {
-    Join(W),
-    Sync(W),
-}
-
-impl<W> Member<W> {
-    fn awaits_join(&self) -> bool {
-        matches!(self.waiting, Some(Waiting::Join(_)))
-    }
-
-    /// Its subscription for `protocol`.
-    pub fn metadata(&self, protocol: &str) -> Bytes {
-        let found = self.protocols.iter().find(|(name, _)| name == protocol);
-        found.map(|(_, metadata)| metadata.clone()).unwrap_or_default()
-    }
+/// A group's protocol, with its members.
+#[derive(Debug)]
+pub(crate) enum Kind<W> {
+    Classic(Classic<W>),
+    Consumer(Consumer),
 }
 
 impl<W: Copy> Group<W> {
-    /// An empty group.
+    /// An empty classic group.
     pub fn new(id: &str) -> Self {
         Self {
             id: id.to_owned(),
-            state: GroupState::Empty,
-            generation: 0,
-            protocol_type: None,
-            protocol: None,
-            leader: None,
-            members: IndexMap::new(),
-            instances: BTreeMap::new(),
-            pending: BTreeSet::new(),
-            unsynced: BTreeSet::new(),
-            first_round: None,
+            kind: Kind::Classic(Classic::new(id)),
             offsets: BTreeMap::new(),
             pending_offsets: PendingOffsets::default(),
-            stored: Stored::default(),
         }
     }
 
-    fn is_leader(&self, member_id: &str) -> bool {
-        self.leader.as_deref() == Some(member_id)
-    }
-
-    /// The member's id if `member_id` and `instance_id` name one of this group.
-    fn known(&self, member_id: &str, instance_id: Option<&str>) -> Result<(), ResponseError> {
-        if let Some(instance) = instance_id {
-            let holder = self.instances.get(instance).ok_or(ResponseError::UnknownMemberId)?;
-            return if holder == member_id { Ok(()) } else { Err(ResponseError::FencedInstanceId) };
-        }
-        if self.members.contains_key(member_id) { Ok(()) } else { Err(ResponseError::UnknownMemberId) }
-    }
-
-    /// As [`known`](Self::known), of this generation.
-    fn current(
-        &self,
-        member_id: &str,
-        instance_id: Option<&str>,
-        generation: i32,
-    ) -> Result<(), ResponseError> {
-        self.known(member_id, instance_id)?;
-        if generation == self.generation { Ok(()) } else { Err(ResponseError::IllegalGeneration) }
-    }
-
-    /// Starts the member's session time anew.
-    fn touch(&self, env: &mut Env<'_, W>, member_id: &str) {
-        if let Some(member) = self.members.get(member_id) {
-            self.set_timer(env, GroupTimer::Session(member_id.to_owned()), member.session);
+    pub fn state(&self) -> GroupState {
+        match &self.kind {
+            Kind::Classic(group) => group.state.told(),
+            Kind::Consumer(group) => group.state(),
         }
     }
 
-    fn set_timer(&self, env: &mut Env<'_, W>, timer: GroupTimer, after: Duration) {
-        env.timers.set((self.id.clone(), timer), env.now.saturating_add(after));
+    pub fn is_empty(&self) -> bool {
+        self.state() == GroupState::Empty
     }
 
-    fn cancel_timer(&self, env: &mut Env<'_, W>, timer: GroupTimer) {
-        env.timers.cancel(&(self.id.clone(), timer));
-    }
-
-    /// Answers the member's JoinGroup, if it waits for that.
-    fn answer_join(&mut self, env: &mut Env<'_, W>, id: &str, answer: Result<Joined, JoinRefused>) {
-        let Some(member) = self.members.get_mut(id) else { return };
-        if let Some(Waiting::Join(waiter)) = member.waiting {
-            member.waiting = None;
-            env.replies.push((waiter, Reply::Join(answer)));
+    /// The kind as requests name it.
+    pub fn type_name(&self) -> &'static str {
+        match self.kind {
+            Kind::Classic(_) => "classic",
+            Kind::Consumer(_) => "consumer",
         }
     }
 
-    /// Answers the member's SyncGroup, if it waits for that.
-    fn answer_sync(&mut self, env: &mut Env<'_, W>, id: &str, answer: Result<(), ResponseError>) {
-        let (protocol_type, protocol) = (self.protocol_type.clone(), self.protocol.clone());
-        let Some(member) = self.members.get_mut(id) else { return };
-        if let Some(Waiting::Sync(waiter)) = member.waiting {
-            member.waiting = None;
-            let assignment = member.assignment.clone();
-            let synced = answer.map(|()| Synced { protocol_type, protocol, assignment });
-            env.replies.push((waiter, Reply::Sync(synced)));
-            // Its session may have run out while it waited, which was excused; from now on it counts again.
-            self.touch(env, id);
+    /// What its members are: consumers or something else; empty if there never were any.
+    pub fn protocol_type(&self) -> &str {
+        match &self.kind {
+            Kind::Classic(group) => group.protocol_type.as_deref().unwrap_or_default(),
+            Kind::Consumer(_) => embedded::CONSUMER,
         }
     }
 
-    fn member_ids(&self) -> Vec<String> {
-        self.members.keys().cloned().collect()
+    pub fn classic(&self) -> Option<&Classic<W>> {
+        if let Kind::Classic(group) = &self.kind { Some(group) } else { None }
+    }
+
+    pub fn consumer(&self) -> Option<&Consumer> {
+        if let Kind::Consumer(group) = &self.kind { Some(group) } else { None }
+    }
+
+    /// Whether a member reads this topic; a group of consumers that cannot be understood reads any.
+    pub fn is_subscribed(&self, topic: &str) -> bool {
+        match &self.kind {
+            Kind::Classic(group) => group.is_subscribed(topic),
+            Kind::Consumer(group) => group.is_subscribed(topic),
+        }
+    }
+
+    /// The coordinator goes: everybody who waits is told, and no timer stays.
+    pub fn unload(&mut self, env: &mut Env<'_, W>) {
+        match &mut self.kind {
+            Kind::Classic(group) => group.retire(env, ResponseError::NotCoordinator),
+            Kind::Consumer(group) => group.cancel_timers(env),
+        }
+    }
+
+    /// The group as a new coordinator finds it, its sessions begun now.
+    pub fn load(&mut self, env: &mut Env<'_, W>) {
+        match &mut self.kind {
+            Kind::Classic(group) => group.load(env),
+            // Every change of such a group is written, so nothing of it is lost.
+            Kind::Consumer(group) => group.load(env),
+        }
     }
 }
 
-/// A member id as Kafka makes them: the instance's or client's id and a random part.
-fn new_member_id(random: &mut ChaCha8Rng, client_id: &str, instance_id: Option<&str>) -> String {
-    let unique = uuid::Builder::from_random_bytes(random.random()).into_uuid();
-    format!("{}-{}", instance_id.unwrap_or(client_id), Uuid::hyphenated(unique))
+/// A random id as Kafka writes its own: 16 bytes in Base64 without padding, for use in addresses.
+fn random_id(random: &mut ChaCha8Rng) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    loop {
+        let number = uuid::Builder::from_random_bytes(random.random()).into_uuid().as_u128();
+        let digit = |shift: u32| char::from(DIGITS[usize::try_from((number >> shift) & 63).unwrap_or(0)]);
+        let last = char::from(DIGITS[usize::try_from((number << 4) & 63).unwrap_or(0)]);
+        let id: String = (0..21).map(|place| digit(122 - 6 * place)).chain([last]).collect();
+        // Kafka draws again, too: an id must not look like an option.
+        if !id.starts_with('-') {
+            return id;
+        }
+    }
 }
-
-#[cfg(test)]
-mod tests;

@@ -5,9 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use kafka_protocol::error::ResponseError;
-
-use super::{Commit, Committed, Group, GroupState};
+use super::{Committed, Group};
 
 /// What producers hold in a group, by producer id.
 #[derive(Debug, Default)]
@@ -47,18 +45,6 @@ impl PendingOffsets {
 }
 
 impl<W: Copy> Group<W> {
-    /// Whether this member may commit within a transaction now. The state of the group does not matter, and
-    /// who names no member is believed.
-    pub fn may_commit_in_transaction(&self, commit: Commit<'_>) -> Result<(), ResponseError> {
-        if commit.generation < 0 && self.state == GroupState::Empty {
-            return Ok(());
-        }
-        if commit.generation < 0 && commit.member_id.is_empty() && commit.instance_id.is_none() {
-            return Ok(());
-        }
-        self.current(commit.member_id, commit.instance_id, commit.generation)
-    }
-
     /// The producer's transaction ended: what it holds counts now, or is dropped.
     pub fn end_pending_offsets(&mut self, producer_id: i64, commit: bool) {
         let held = self.pending_offsets.0.remove(&producer_id).unwrap_or_default();
@@ -72,7 +58,7 @@ mod tests {
     use super::*;
 
     fn committed(offset: i64) -> Committed {
-        Committed { offset, leader_epoch: -1, metadata: String::new(), at_ms: 0 }
+        Committed { offset, leader_epoch: -1, metadata: String::new(), at_ms: 0, expires_ms: None }
     }
 
     fn group() -> Group<u32> {
@@ -108,7 +94,8 @@ mod tests {
     #[test]
     fn the_newer_of_a_held_and_a_plain_offset_counts() {
         let mut group = group();
-        group.commit("orders", 0, committed(9)).expect("commits");
+        group.pending_offsets.supersede(&key());
+        group.offsets.insert(key(), committed(9));
         assert!(group.pending_offsets.is_open(&key()));
         group.end_pending_offsets(7, true);
         assert_eq!(group.offsets.get(&key()), Some(&committed(9)));

@@ -2,7 +2,7 @@
 //!
 //! Read from the settings at every use, so that a change acts at once, as in Kafka; a setting that is not
 //! there, or whose value is no value of it, has Kafka's default. Which settings exist and may be set is in
-//! `topic_config.rs`.
+//! `config/topic.rs`.
 
 use crate::kafka::wire::compression::Codec;
 
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_topic_without_settings_has_kafkas_defaults() {
-        let defaults = SETTINGS.iter().map(|setting| (setting.name, setting.default));
+        let defaults = SETTINGS.iter().filter_map(|setting| Some((setting.name, setting.default?)));
         assert_eq!(LogConfig::default().with(defaults), LogConfig::default());
     }
 

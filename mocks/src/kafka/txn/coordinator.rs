@@ -14,7 +14,6 @@ use super::{TRANSACTIONS_TOPIC, TransactionState};
 use crate::kafka::cluster::Cluster;
 use crate::kafka::controller::NewTopic;
 use crate::kafka::coordinator::partition_of;
-use crate::kafka::topic_config;
 
 /// Most partitions the topic may have, as any topic.
 const MAX_PARTITIONS: i32 = 10_000;
@@ -222,7 +221,8 @@ impl Cluster {
         let topic = self.truth.topics.get(TRANSACTIONS_TOPIC).ok_or(unavailable)?;
         let number = self.transactions_partition(id);
         let partition = self.truth.partition(TRANSACTIONS_TOPIC, number).ok_or(unavailable)?;
-        let enough = topic_config::number(&topic.configs, "min.insync.replicas", 1);
+        let node = partition.leader.unwrap_or(-1);
+        let enough = self.topic_number(node, &topic.configs, "min.insync.replicas");
         let in_sync = i64::try_from(partition.isr.len()).unwrap_or(i64::MAX);
         if in_sync < enough { Err(unavailable) } else { Ok(()) }
     }

@@ -10,7 +10,6 @@ use kafka_protocol::error::ResponseError;
 use super::expiry::TxnTimer;
 use super::state::Version;
 use crate::kafka::cluster::{Cluster, OFFSETS_TOPIC, Timer};
-use crate::kafka::topic_config;
 use crate::kafka::wire::marker::EndMarker;
 
 impl Cluster {
@@ -93,7 +92,7 @@ impl Cluster {
     ) -> Result<(), ResponseError> {
         let (topic_id, led) = self.led_by(node, topic, partition)?;
         let configs = &self.truth.topics.get(topic).ok_or(ResponseError::UnknownTopicOrPartition)?.configs;
-        let enough = topic_config::number(configs, "min.insync.replicas", 1);
+        let enough = self.topic_number(node, configs, "min.insync.replicas");
         if i64::try_from(led.isr.len()).unwrap_or(i64::MAX) < enough {
             return Err(ResponseError::NotEnoughReplicas);
         }

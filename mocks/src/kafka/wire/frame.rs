@@ -1,7 +1,7 @@
 //! Frames: a length, a header, a body; and answers as chunks that are written without being joined.
 //!
-//! A frame is at most [`MAX_FRAME`] bytes. Whatever does not begin like a request of Kafka's is an error of
-//! the connection, never a panic.
+//! A frame has a largest size, by default [`MAX_FRAME`] bytes. Whatever does not begin like a request of Kafka's
+//! is an error of the connection, never a panic.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -13,15 +13,15 @@ use thiserror::Error;
 
 use super::keys::{self, Api};
 
-/// Largest request taken, in bytes (`socket.request.max.bytes`).
+/// Largest request taken unless the options say otherwise, in bytes (`socket.request.max.bytes`).
 pub(crate) const MAX_FRAME: usize = 100 * 1024 * 1024;
 
 /// Why a connection's bytes are not Kafka.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub(crate) enum FrameError {
-    #[error("expected a frame of 8 bytes to 100 MB, found a length of {0}: is the client speaking Kafka?")]
-    Length(i32),
+    #[error("expected a frame of 8 to {max} bytes, found a length of {found}: is the client speaking Kafka?")]
+    Length { found: i32, max: usize },
     #[error("expected an API this cluster serves, found key {key} version {version}: see SUPPORT.md")]
     Api { key: i16, version: i16 },
     #[error("expected a {what}, found bytes that are none: {found}")]
@@ -39,18 +39,20 @@ pub(crate) struct Head {
     pub served: bool,
 }
 
-/// Takes the next whole frame, without its length, off the front of `buffer`.
-pub(crate) fn split(buffer: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
+/// The bytes of the frame that `buffer` begins with, its length included; nothing as long as that is not there.
+pub(crate) fn size(buffer: &[u8], max: usize) -> Result<Option<usize>, FrameError> {
     let Some(prefix) = buffer.first_chunk::<4>() else { return Ok(None) };
-    let length = i32::from_be_bytes(*prefix);
-    let size = usize::try_from(length).ok().filter(|size| (8..=MAX_FRAME).contains(size));
-    let size = size.ok_or(FrameError::Length(length))?;
-    if buffer.len() < 4 + size {
-        // Grown by what arrives, not by what the length promises: a liar gets no memory.
-        return Ok(None);
-    }
-    buffer.advance(4);
-    Ok(Some(buffer.split_to(size).freeze()))
+    let found = i32::from_be_bytes(*prefix);
+    let size = usize::try_from(found).ok().filter(|size| (8..=max).contains(size));
+    size.map(|size| Some(4 + size)).ok_or(FrameError::Length { found, max })
+}
+
+/// Takes the next whole frame, without its length, off the front of `buffer`.
+pub(crate) fn split(buffer: &mut BytesMut, max: usize) -> Result<Option<Bytes>, FrameError> {
+    let Some(size) = size(buffer, max)?.filter(|size| buffer.len() >= *size) else { return Ok(None) };
+    let mut frame = buffer.split_to(size).freeze();
+    frame.advance(4);
+    Ok(Some(frame))
 }
 
 /// Reads the header off the front of `frame`.
@@ -120,6 +122,34 @@ impl Frame {
         Self { chunks }
     }
 
+    /// Bytes that are no answer to a request, with their length in front: an authentication of old clients.
+    pub fn raw(bytes: Bytes) -> Self {
+        let mut chunks = VecDeque::from([Bytes::from_static(&[0; 4])]);
+        chunks.push_back(bytes);
+        Self::finish(chunks)
+    }
+
+    /// The answer after its header.
+    pub fn body(&self, api: &Api, version: i16) -> Bytes {
+        let header = if api.key.response_header_version(version) == 0 { 8 } else { 9 };
+        self.chunks.iter().flat_map(|chunk| chunk.iter().copied()).skip(header).collect()
+    }
+
+    /// Writes over the bytes from `at` on, which lie in the first chunk.
+    pub fn patch(&mut self, at: usize, bytes: &[u8]) {
+        let Some(first) = self.chunks.front_mut() else { return };
+        let mut changed = BytesMut::from(std::mem::take(first));
+        if let Some(place) = changed.get_mut(at..at + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
+        *first = changed.freeze();
+    }
+
+    /// Puts another frame behind this one.
+    pub fn append(&mut self, other: Self) {
+        self.chunks.extend(other.chunks);
+    }
+
     /// Keeps the first `length` bytes.
     pub fn truncate(&mut self, length: usize) {
         let whole = self.chunks.iter().flat_map(|chunk| chunk.iter().copied());
@@ -162,7 +192,8 @@ mod tests {
     fn a_length_beyond_the_cap_or_below_a_header_is_refused_before_the_bytes_arrive() {
         for length in [-1, 0, 7, 100 * 1024 * 1024 + 1, i32::from_be_bytes(*b"GET ")] {
             let mut buffer = BytesMut::from(&length.to_be_bytes()[..]);
-            assert!(matches!(split(&mut buffer), Err(FrameError::Length(found)) if found == length));
+            let split = split(&mut buffer, MAX_FRAME);
+            assert!(matches!(split, Err(FrameError::Length { found, .. }) if found == length));
         }
     }
 
@@ -177,7 +208,7 @@ mod tests {
         let mut frames = Vec::new();
         for byte in wire {
             buffer.put_u8(byte);
-            frames.extend(split(&mut buffer).expect("a good length"));
+            frames.extend(split(&mut buffer, MAX_FRAME).expect("a good length"));
         }
         assert_eq!(frames, [&b"12345678"[..], &b"abcdefghij"[..]]);
     }

@@ -24,7 +24,7 @@ const fn api(key: ApiKey, name: &'static str, min: i16, max: i16) -> Api {
 }
 
 /// Every API served, by key.
-pub(crate) const APIS: [Api; 28] = [
+pub(crate) const APIS: &[Api] = &[
     // Kafka 4 serves Produce from version 3 and advertises 0, because older librdkafka take a missing 0 for a
     // broker without compression (KAFKA-18659).
     Api { key: ApiKey::Produce, name: "produce", min: 3, max: 13, advertised_min: 0 },
@@ -51,10 +51,17 @@ pub(crate) const APIS: [Api; 28] = [
     api(ApiKey::WriteTxnMarkers, "write-txn-markers", 1, 1),
     api(ApiKey::TxnOffsetCommit, "txn-offset-commit", 0, 5),
     api(ApiKey::DescribeConfigs, "describe-configs", 1, 4),
+    api(ApiKey::AlterConfigs, "alter-configs", 0, 2),
+    api(ApiKey::DeleteGroups, "delete-groups", 0, 2),
+    api(ApiKey::IncrementalAlterConfigs, "incremental-alter-configs", 0, 1),
+    api(ApiKey::OffsetDelete, "offset-delete", 0, 0),
     api(ApiKey::DescribeCluster, "describe-cluster", 0, 2),
     api(ApiKey::DescribeProducers, "describe-producers", 0, 0),
     api(ApiKey::DescribeTransactions, "describe-transactions", 0, 0),
     api(ApiKey::ListTransactions, "list-transactions", 0, 1),
+    api(ApiKey::ConsumerGroupHeartbeat, "consumer-group-heartbeat", 0, 1),
+    api(ApiKey::ConsumerGroupDescribe, "consumer-group-describe", 0, 1),
+    api(ApiKey::ListConfigResources, "list-config-resources", 0, 1),
 ];
 
 /// The API with this number on the wire.
@@ -68,7 +75,7 @@ mod tests {
 
     #[test]
     fn every_version_served_is_known_to_the_codec() {
-        for api in &APIS {
+        for api in APIS {
             let known = api.key.valid_versions();
             assert!(known.min <= api.min && api.max <= known.max, "{}: {known}", api.name);
         }

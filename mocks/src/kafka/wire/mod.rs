@@ -5,6 +5,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod compression;
+pub(crate) mod edit;
 pub(crate) mod errors;
 pub(crate) mod frame;
 pub(crate) mod keys;

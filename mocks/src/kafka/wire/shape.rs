@@ -44,7 +44,14 @@ fn shape_of(key: ApiKey) -> &'static str {
         ApiKey::DescribeTransactions => "s*",
         ApiKey::ListTransactions => "s* l* l1+",
         ApiKey::DescribeConfigs => "[ b s s* ] b b3+",
+        ApiKey::AlterConfigs => "[ b s [ s s ] ] b",
+        ApiKey::IncrementalAlterConfigs => "[ b s [ s b s ] ] b",
+        ApiKey::ListConfigResources => "b*1+",
+        ApiKey::DeleteGroups => "s*",
+        ApiKey::OffsetDelete => "s [ s [ i ] ]",
         ApiKey::DescribeCluster => "b b1+ b2+",
+        ApiKey::ConsumerGroupHeartbeat => "s s i s s i s* s1+ s [ u i* ]",
+        ApiKey::ConsumerGroupDescribe => "s* b",
         _ => "",
     }
 }
@@ -203,7 +210,7 @@ mod tests {
 
     macro_rules! every_version {
         ($($key:ident => $request:expr;)*) => {
-            for api in &APIS {
+            for api in APIS {
                 for version in api.min..=api.max {
                     let left = match api.key {
                         $(ApiKey::$key => left(api.key, version, &$request(version)),)*
@@ -218,10 +225,13 @@ mod tests {
     #[test]
     fn every_version_of_every_request_has_its_shape_to_the_last_byte() {
         use kafka_protocol::messages::{
+            alter_configs_request as alter, consumer_group_heartbeat_request as beat,
             create_topics_request as create, describe_configs_request as describe, fetch_request as fetch,
-            join_group_request as join, leave_group_request as leave, list_offsets_request as list,
-            metadata_request as metadata, offset_commit_request as commit, offset_fetch_request as committed,
-            offset_for_leader_epoch_request as epoch, produce_request as produce, sync_group_request as sync,
+            incremental_alter_configs_request as incremental, join_group_request as join,
+            leave_group_request as leave, list_offsets_request as list, metadata_request as metadata,
+            offset_commit_request as commit, offset_delete_request as forget,
+            offset_fetch_request as committed, offset_for_leader_epoch_request as epoch,
+            produce_request as produce, sync_group_request as sync,
         };
         let one = || Bytes::from_static(b"abc");
         every_version! {
@@ -300,7 +310,7 @@ mod tests {
                     commit::TxnOffsetCommitRequestTopic::default().with_partitions(vec![partition])])
             };
             DescribeProducers => |_| DescribeProducersRequest::default().with_topics(vec![
-                kafka_protocol::messages::describe_producers_request::TopicRequest::default()
+                describe_producers_request::TopicRequest::default()
                     .with_partition_indexes(vec![1, 2])]);
             DescribeTransactions => |_| DescribeTransactionsRequest::default()
                 .with_transactional_ids(vec![Default::default()]);
@@ -310,7 +320,25 @@ mod tests {
             DescribeConfigs => |_| DescribeConfigsRequest::default().with_resources(vec![
                 describe::DescribeConfigsResource::default()
                     .with_configuration_keys(Some(vec![Default::default()]))]);
+            AlterConfigs => |_| AlterConfigsRequest::default().with_resources(vec![
+                alter::AlterConfigsResource::default().with_configs(vec![alter::AlterableConfig::default()])]);
+            IncrementalAlterConfigs => |_| IncrementalAlterConfigsRequest::default().with_resources(vec![
+                incremental::AlterConfigsResource::default()
+                    .with_configs(vec![incremental::AlterableConfig::default()])]);
             DescribeCluster => |_| DescribeClusterRequest::default();
+            ListConfigResources => |version| match version {
+                0 => ListConfigResourcesRequest::default(),
+                _ => ListConfigResourcesRequest::default().with_resource_types(vec![2, 4]),
+            };
+            DeleteGroups => |_| DeleteGroupsRequest::default().with_groups_names(vec![Default::default()]);
+            OffsetDelete => |_| OffsetDeleteRequest::default().with_topics(vec![
+                forget::OffsetDeleteRequestTopic::default()
+                    .with_partitions(vec![forget::OffsetDeleteRequestPartition::default()])]);
+            ConsumerGroupHeartbeat => |_| ConsumerGroupHeartbeatRequest::default()
+                .with_subscribed_topic_names(Some(vec![Default::default()]))
+                .with_topic_partitions(Some(vec![beat::TopicPartitions::default().with_partitions(vec![1])]));
+            ConsumerGroupDescribe => |_| ConsumerGroupDescribeRequest::default()
+                .with_group_ids(vec![Default::default()]);
         }
     }
 

@@ -157,6 +157,8 @@ async fn an_unused_transactional_id_is_forgotten_and_so_are_silent_producers() {
     client.end(5, who, true).await;
     sleep(Duration::from_secs(7 * 24 * 3600 + 3601)).await;
     assert_eq!(bench.cluster.transaction("payments"), None);
+    // The node closed the idle connection long ago.
+    client.wire = bench.connect(1).await;
     assert_eq!(client.end(5, (who.0, who.1 + 1), true).await.0, 49);
     let topic = describe_producers_request::TopicRequest::default()
         .with_name(TopicName(text("orders")))

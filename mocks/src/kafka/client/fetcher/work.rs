@@ -11,24 +11,23 @@ use futures::future::{BoxFuture, FutureExt};
 use futures::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Position, Shared};
+use super::{Brought, Position, Shared, State};
 use crate::kafka::client::admin::OffsetSpec;
 use crate::kafka::client::backoff::Backoff;
-use crate::kafka::client::batch::Decoded;
 use crate::kafka::client::error::ClientError;
-use crate::kafka::client::fetch::fetch;
+use crate::kafka::client::fetch::{From, fetch};
 use crate::kafka::client::network::Lane;
 use crate::kafka::client::types::TopicPartition;
 
-/// A cursor's number and the offset to fetch from, by partition.
-type Offsets = BTreeMap<TopicPartition, (u64, i64)>;
+/// A cursor's number and where to fetch from, by partition.
+type Starts = BTreeMap<TopicPartition, (u64, From)>;
 
 /// What came of something that was under way.
 enum Done {
     Fetched {
         node: i32,
         ids: BTreeMap<TopicPartition, u64>,
-        outcome: Result<BTreeMap<TopicPartition, Result<Decoded, ClientError>>, ClientError>,
+        outcome: Result<BTreeMap<TopicPartition, Result<Brought, ClientError>>, ClientError>,
     },
     Asked {
         partition: TopicPartition,
@@ -79,11 +78,17 @@ impl Work {
         let now = Instant::now();
         let shared = Arc::clone(&self.shared);
         let mut wake: Option<Instant> = None;
-        let mut requests: BTreeMap<i32, (String, Offsets)> = BTreeMap::new();
+        let mut requests: BTreeMap<i32, (String, Starts)> = BTreeMap::new();
         let mut leaderless = BTreeSet::new();
         let leaders = shared.client.leaders_known();
         let mut state = shared.lock();
-        for (partition, cursor) in &mut state.cursors {
+        let State { cursors, gaps, .. } = &mut *state;
+        for (partition, cursor) in cursors {
+            let leader = leaders(partition);
+            if let Some(gap) = leader.as_ref().and_then(|leader| cursor.led_by(leader.epoch)) {
+                gaps.push_back((partition.clone(), gap));
+                shared.ready.notify_one();
+            }
             if cursor.under_way || cursor.held_bytes >= shared.options.partition_bytes {
                 continue;
             }
@@ -91,15 +96,17 @@ impl Work {
                 wake = Some(wake.map_or(at, |wake| wake.min(at)));
                 continue;
             }
-            match (cursor.position, leaders(partition)) {
+            match (cursor.position, leader) {
                 (Position::Ask(spec), Some(_)) => {
                     cursor.under_way = true;
                     self.ask(partition.clone(), cursor.id, spec);
                 }
-                (Position::Offset(offset), Some((node, address))) if !self.busy.contains(&node) => {
+                (Position::Offset(offset), Some(leader)) if !self.busy.contains(&leader.node) => {
                     cursor.under_way = true;
-                    let (_, offsets) = requests.entry(node).or_insert((address, BTreeMap::new()));
-                    offsets.insert(partition.clone(), (cursor.id, offset));
+                    let from = From { offset, leader_epoch: leader.epoch, last_epoch: cursor.last_epoch };
+                    let (_, starts) =
+                        requests.entry(leader.node).or_insert((leader.address, BTreeMap::new()));
+                    starts.insert(partition.clone(), (cursor.id, from));
                 }
                 // The broker's answer to the request that is under way wakes us.
                 (Position::Offset(_), Some(_)) => {}
@@ -109,8 +116,8 @@ impl Work {
             }
         }
         drop(state);
-        for (node, (address, offsets)) in requests {
-            self.fetch(node, address, offsets);
+        for (node, (address, starts)) in requests {
+            self.fetch(node, address, starts);
         }
         if !leaderless.is_empty() && !self.refreshing {
             match self.refresh_not_before.filter(|at| *at > now) {
@@ -121,11 +128,11 @@ impl Work {
         wake
     }
 
-    fn fetch(&mut self, node: i32, address: String, offsets: Offsets) {
+    fn fetch(&mut self, node: i32, address: String, starts: Starts) {
         self.busy.insert(node);
         let (shared, lane) = (Arc::clone(&self.shared), Arc::clone(&self.lane));
-        let ids = offsets.iter().map(|(partition, (id, _))| (partition.clone(), *id)).collect();
-        let offsets = offsets.into_iter().map(|(partition, (_, offset))| (partition, offset)).collect();
+        let ids = starts.iter().map(|(partition, (id, _))| (partition.clone(), *id)).collect();
+        let offsets = starts.into_iter().map(|(partition, (_, from))| (partition, from)).collect();
         let request = async move {
             let outcome = fetch(&shared.client, &lane, &shared.options, &address, &offsets).await;
             Done::Fetched { node, ids, outcome }
@@ -180,8 +187,7 @@ impl Work {
                 }
             }
             Done::Asked { partition, id, outcome } => {
-                let found = outcome.map(|offset| Decoded { records: Vec::new(), next_offset: Some(offset) });
-                wrong |= state.settle((&partition, id), found, retry_at, reset);
+                wrong |= state.settle((&partition, id), outcome.map(Brought::Offset), retry_at, reset);
             }
             Done::Refreshed { outcome } => {
                 self.refreshing = false;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 
-use super::{Env, Group, GroupState, GroupTimer, JoinRefused, Joined, Member, Reply, Waiting, new_member_id};
+use super::{Classic, Env, GroupTimer, JoinRefused, Joined, Member, Reply, State, Waiting, new_member_id};
 
 /// How long a new member may wait for the others without being heard of.
 const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_secs(300);
@@ -27,7 +27,7 @@ pub(crate) struct Join {
     pub can_skip_assignment: bool,
 }
 
-impl<W: Copy> Group<W> {
+impl<W: Copy> Classic<W> {
     /// Lets a member join; `waiter` is answered now or when the generation is complete.
     pub fn join(&mut self, env: &mut Env<'_, W>, waiter: W, join: Join) {
         if let Err(error) = self.try_join(env, waiter, &join) {
@@ -37,8 +37,10 @@ impl<W: Copy> Group<W> {
 
     fn try_join(&mut self, env: &mut Env<'_, W>, waiter: W, join: &Join) -> Result<(), JoinRefused> {
         let refuse = |error| JoinRefused { error, member_id: join.member_id.clone() };
-        if !(env.config.session_min..=env.config.session_max).contains(&join.session) {
-            return Err(refuse(ResponseError::InvalidSessionTimeout));
+        if !self.has_room(env, &join.member_id) {
+            self.pending.remove(&join.member_id);
+            self.drop_member(env, &join.member_id);
+            return Err(JoinRefused { error: ResponseError::GroupMaxSizeReached, member_id: String::new() });
         }
         if !self.supports(join) {
             return Err(refuse(ResponseError::InconsistentGroupProtocol));
@@ -55,6 +57,22 @@ impl<W: Copy> Group<W> {
         }
         self.known(&join.member_id, join.instance_id.as_deref()).map_err(refuse)?;
         self.join_again(env, waiter, join).map_err(refuse)
+    }
+
+    /// Whether the group takes this member, or a new one, without growing beyond its limit. While members join,
+    /// those count that have, so that the last to come are left out after the limit was lowered.
+    fn has_room(&self, env: &Env<'_, W>, member_id: &str) -> bool {
+        let member = self.members.get(member_id);
+        match self.state {
+            State::Empty => true,
+            State::PreparingRebalance => {
+                let waiting = self.members.values().filter(|member| member.awaits_join()).count();
+                member.is_some_and(Member::awaits_join) || waiting < env.config.max_size
+            }
+            State::CompletingRebalance | State::Stable => {
+                member.is_some() || self.members.len() < env.config.max_size
+            }
+        }
     }
 
     /// Whether the group and the member share a way to assign.
@@ -79,9 +97,6 @@ impl<W: Copy> Group<W> {
             self.replace_static(env, waiter, join, &old, &id);
             return Ok(());
         }
-        if self.members.len() + self.pending.len() >= env.config.max_size {
-            return Err(JoinRefused { error: ResponseError::GroupMaxSizeReached, member_id: String::new() });
-        }
         if join.needs_known_id && instance.is_none() {
             self.pending.insert(id.clone());
             self.set_timer(env, GroupTimer::Session(id.clone()), join.session);
@@ -100,6 +115,7 @@ impl<W: Copy> Group<W> {
             rebalance: join.rebalance,
             protocols: join.protocols.clone(),
             assignment: Bytes::new(),
+            is_new: true,
             waiting: Some(Waiting::Join(waiter)),
         };
         self.pending.remove(id);
@@ -123,11 +139,11 @@ impl<W: Copy> Group<W> {
         let same = self.members.get(id).is_some_and(|member| member.protocols == join.protocols);
         match self.state {
             // Its answer was lost on the way: it gets the generation it is already in.
-            GroupState::CompletingRebalance if same => self.answer_current(env, waiter, id, false),
-            GroupState::Stable if same && !self.is_leader(id) => {
+            State::CompletingRebalance if same => self.answer_current(env, waiter, id, false),
+            State::Stable if same && !self.is_leader(id) => {
                 self.answer_current(env, waiter, id, false);
             }
-            GroupState::Empty => return Err(ResponseError::UnknownMemberId),
+            State::Empty => return Err(ResponseError::UnknownMemberId),
             _ => {
                 self.update(env, waiter, join, id);
                 self.rebalance(env);
@@ -194,7 +210,7 @@ impl<W: Copy> Group<W> {
         }
         self.update(env, waiter, join, new);
         self.touch(env, new);
-        if self.state != GroupState::Stable || self.select_protocol() != self.protocol {
+        if self.state != State::Stable || self.select_protocol() != self.protocol {
             self.rebalance(env);
             return;
         }

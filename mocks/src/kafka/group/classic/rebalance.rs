@@ -4,27 +4,27 @@ use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
 
-use super::{Env, FirstRound, Group, GroupState, GroupTimer, JoinRefused};
+use super::{Classic, Env, FirstRound, GroupTimer, JoinRefused, State};
 
-impl<W: Copy> Group<W> {
+impl<W: Copy> Classic<W> {
     /// Begins a rebalance, or looks whether the one that runs is complete.
     pub(super) fn rebalance(&mut self, env: &mut Env<'_, W>) {
         match self.state {
-            GroupState::PreparingRebalance => self.try_complete(env),
-            GroupState::Empty => {
-                self.state = GroupState::PreparingRebalance;
+            State::PreparingRebalance => self.try_complete(env),
+            State::Empty => {
+                self.state = State::PreparingRebalance;
                 let delay = env.config.initial_delay;
                 let remaining = self.rebalance_timeout().saturating_sub(delay);
                 self.first_round = Some(FirstRound { remaining, joined: false });
                 self.set_timer(env, GroupTimer::Rebalance, delay);
             }
-            GroupState::Stable | GroupState::CompletingRebalance => {
+            State::Stable | State::CompletingRebalance => {
                 for id in self.member_ids() {
                     self.answer_sync(env, &id, Err(ResponseError::RebalanceInProgress));
                 }
                 self.cancel_timer(env, GroupTimer::Sync);
                 self.unsynced.clear();
-                self.state = GroupState::PreparingRebalance;
+                self.state = State::PreparingRebalance;
                 env.events.push(format!("group {} rebalances after generation {}", self.id, self.generation));
                 self.set_timer(env, GroupTimer::Rebalance, self.rebalance_timeout());
                 self.try_complete(env);
@@ -34,23 +34,32 @@ impl<W: Copy> Group<W> {
 
     /// Completes the rebalance if every member has joined and nobody is expected.
     pub(super) fn try_complete(&mut self, env: &mut Env<'_, W>) {
+        if self.first_round.is_none() {
+            self.complete_if_all_joined(env);
+        }
+    }
+
+    /// As [`try_complete`](Self::try_complete), but does not wait for others to come while there is time: that
+    /// is what Kafka does when it drops one it waited for.
+    pub(super) fn complete_if_all_joined(&mut self, env: &mut Env<'_, W>) {
         let all = self.members.values().all(super::Member::awaits_join) && self.pending.is_empty();
-        if self.state == GroupState::PreparingRebalance && self.first_round.is_none() && all {
+        if self.state == State::PreparingRebalance && all {
             self.complete(env);
         }
     }
 
-    /// A timeout of this group has come.
+    /// A timeout of this group has come; those of the other protocol are none of its own.
     pub fn expire(&mut self, env: &mut Env<'_, W>, timer: GroupTimer) {
         match timer {
             GroupTimer::Session(member_id) => self.expire_session(env, &member_id),
             GroupTimer::Rebalance => self.expire_rebalance(env),
             GroupTimer::Sync => self.expire_sync(env),
+            GroupTimer::Revocation(_) | GroupTimer::MemberJoin(_) | GroupTimer::MemberSync(_) => {}
         }
     }
 
     fn expire_rebalance(&mut self, env: &mut Env<'_, W>) {
-        if self.state != GroupState::PreparingRebalance {
+        if self.state != State::PreparingRebalance {
             return;
         }
         if let Some(round) = self.first_round.filter(|round| round.joined && !round.remaining.is_zero()) {
@@ -85,19 +94,26 @@ impl<W: Copy> Group<W> {
         self.generation = self.generation.wrapping_add(1).max(0);
         if self.members.is_empty() {
             self.protocol = None;
-            self.state = GroupState::Empty;
+            self.read_subscriptions();
+            self.state = State::Empty;
+            self.empty_since_ms = Some(env.now_ms);
             self.persist();
             env.events.push(format!("group {} is empty, generation {}", self.id, self.generation));
             return;
         }
         self.protocol = self.select_protocol();
-        self.state = GroupState::CompletingRebalance;
+        self.read_subscriptions();
+        self.state = State::CompletingRebalance;
+        self.empty_since_ms = None;
         let size = self.members.len();
         env.events.push(format!("group {} has generation {} of {size}", self.id, self.generation));
         for id in self.member_ids() {
             let joined = self.joined(&id);
             self.answer_join(env, &id, Ok(joined));
             self.touch(env, &id);
+            if let Some(member) = self.members.get_mut(&id) {
+                member.is_new = false;
+            }
             self.unsynced.insert(id);
         }
         self.set_timer(env, GroupTimer::Sync, self.rebalance_timeout());
@@ -113,7 +129,7 @@ impl<W: Copy> Group<W> {
     }
 
     fn expire_sync(&mut self, env: &mut Env<'_, W>) {
-        if self.unsynced.is_empty() || self.state == GroupState::PreparingRebalance {
+        if self.unsynced.is_empty() || self.state == State::PreparingRebalance {
             return;
         }
         for id in std::mem::take(&mut self.unsynced) {
@@ -126,7 +142,7 @@ impl<W: Copy> Group<W> {
     /// Forgets a member; whoever waits for it hears that it is unknown.
     pub(super) fn drop_member(&mut self, env: &mut Env<'_, W>, id: &str) {
         let error = ResponseError::UnknownMemberId;
-        self.answer_join(env, id, Err(JoinRefused { error, member_id: id.to_owned() }));
+        self.answer_join(env, id, Err(JoinRefused { error, member_id: String::new() }));
         self.answer_sync(env, id, Err(error));
         self.cancel_timer(env, GroupTimer::Session(id.to_owned()));
         self.unsynced.remove(id);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 
-use super::{Env, Group, GroupState, GroupTimer, Reply, Waiting};
+use super::{Classic, Env, GroupTimer, Reply, State, Waiting};
 
 /// A SyncGroup request.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Sync {
     pub assignments: BTreeMap<String, Bytes>,
 }
 
-impl<W: Copy> Group<W> {
+impl<W: Copy> Classic<W> {
     /// Gives a member its assignment, now or when the leader has made it.
     pub fn sync(&mut self, env: &mut Env<'_, W>, waiter: W, sync: Sync) {
         if let Err(error) = self.try_sync(env, waiter, sync) {
@@ -34,9 +34,9 @@ impl<W: Copy> Group<W> {
             return Err(ResponseError::InconsistentGroupProtocol);
         }
         match self.state {
-            GroupState::Empty => return Err(ResponseError::UnknownMemberId),
-            GroupState::PreparingRebalance => return Err(ResponseError::RebalanceInProgress),
-            GroupState::CompletingRebalance | GroupState::Stable => {}
+            State::Empty => return Err(ResponseError::UnknownMemberId),
+            State::PreparingRebalance => return Err(ResponseError::RebalanceInProgress),
+            State::CompletingRebalance | State::Stable => {}
         }
         self.unsynced.remove(&sync.member_id);
         if self.unsynced.is_empty() {
@@ -47,7 +47,7 @@ impl<W: Copy> Group<W> {
         if let Some(member) = self.members.get_mut(&sync.member_id) {
             member.waiting = Some(Waiting::Sync(waiter));
         }
-        if self.state == GroupState::Stable {
+        if self.state == State::Stable {
             self.answer_sync(env, &sync.member_id, Ok(()));
             self.touch(env, &sync.member_id);
         } else if self.is_leader(&sync.member_id) {
@@ -60,7 +60,7 @@ impl<W: Copy> Group<W> {
         for (id, member) in &mut self.members {
             member.assignment = assignments.remove(id).unwrap_or_default();
         }
-        self.state = GroupState::Stable;
+        self.state = State::Stable;
         self.persist();
         env.events.push(format!("group {} is stable in generation {}", self.id, self.generation));
         for id in self.member_ids() {
@@ -79,56 +79,61 @@ impl<W: Copy> Group<W> {
     ) -> Result<(), ResponseError> {
         self.current(member_id, instance_id, generation)?;
         match self.state {
-            GroupState::Empty => Err(ResponseError::UnknownMemberId),
-            GroupState::PreparingRebalance => {
+            State::Empty => Err(ResponseError::UnknownMemberId),
+            State::PreparingRebalance => {
                 self.touch(env, member_id);
                 Err(ResponseError::RebalanceInProgress)
             }
-            GroupState::CompletingRebalance | GroupState::Stable => {
+            State::CompletingRebalance | State::Stable => {
                 self.touch(env, member_id);
                 Ok(())
             }
         }
     }
 
-    /// A member goes. A static member may be named by its instance alone.
+    /// Members go: by their ids, static ones perhaps by their instance alone. One rebalance follows.
     pub fn leave(
         &mut self,
         env: &mut Env<'_, W>,
-        member_id: &str,
-        instance_id: Option<&str>,
-    ) -> Result<(), ResponseError> {
-        let holder = instance_id.and_then(|instance| self.instances.get(instance)).cloned();
-        let id = match holder {
-            Some(holder) if member_id.is_empty() => holder,
-            _ => member_id.to_owned(),
-        };
+        leaving: &[(String, Option<String>)],
+    ) -> Vec<Result<(), ResponseError>> {
+        let left: Vec<_> =
+            leaving.iter().map(|(id, instance)| self.go(env, id, instance.as_deref())).collect();
+        if left.iter().any(Result::is_ok) && self.state != State::Empty {
+            self.rebalance(env);
+        }
+        left
+    }
+
+    fn go(&mut self, env: &mut Env<'_, W>, id: &str, instance: Option<&str>) -> Result<(), ResponseError> {
+        let holder = instance.and_then(|instance| self.instances.get(instance)).cloned();
+        let id = holder.filter(|_| id.is_empty()).unwrap_or_else(|| id.to_owned());
         if self.pending.remove(&id) {
             self.cancel_timer(env, GroupTimer::Session(id));
-            self.try_complete(env);
             return Ok(());
         }
-        self.known(&id, instance_id)?;
+        self.known(&id, instance)?;
         env.events.push(format!("group {} is left by {id}", self.id));
         self.drop_member(env, &id);
-        self.rebalance(env);
         Ok(())
     }
 
     pub(super) fn expire_session(&mut self, env: &mut Env<'_, W>, id: &str) {
         if self.pending.remove(id) {
-            self.try_complete(env);
+            self.complete_if_all_joined(env);
             return;
         }
         let Some(member) = self.members.get(id) else { return };
-        // Whoever waits for our answer cannot be expected to send anything. A member that never was in a
-        // generation has no session yet, only the time a new member may wait.
-        let was_in = self.stored.has(id) || self.state != GroupState::PreparingRebalance;
-        if member.waiting.is_some() && was_in {
+        // Whoever waits for our answer cannot be expected to send anything, except that a new member's
+        // JoinGroup must not wait for ever.
+        if member.waiting.is_some() && !member.is_new {
             return;
         }
         env.events.push(format!("group {} drops {id}: its session expired", self.id));
         self.drop_member(env, id);
-        self.rebalance(env);
+        match self.state {
+            State::Stable | State::CompletingRebalance => self.rebalance(env),
+            State::PreparingRebalance | State::Empty => self.complete_if_all_joined(env),
+        }
     }
 }

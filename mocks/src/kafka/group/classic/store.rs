@@ -5,14 +5,13 @@
 //! generation, its members and their assignments, with sessions begun anew, in state Stable or Empty. Members
 //! need not join again. Joins under way are lost, and whoever waited for them hears NOT_COORDINATOR.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
 use kafka_protocol::error::ResponseError;
 
-use super::{Env, Group, GroupState, GroupTimer, JoinRefused, Member, Reply, Waiting};
+use super::{CONSUMER, Classic, Env, GroupTimer, JoinRefused, Member, Reply, State, Waiting};
 
 /// A group's metadata as it was written last.
 #[derive(Clone, Debug, Default)]
@@ -21,31 +20,43 @@ pub(super) struct Stored {
     protocol_type: Option<String>,
     protocol: Option<String>,
     leader: Option<String>,
-    members: IndexMap<String, StoredMember>,
+    members: IndexMap<String, Seat>,
+    empty_since_ms: Option<i64>,
 }
 
+/// What is kept of a member.
 #[derive(Clone, Debug)]
-struct StoredMember {
-    client_id: String,
-    client_host: String,
-    instance_id: Option<String>,
-    session: Duration,
-    rebalance: Duration,
-    protocols: Vec<(String, Bytes)>,
-    assignment: Bytes,
+pub(crate) struct Seat {
+    pub client_id: String,
+    pub client_host: String,
+    pub instance_id: Option<String>,
+    pub session: Duration,
+    pub rebalance: Duration,
+    pub protocols: Vec<(String, Bytes)>,
+    pub assignment: Bytes,
 }
 
-impl Stored {
-    pub fn has(&self, member_id: &str) -> bool {
-        self.members.contains_key(member_id)
+impl<W> From<Seat> for Member<W> {
+    fn from(seat: Seat) -> Self {
+        Self {
+            client_id: seat.client_id,
+            client_host: seat.client_host,
+            instance_id: seat.instance_id,
+            session: seat.session,
+            rebalance: seat.rebalance,
+            protocols: seat.protocols,
+            assignment: seat.assignment,
+            is_new: false,
+            waiting: None,
+        }
     }
 }
 
-impl<W: Copy> Group<W> {
+impl<W: Copy> Classic<W> {
     /// Writes the group's metadata.
-    pub(super) fn persist(&mut self) {
+    pub fn persist(&mut self) {
         let store = |(id, member): (&String, &Member<W>)| {
-            let stored = StoredMember {
+            let stored = Seat {
                 client_id: member.client_id.clone(),
                 client_host: member.client_host.clone(),
                 instance_id: member.instance_id.clone(),
@@ -62,12 +73,12 @@ impl<W: Copy> Group<W> {
             protocol: self.protocol.clone(),
             leader: self.leader.clone(),
             members: self.members.iter().map(store).collect(),
+            empty_since_ms: self.empty_since_ms,
         };
     }
 
-    /// The coordinator goes: everybody who waits is told.
-    pub fn unload(&mut self, env: &mut Env<'_, W>) {
-        let error = ResponseError::NotCoordinator;
+    /// The group ends here: everybody who waits hears of `error`, and no timer stays.
+    pub fn retire(&mut self, env: &mut Env<'_, W>, error: ResponseError) {
         for (id, member) in &mut self.members {
             let member_id = id.clone();
             match member.waiting.take() {
@@ -85,30 +96,53 @@ impl<W: Copy> Group<W> {
         self.cancel_timer(env, GroupTimer::Sync);
     }
 
+    /// A stable group of consumers as it comes from another protocol; `assign` writes what a member was given,
+    /// told its id and subscription.
+    pub fn seated(
+        id: &str,
+        generation: i32,
+        seats: Vec<(String, Seat)>,
+        assign: impl Fn(&str, Bytes) -> Bytes,
+    ) -> Self {
+        let mut group = Self { generation, state: State::Stable, ..Self::new(id) };
+        group.protocol_type = Some(CONSUMER.to_owned());
+        group.seat(seats);
+        group.leader = group.members.keys().next().cloned();
+        group.protocol = group.select_protocol();
+        group.read_subscriptions();
+        let protocol = group.protocol.clone().unwrap_or_default();
+        for (id, member) in &mut group.members {
+            member.assignment = assign(id, member.metadata(&protocol));
+        }
+        group
+    }
+
+    /// Begins the life of a group that was [`seated`](Self::seated).
+    pub fn begin(&mut self, env: &mut Env<'_, W>, rebalances: bool) {
+        self.persist();
+        self.member_ids().iter().for_each(|id| self.touch(env, id));
+        if rebalances {
+            self.rebalance(env);
+        }
+    }
+
+    fn seat(&mut self, seats: impl IntoIterator<Item = (String, Seat)>) {
+        self.members = seats.into_iter().map(|(id, seat)| (id, seat.into())).collect();
+        let instance = |(id, member): (&String, &Member<W>)| Some((member.instance_id.clone()?, id.clone()));
+        self.instances = self.members.iter().filter_map(instance).collect();
+    }
+
     /// The group as a new coordinator finds it, its sessions begun now.
     pub fn load(&mut self, env: &mut Env<'_, W>) {
         let stored = self.stored.clone();
-        let restore = |(id, member): (String, StoredMember)| {
-            let member = Member {
-                client_id: member.client_id,
-                client_host: member.client_host,
-                instance_id: member.instance_id,
-                session: member.session,
-                rebalance: member.rebalance,
-                protocols: member.protocols,
-                assignment: member.assignment,
-                waiting: None,
-            };
-            (id, member)
-        };
-        self.members = stored.members.into_iter().map(restore).collect();
-        let instance = |(id, member): (&String, &Member<W>)| Some((member.instance_id.clone()?, id.clone()));
-        self.instances = self.members.iter().filter_map(instance).collect::<BTreeMap<_, _>>();
-        self.state = if self.members.is_empty() { GroupState::Empty } else { GroupState::Stable };
+        self.seat(stored.members);
+        self.state = if self.members.is_empty() { State::Empty } else { State::Stable };
         self.generation = stored.generation;
         self.protocol_type = stored.protocol_type;
         self.protocol = stored.protocol;
         self.leader = stored.leader;
+        self.empty_since_ms = stored.empty_since_ms;
+        self.read_subscriptions();
         self.pending.clear();
         self.unsynced.clear();
         self.first_round = None;

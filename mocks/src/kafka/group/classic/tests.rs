@@ -1,12 +1,18 @@
 //! The group's state machine, call by call, on a clock moved by hand.
 
+use std::sync::Arc;
+
 use rand::SeedableRng;
 
 use super::*;
+use crate::kafka::KafkaOptions;
+use crate::kafka::cluster::Cluster;
+use crate::kafka::group::GroupConfig;
+use crate::kafka::timers::Timers;
 
 /// A group with a clock and the answers it gave, by waiter.
 struct Bench {
-    group: Group<u32>,
+    group: Classic<u32>,
     now: Duration,
     config: GroupConfig,
     timers: Timers<(String, GroupTimer)>,
@@ -17,13 +23,12 @@ struct Bench {
 impl Bench {
     fn new(initial_delay: u64) -> Self {
         Self {
-            group: Group::new("g"),
+            group: Classic::new("g"),
             now: Duration::ZERO,
             config: GroupConfig {
                 initial_delay: Duration::from_secs(initial_delay),
-                session_min: Duration::from_secs(6),
-                session_max: Duration::from_secs(60),
                 max_size: 3,
+                ..Cluster::new(KafkaOptions::default()).group_config()
             },
             timers: Timers::new(),
             replies: Vec::new(),
@@ -31,10 +36,12 @@ impl Bench {
         }
     }
 
-    fn with<R>(&mut self, act: impl FnOnce(&mut Group<u32>, &mut Env<'_, u32>) -> R) -> R {
+    fn with<R>(&mut self, act: impl FnOnce(&mut Classic<u32>, &mut Env<'_, u32>) -> R) -> R {
         let mut env = Env {
             now: self.now,
-            config: self.config,
+            now_ms: i64::try_from(self.now.as_millis()).expect("soon"),
+            config: &self.config,
+            image: &Arc::default(),
             timers: &mut self.timers,
             replies: &mut self.replies,
             random: &mut self.random,
@@ -107,7 +114,7 @@ impl Bench {
         let (leader, follower) = (bench.joined(1), bench.joined(2));
         bench.sync(3, &leader);
         bench.sync(4, &follower);
-        assert_eq!(bench.group.state, GroupState::Stable);
+        assert_eq!(bench.group.state, State::Stable);
         bench.replies.clear();
         (bench, leader, follower)
     }
@@ -223,7 +230,7 @@ fn a_member_that_never_asks_for_its_assignment_is_dropped() {
         let _ = bench.heartbeat(&leader);
         let _ = bench.heartbeat(&follower);
     }
-    assert_eq!(bench.group.state, GroupState::PreparingRebalance);
+    assert_eq!(bench.group.state, State::PreparingRebalance);
     assert!(!bench.group.members.contains_key(&follower.member_id));
 }
 
@@ -251,9 +258,9 @@ fn the_last_to_leave_leaves_an_empty_group_of_a_new_generation() {
     let (mut bench, leader, follower) = Bench::two();
     for member in [&leader, &follower] {
         let id = member.member_id.clone();
-        assert_eq!(bench.with(|group, env| group.leave(env, &id, None)), Ok(()));
+        assert_eq!(bench.with(|group, env| group.leave(env, &[(id, None)])), [Ok(())]);
     }
-    assert_eq!((bench.group.state, bench.group.generation), (GroupState::Empty, 2));
+    assert_eq!((bench.group.state, bench.group.generation), (State::Empty, 2));
     assert_eq!(bench.timers.next(), None, "no timer is left behind");
 }
 
@@ -289,13 +296,13 @@ fn a_new_coordinator_knows_the_last_stable_generation_and_begins_sessions_anew()
     let (mut bench, leader, follower) = Bench::two();
     bench.pass(9);
     bench.join(5, join(&leader.member_id));
-    assert_eq!(bench.group.state, GroupState::PreparingRebalance);
+    assert_eq!(bench.group.state, State::PreparingRebalance);
     bench.with(|group, env| {
-        group.unload(env);
+        group.retire(env, ResponseError::NotCoordinator);
         group.load(env);
     });
     assert_eq!(bench.refused(5).error, ResponseError::NotCoordinator);
-    assert_eq!((bench.group.state, bench.group.generation), (GroupState::Stable, 1));
+    assert_eq!((bench.group.state, bench.group.generation), (State::Stable, 1));
     bench.pass(9);
     assert_eq!(bench.heartbeat(&leader), Ok(()));
     assert_eq!(bench.heartbeat(&follower), Ok(()));
@@ -306,7 +313,6 @@ fn joins_that_the_group_cannot_take_are_refused_for_their_reason() {
     let (mut bench, ..) = Bench::two();
     let other = vec![("sticky".to_owned(), Bytes::new())];
     let cases = [
-        (Join { session: Duration::from_secs(5), ..join("") }, ResponseError::InvalidSessionTimeout),
         (Join { protocols: other, ..join("") }, ResponseError::InconsistentGroupProtocol),
         (Join { protocol_type: "connect".to_owned(), ..join("") }, ResponseError::InconsistentGroupProtocol),
         (join("nobody"), ResponseError::UnknownMemberId),
@@ -315,9 +321,10 @@ fn joins_that_the_group_cannot_take_are_refused_for_their_reason() {
         bench.join(9, join);
         assert_eq!(bench.refused(9).error, error);
     }
+    bench.config.max_size = 2;
     bench.join(5, join(""));
-    bench.join(6, join(""));
-    assert_eq!(bench.refused(6).error, ResponseError::GroupMaxSizeReached);
+    let refused = bench.refused(5);
+    assert_eq!((refused.error, refused.member_id.as_str()), (ResponseError::GroupMaxSizeReached, ""));
 }
 
 #[test]

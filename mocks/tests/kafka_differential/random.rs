@@ -1,0 +1,5 @@
+//! Random requests.
+use crate::pair::Pair;
+pub fn run(_: &mut Pair) -> Result<(), String> {
+    Ok(())
+}
