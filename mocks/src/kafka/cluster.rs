@@ -115,6 +115,10 @@ pub(crate) enum Timer {
     Transactions(TxnTimer),
     /// The coordinators look for offsets that expired.
     Offsets,
+    /// Old segments are looked for.
+    Retention,
+    /// Compacted logs are cleaned.
+    Cleaner,
 }
 
 /// See the module's text.
@@ -176,6 +180,7 @@ impl Cluster {
             options,
         };
         cluster.fix_min_insync();
+        cluster.begin_housekeeping();
         if cluster.options.offsets_topic_at_start {
             cluster.create_offsets_topic();
         }
@@ -194,6 +199,8 @@ impl Cluster {
                 Timer::Failure(node) => self.fence(node),
                 Timer::Transactions(timer) => self.expire_transactions(timer),
                 Timer::Offsets => self.check_offsets(),
+                Timer::Retention => self.on_retention(),
+                Timer::Cleaner => self.on_cleaner(),
             }
         }
         while let Some((group, timer)) = self.group_timers.pop(self.now) {

@@ -332,6 +332,25 @@ impl KafkaCluster {
         self.with_node(node, |cluster, node| cluster.node_up(node))
     }
 
+    /// Looks for old segments at once, in every topic, as the check of retention does every five minutes:
+    /// `retention.ms` and `retention.bytes` delete whole segments, the one being written to included.
+    pub fn expire_now(&self) {
+        self.shared.with(|cluster| cluster.expire(|_| true));
+    }
+
+    /// Runs the cleaner of compacted topics at once, as it runs every 15 seconds: it takes the logs that are dirty
+    /// enough (`min.cleanable.dirty.ratio`, `max.compaction.lag.ms`), and of these all but the segment being
+    /// written to.
+    pub fn compact_now(&self) {
+        self.shared.with(Cluster::compact);
+    }
+
+    /// The first offset of a partition; none if there is no such partition.
+    #[must_use]
+    pub fn start_offset(&self, topic: &str, partition: i32) -> Option<i64> {
+        self.shared.with(|cluster| cluster.log_of(topic, partition).map(log::Log::start))
+    }
+
     /// The next offset of a partition; none if there is no such partition.
     #[must_use]
     pub fn end_offset(&self, topic: &str, partition: i32) -> Option<i64> {
@@ -341,7 +360,7 @@ impl KafkaCluster {
     /// Every record of a partition.
     ///
     /// # Errors
-    /// No such partition, or a compressed batch.
+    /// No such partition, or a batch that cannot be read.
     pub fn log(&self, topic: &str, partition: i32) -> Result<Vec<LogRecord>, KafkaError> {
         self.log_from(topic, partition, 0)
     }
@@ -349,7 +368,7 @@ impl KafkaCluster {
     /// The records of a partition from an offset on.
     ///
     /// # Errors
-    /// No such partition, or a compressed batch.
+    /// No such partition, or a batch that cannot be read.
     pub fn log_from(&self, topic: &str, partition: i32, offset: i64) -> Result<Vec<LogRecord>, KafkaError> {
         self.shared.with(|cluster| {
             let log = cluster.log_of(topic, partition).ok_or_else(|| unknown(topic, partition))?;

@@ -19,7 +19,9 @@ pub struct KafkaOptions {
     pub advertised: Vec<String>,
     /// Decides topic ids, member ids and where replicas are placed.
     pub seed: u64,
-    /// Gives the records' and the offsets' timestamps, and measures every timeout.
+    /// Tells the records' and the offsets' timestamps and their age, and measures every timeout. By default it
+    /// starts at the machine's time: a broker refuses records whose clients are more than an hour ahead of it
+    /// (`message.timestamp.after.max.ms`).
     pub clock: Clock,
     /// Whether a metadata request creates the topics it names (`auto.create.topics.enable`). Kafka's own
     /// default is true; a test rather wants to hear of its typing errors.
@@ -89,6 +91,13 @@ pub struct KafkaOptions {
     /// would have them; see [`set_broker_config`](Self::set_broker_config). Where a field above stands for the
     /// setting, too, the entry here is in force.
     pub broker_configs: BTreeMap<String, String>,
+    /// How long after its start the cluster looks for old segments for the first time
+    /// (`log.initial.task.delay.ms`).
+    pub log_initial_task_delay: Duration,
+    /// How often it does so (`log.retention.check.interval.ms`).
+    pub log_retention_check_interval: Duration,
+    /// How often compacted topics are looked at (`log.cleaner.backoff.ms`).
+    pub log_cleaner_backoff: Duration,
     /// Most requests that wait at the same time, over all connections; a fetch beyond it is answered at once
     /// with what there is, a join or sync is refused.
     pub max_parked: usize,
@@ -114,7 +123,7 @@ impl KafkaOptions {
         Self {
             advertised,
             seed: 0,
-            clock: Clock::default(),
+            clock: Clock::system(),
             auto_create_topics: false,
             default_partitions: 1,
             default_replication_factor: replicas,
@@ -143,6 +152,9 @@ impl KafkaOptions {
             failure_detection: Duration::from_secs(9),
             max_message_bytes: 1_048_588,
             broker_configs: BTreeMap::new(),
+            log_initial_task_delay: Duration::from_secs(30),
+            log_retention_check_interval: Duration::from_secs(300),
+            log_cleaner_backoff: Duration::from_secs(15),
             max_parked: 100_000,
             limits: Limits::default(),
             strict: false,

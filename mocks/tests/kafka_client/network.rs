@@ -64,8 +64,9 @@ async fn a_truncated_answer_is_a_lost_connection() {
 #[tokio::test(start_paused = true)]
 async fn offsets_are_found_by_time() {
     let world = World::start(1, 1);
-    let options =
-        ClientOptions { clock: squall_mocks::Clock::new(1_000_000), ..ClientOptions::new(["kafka-1:9092"]) };
+    let clock = squall_mocks::Clock::system();
+    let start = clock.unix_ms();
+    let options = ClientOptions { clock, ..ClientOptions::new(["kafka-1:9092"]) };
     let client = KafkaClient::new(options, Arc::new(world.net.clone()));
     let producer = client.producer(ProducerOptions::default()).expect("valid options");
     for n in 0..5 {
@@ -73,8 +74,8 @@ async fn offsets_are_found_by_time() {
         tokio::time::sleep(Duration::from_secs(10)).await;
     }
     let at = |ms| OffsetSpec::Timestamp(ms);
-    assert_eq!(client.list_offset(&partition(0), at(1_019_000)).await, Ok(2));
-    assert_eq!(client.list_offset(&partition(0), at(2_000_000)).await, Ok(-1));
+    assert_eq!(client.list_offset(&partition(0), at(start + 19_000)).await, Ok(2));
+    assert_eq!(client.list_offset(&partition(0), at(start + 1_000_000)).await, Ok(-1));
 }
 
 #[tokio::test(start_paused = true)]

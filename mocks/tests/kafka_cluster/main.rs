@@ -11,6 +11,7 @@ mod log;
 mod metadata;
 mod nodes;
 mod protocol;
+mod retention;
 mod time;
 mod transactions;
 mod wire;

@@ -39,6 +39,7 @@ async fn every_version_that_is_advertised_is_answered() {
             ApiVersions => ApiVersionsRequest::default();
             CreateTopics => CreateTopicsRequest::default();
             DeleteTopics => DeleteTopicsRequest::default();
+            DeleteRecords => DeleteRecordsRequest::default();
             InitProducerId => InitProducerIdRequest::default();
             AddPartitionsToTxn => AddPartitionsToTxnRequest::default();
             AddOffsetsToTxn => AddOffsetsToTxnRequest::default();

@@ -1,9 +1,13 @@
 //! ListOffsets (2): the offset for a timestamp, or for earliest and latest.
 //!
-//! Behaviour: timestamps -1 latest, -2 earliest, -3 the record with the largest timestamp, -4 earliest
-//! local, -5 latest tiered (there is none: -1). Else the first record not older, -1 if there is none.
+//! Behaviour: timestamps -1 latest (the last stable offset for `read_committed`), -2 earliest, -3 the record with
+//! the largest timestamp, -4 earliest local, -5 latest tiered (there is none: -1). Else the first record not
+//! older; -1 if there is none that this reader may see. A partition twice is INVALID_REQUEST both times. A leader
+//! whose high watermark is not yet where its epoch began answers OFFSET_NOT_AVAILABLE.
 //! Versions: 1-10.
-//! Not supported: looking into compressed batches (their first offset is answered), isolation levels.
+//! Not supported: version 11, which the codec does not know (earliest pending upload).
+
+use std::collections::BTreeMap;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
@@ -14,7 +18,7 @@ use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
 use super::{Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster};
-use crate::kafka::log::Found;
+use crate::kafka::log::{Found, Log};
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
@@ -34,15 +38,23 @@ pub(super) fn handle(
     call: &Call<'_>,
     request: ListOffsetsRequest,
 ) -> Answer<ListOffsetsResponse> {
+    let mut named: BTreeMap<(String, i32), usize> = BTreeMap::new();
+    for topic in &request.topics {
+        for asked in &topic.partitions {
+            *named.entry((topic.name.to_string(), asked.partition_index)).or_default() += 1;
+        }
+    }
+    let reader = Reader::of(request.replica_id.0, request.isolation_level);
     let mut topics = Vec::new();
     for topic in request.topics {
         let mut partitions = Vec::new();
         for asked in &topic.partitions {
             let number = asked.partition_index;
+            let twice = named.get(&(topic.name.to_string(), number)).is_some_and(|times| *times > 1);
             let found = match call.faults.either(&topic.name, Some(number)) {
                 Some(code) => Err(code),
-                None => find(cluster, call, &topic.name, asked, request.isolation_level == 1)
-                    .map_err(|error| error.code()),
+                None if twice => Err(ResponseError::InvalidRequest.code()),
+                None => find(cluster, call, &topic.name, asked, reader).map_err(|error| error.code()),
             };
             partitions.push(response(call.version(), number, found));
         }
@@ -55,26 +67,74 @@ pub(super) fn outcome(answer: &ListOffsetsResponse) -> i16 {
     first_error(answer.topics.iter().flat_map(|topic| &topic.partitions).map(|p| p.error_code))
 }
 
+/// Whose view of a log is asked for.
+#[derive(Clone, Copy, Debug)]
+enum Reader {
+    Committed,
+    Uncommitted,
+    /// A follower, or a tool that looks at one.
+    Replica,
+}
+
+impl Reader {
+    fn of(replica: i32, isolation_level: i8) -> Self {
+        match (replica, isolation_level) {
+            (-1, 1) => Self::Committed,
+            (-1, _) => Self::Uncommitted,
+            _ => Self::Replica,
+        }
+    }
+
+    /// The end of what it may see.
+    fn end(self, log: &Log) -> i64 {
+        match self {
+            Self::Committed => log.last_stable(),
+            Self::Uncommitted => log.high_watermark(),
+            Self::Replica => log.end(),
+        }
+    }
+}
+
 fn find(
     cluster: &Cluster,
     call: &Call<'_>,
     topic: &str,
     asked: &ListOffsetsPartition,
-    read_committed: bool,
+    reader: Reader,
 ) -> Result<Option<Found>, ResponseError> {
     let partition = asked.partition_index;
+    if is_unsupported(asked.timestamp, call.version()) {
+        return Err(ResponseError::UnsupportedVersion);
+    }
     let (id, led) = cluster.led_at(call.node, topic, partition, asked.current_leader_epoch)?;
     let log = cluster.logs.get(&(id, partition)).ok_or(ResponseError::KafkaStorageError)?;
     let at = |offset, epoch| Some(Found { offset, timestamp: -1, epoch });
-    Ok(match asked.timestamp {
-        LATEST if read_committed => at(log.last_stable(), led.epoch),
-        LATEST => at(log.high_watermark(), led.epoch),
-        EARLIEST | EARLIEST_LOCAL => at(log.start(), log.first_epoch(led.epoch).unwrap_or(-1)),
-        MAX_TIMESTAMP => log.find_max_timestamp(),
+    let end = reader.end(log);
+    let lags = !matches!(reader, Reader::Replica) && log.epoch_start(led.epoch) > log.high_watermark();
+    let found = match asked.timestamp {
+        LATEST => at(end, led.epoch).filter(|_| !lags),
+        EARLIEST | EARLIEST_LOCAL => return Ok(at(log.start(), log.first_epoch(led.epoch).unwrap_or(-1))),
+        MAX_TIMESTAMP => log.find_max_timestamp().filter(|found| found.offset < end),
         LATEST_TIERED => at(-1, -1),
-        unknown if unknown < 0 => return Err(ResponseError::UnsupportedVersion),
-        timestamp => log.find_timestamp(timestamp),
-    })
+        timestamp => log.find_timestamp(timestamp).filter(|found| found.offset < end),
+    };
+    match found {
+        None if lags && call.version() >= 5 => Err(ResponseError::OffsetNotAvailable),
+        None if lags => Err(ResponseError::LeaderNotAvailable),
+        found => Ok(found),
+    }
+}
+
+/// Special timestamps came with versions.
+fn is_unsupported(timestamp: i64, version: i16) -> bool {
+    let since = match timestamp {
+        0.. | LATEST | EARLIEST => 0,
+        MAX_TIMESTAMP => 7,
+        EARLIEST_LOCAL => 8,
+        LATEST_TIERED => 9,
+        _ => i16::MAX,
+    };
+    version < since
 }
 
 fn response(version: i16, partition: i32, found: Result<Option<Found>, i16>) -> ListOffsetsPartitionResponse {

@@ -12,6 +12,7 @@ mod consumer_group_describe;
 mod consumer_group_heartbeat;
 mod create_topics;
 mod delete_groups;
+mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
@@ -179,6 +180,7 @@ apis! {
     ApiVersions => ApiVersionsRequest, api_versions;
     CreateTopics => CreateTopicsRequest, create_topics;
     DeleteTopics => DeleteTopicsRequest, delete_topics;
+    DeleteRecords => DeleteRecordsRequest, delete_records;
     InitProducerId => InitProducerIdRequest, init_producer_id;
     OffsetForLeaderEpoch => OffsetForLeaderEpochRequest, offset_for_leader_epoch;
     AddPartitionsToTxn => AddPartitionsToTxnRequest, add_partitions_to_txn;
@@ -188,16 +190,16 @@ apis! {
     TxnOffsetCommit => TxnOffsetCommitRequest, txn_offset_commit;
     DescribeConfigs => DescribeConfigsRequest, describe_configs;
     AlterConfigs => AlterConfigsRequest, alter_configs;
+    DeleteGroups => DeleteGroupsRequest, delete_groups;
     IncrementalAlterConfigs => IncrementalAlterConfigsRequest, incremental_alter_configs;
+    OffsetDelete => OffsetDeleteRequest, offset_delete;
+    DescribeCluster => DescribeClusterRequest, describe_cluster;
     DescribeProducers => DescribeProducersRequest, describe_producers;
     DescribeTransactions => DescribeTransactionsRequest, describe_transactions;
     ListTransactions => ListTransactionsRequest, list_transactions;
-    ListConfigResources => ListConfigResourcesRequest, list_config_resources;
-    DeleteGroups => DeleteGroupsRequest, delete_groups;
-    OffsetDelete => OffsetDeleteRequest, offset_delete;
-    DescribeCluster => DescribeClusterRequest, describe_cluster;
     ConsumerGroupHeartbeat => ConsumerGroupHeartbeatRequest, consumer_group_heartbeat;
     ConsumerGroupDescribe => ConsumerGroupDescribeRequest, consumer_group_describe;
+    ListConfigResources => ListConfigResourcesRequest, list_config_resources;
 }
 
 impl Request {

@@ -11,13 +11,14 @@
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::produce_response::{
-    LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
 };
 use kafka_protocol::messages::{BrokerId, ProduceRequest, ProduceResponse};
 
 use super::{Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster};
-use crate::kafka::log::Appended;
+use crate::kafka::log::{Append, Appended, Rejected};
+use crate::kafka::wire::text;
 
 pub(super) fn describe(request: &ProduceRequest, cluster: &Cluster, node: i32) -> Described {
     let mut targets = Vec::new();
@@ -93,10 +94,17 @@ fn append(
         return response(partition, Err(code));
     }
     let appended = try_append(cluster, call.node, topic, partition, acks, records);
-    let appended = appended.map_err(|error| error.code());
+    let (appended, why) = match appended {
+        Ok(appended) => (Ok(appended), None),
+        Err(rejected) => (Err(rejected.error.code()), Some(rejected)),
+    };
     let answer = match call.faults.after(topic, Some(partition)) {
         Some(code) if appended.is_ok() => response(partition, Err(code)),
         _ => response(partition, appended),
+    };
+    let answer = match why.filter(|_| call.version() >= 8) {
+        Some(why) => told(answer, why),
+        None => answer,
     };
     let moved = answer.error_code == ResponseError::NotLeaderOrFollower.code() && call.version() >= 10;
     let image = cluster.image_of(call.node);
@@ -117,26 +125,35 @@ fn try_append(
     partition: i32,
     acks: i16,
     records: &Bytes,
-) -> Result<Appended, ResponseError> {
+) -> Result<Appended, Rejected> {
     if !(-1..=1).contains(&acks) {
-        return Err(ResponseError::InvalidRequiredAcks);
+        return Err(ResponseError::InvalidRequiredAcks.into());
     }
     let (id, led) = cluster.led_by(node, topic, partition)?;
     let truth = cluster.truth.topics.get(topic).ok_or(ResponseError::UnknownTopicOrPartition)?;
     let enough = cluster.topic_number(node, &truth.configs, "min.insync.replicas");
     if acks == -1 && i64::try_from(led.isr.len()).unwrap_or(i64::MAX) < enough {
-        return Err(ResponseError::NotEnoughReplicas);
+        return Err(ResponseError::NotEnoughReplicas.into());
     }
     let config = cluster.log_config(&truth.configs);
-    if i64::try_from(records.len()).unwrap_or(i64::MAX) > config.max_message_bytes {
-        return Err(ResponseError::MessageTooLarge);
-    }
+    let to = Append { topic, partition, epoch: led.epoch, now_ms: cluster.now_ms, config: &config };
     let log = cluster.logs.get_mut(&(id, partition)).ok_or(ResponseError::KafkaStorageError)?;
-    let appended = log.append(records, led.epoch, cluster.now_ms, &config)?;
+    let appended = log.append(records, &to)?;
     log.set_high_watermark(log.end());
     cluster.note_producer(records);
     cluster.wake_fetches(id, partition);
     Ok(appended)
+}
+
+/// Which records of the batch are wrong.
+fn told(answer: PartitionProduceResponse, why: Rejected) -> PartitionProduceResponse {
+    let one = |(index, reason): (i32, String)| {
+        let reason = Some(text(&reason));
+        BatchIndexAndErrorMessage::default().with_batch_index(index).with_batch_index_error_message(reason)
+    };
+    answer
+        .with_error_message(why.message.as_deref().map(text))
+        .with_record_errors(why.records.into_iter().map(one).collect())
 }
 
 fn response(partition: i32, result: Result<Appended, i16>) -> PartitionProduceResponse {

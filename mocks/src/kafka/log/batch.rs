@@ -2,6 +2,8 @@
 //!
 //! The header is read from the bytes when it is asked for: nothing is kept twice.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use crate::kafka::wire::batch::{BatchHeader, HEADER, PREFIX};
@@ -40,9 +42,19 @@ impl Batch {
     /// Its records; none if they cannot be read.
     pub fn records(&self) -> Option<Vec<RawRecord>> {
         let header = self.header();
-        if header.is_compressed() {
-            return None;
+        let plain = match self.plain()? {
+            Cow::Borrowed(part) => self.body.slice_ref(part),
+            Cow::Owned(whole) => whole.into(),
+        };
+        records::read(&plain, header.count)
+    }
+
+    /// Its records as one run of bytes; none if they cannot be read.
+    pub fn plain(&self) -> Option<Cow<'_, [u8]>> {
+        let header = self.header();
+        if header.count == 0 {
+            return Some(Cow::Borrowed(&self.body[..0]));
         }
-        records::read(self.body.slice(HEADER - PREFIX..), header.count)
+        header.codec()?.decompress(&self.body[HEADER - PREFIX..]).ok()
     }
 }

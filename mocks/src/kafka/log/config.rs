@@ -32,29 +32,26 @@ pub(crate) struct LogConfig {
     pub max_compaction_lag_ms: i64,
 }
 
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self {
-            delete: true,
-            compact: false,
-            compression: None,
-            append_time: false,
-            timestamp_before_max_ms: i64::MAX,
-            timestamp_after_max_ms: 3_600_000,
-            max_message_bytes: 1_048_588,
-            segment_bytes: 1 << 30,
-            segment_ms: 604_800_000,
-            retention_bytes: -1,
-            retention_ms: 604_800_000,
-            delete_retention_ms: 86_400_000,
-            min_cleanable_dirty_ratio: 0.5,
-            min_compaction_lag_ms: 0,
-            max_compaction_lag_ms: i64::MAX,
-        }
-    }
-}
-
 impl LogConfig {
+    /// Kafka's defaults.
+    pub const DEFAULT: Self = Self {
+        delete: true,
+        compact: false,
+        compression: None,
+        append_time: false,
+        timestamp_before_max_ms: i64::MAX,
+        timestamp_after_max_ms: 3_600_000,
+        max_message_bytes: 1_048_588,
+        segment_bytes: 1 << 30,
+        segment_ms: 604_800_000,
+        retention_bytes: -1,
+        retention_ms: 604_800_000,
+        delete_retention_ms: 86_400_000,
+        min_cleanable_dirty_ratio: 0.5,
+        min_compaction_lag_ms: 0,
+        max_compaction_lag_ms: i64::MAX,
+    };
+
     /// The settings by name and value; what comes later wins.
     pub fn with<'a>(mut self, settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         for (name, value) in settings {
@@ -105,13 +102,13 @@ mod tests {
     #[test]
     fn a_topic_without_settings_has_kafkas_defaults() {
         let defaults = SETTINGS.iter().filter_map(|setting| Some((setting.name, setting.default?)));
-        assert_eq!(LogConfig::default().with(defaults), LogConfig::default());
+        assert_eq!(LogConfig::DEFAULT.with(defaults), LogConfig::DEFAULT);
     }
 
     #[test]
     fn both_cleanup_policies_may_be_asked_for() {
-        let config = LogConfig::default().with([("cleanup.policy", "compact, delete")]);
+        let config = LogConfig::DEFAULT.with([("cleanup.policy", "compact, delete")]);
         assert!(config.compact && config.delete);
-        assert!(!LogConfig::default().with([("cleanup.policy", "compact")]).delete);
+        assert!(!LogConfig::DEFAULT.with([("cleanup.policy", "compact")]).delete);
     }
 }

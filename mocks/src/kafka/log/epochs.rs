@@ -34,6 +34,9 @@ impl Epochs {
     /// leader is of epoch `current`. Of an epoch older than all, the offset the oldest began at; none of one
     /// newer than all.
     pub fn end_of(&self, epoch: i32, current: i32, end: i64) -> Option<(i32, i64)> {
+        if epoch < 0 {
+            return None;
+        }
         let mut found = epoch;
         for (known, start) in self.as_of(current, end) {
             if known > epoch {
@@ -47,6 +50,11 @@ impl Epochs {
     /// The epoch of the log's first offset.
     pub fn first(&self, current: i32, end: i64) -> Option<i32> {
         self.as_of(current, end).next().map(|(epoch, _)| epoch)
+    }
+
+    /// The offset the newest epoch, that of the leader, began at.
+    pub fn start_of(&self, current: i32, end: i64) -> i64 {
+        self.as_of(current, end).last().map_or(end, |(_, start)| start)
     }
 
     /// The epochs as a leader of epoch `current` has them, whose first record would be at `end`.
@@ -80,6 +88,7 @@ mod tests {
         assert_eq!(end_of(4, 6), Some((4, 3)));
         assert_eq!(end_of(6, 6), Some((6, 3)), "the leader has appended nothing yet");
         assert_eq!(end_of(9, 6), None, "newer than all");
+        assert_eq!(end_of(-1, 6), None, "no epoch");
     }
 
     #[test]

@@ -1,12 +1,50 @@
 //! The log against the plainest model of one: a list of values.
 
+mod cases;
+mod model;
+
 use proptest::prelude::*;
 
+use super::config::LogConfig;
 use super::*;
+use crate::kafka::LogRecord;
 use crate::kafka::wire::batch::tests::batch;
+use crate::kafka::wire::compression::Codec;
+use crate::kafka::wire::rebuild::Rebuild;
+use crate::kafka::wire::records::Record;
+
+const CONFIG: LogConfig = LogConfig::DEFAULT;
+
+/// Appends by a leader of epoch 0 at time 0.
+const AT_0: Append<'static> = Append { topic: "t", partition: 0, epoch: 0, now_ms: 0, config: &CONFIG };
+
+/// A batch of these records as a client sends it.
+fn batch_of(records: &[LogRecord], codec: Codec) -> Bytes {
+    let part = |part: &Option<Bytes>| part.clone().unwrap_or_default();
+    let bytes: Vec<_> = records.iter().map(|record| (part(&record.key), part(&record.value))).collect();
+    let kept: Vec<_> = (0..)
+        .zip(records)
+        .zip(&bytes)
+        .map(|((number, record), (key, value))| {
+            let (key, value) =
+                (record.key.as_ref().map(|_| &key[..]), record.value.as_ref().map(|_| &value[..]));
+            let (attributes, timestamp_delta, headers) = (0, 0, &[0][..]);
+            let record_ = Record { attributes, timestamp_delta, offset_delta: number, key, value, headers };
+            (record.timestamp_ms, record_)
+        })
+        .collect();
+    let last_offset_delta = i32::try_from(records.len()).expect("few") - 1;
+    let like = BatchHeader::read(&batch(&["x"], 0, (-1, -1, -1)).slice(PREFIX..));
+    let how = Rebuild { codec, append_time_ms: None, delete_horizon_ms: None, last_offset_delta };
+    let body = how.write(&like, &kept).expect("compresses");
+    let mut out = BytesMut::new();
+    put_prefix(&mut out, 0, -1, &body);
+    out.extend_from_slice(&body);
+    out.freeze()
+}
 
 fn values(log: &Log) -> Vec<String> {
-    let value = |record: crate::kafka::LogRecord| record.value.expect("a value");
+    let value = |record: LogRecord| record.value.expect("a value");
     log.from(0)
         .expect("readable")
         .into_iter()
@@ -27,10 +65,10 @@ proptest! {
             let texts: Vec<&str> = owned.iter().map(String::as_str).collect();
             let bytes = batch(&texts, 1000, (9, 0, sequence));
             let expected = i64::try_from(model.len()).expect("few");
-            let first = log.append(&bytes, 0, 0, &LogConfig::default()).expect("appends");
+            let first = log.append(&bytes, &AT_0).expect("appends");
             prop_assert_eq!((first.base_offset, first.duplicate), (expected, false));
             if twice {
-                let again = log.append(&bytes, 0, 0, &LogConfig::default()).expect("is acknowledged");
+                let again = log.append(&bytes, &AT_0).expect("is acknowledged");
                 prop_assert_eq!((again.base_offset, again.duplicate), (expected, true));
             }
             sequence += i32::try_from(size).expect("few");
@@ -49,7 +87,7 @@ proptest! {
     ) {
         let mut log = Log::default();
         for size in &sizes {
-            log.append(&batch(&vec!["x"; *size], 0, (-1, -1, -1)), 0, 0, &LogConfig::default()).expect("appends");
+            log.append(&batch(&vec!["x"; *size], 0, (-1, -1, -1)), &AT_0).expect("appends");
         }
         let mut chunks = VecDeque::new();
         let size = log.read(from, log.end(), limit, at_least_one, &mut chunks);
@@ -70,9 +108,9 @@ proptest! {
 #[test]
 fn a_timestamp_is_found_inside_a_batch() {
     let mut log = Log::default();
-    log.append(&batch(&["a", "b", "c"], 100, (-1, -1, -1)), 0, 0, &LogConfig::default()).expect("appends");
-    log.append(&batch(&["d"], 50, (-1, -1, -1)), 2, 0, &LogConfig::default()).expect("appends");
-    log.append(&batch(&["e"], 200, (-1, -1, -1)), 2, 0, &LogConfig::default()).expect("appends");
+    log.append(&batch(&["a", "b", "c"], 100, (-1, -1, -1)), &AT_0).expect("appends");
+    log.append(&batch(&["d"], 50, (-1, -1, -1)), &Append { epoch: 2, ..AT_0 }).expect("appends");
+    log.append(&batch(&["e"], 200, (-1, -1, -1)), &Append { epoch: 2, ..AT_0 }).expect("appends");
     let at = |timestamp| log.find_timestamp(timestamp).map(|found| found.offset);
     assert_eq!([at(0), at(101), at(103), at(200), at(201)], [Some(0), Some(1), Some(4), Some(4), None]);
     assert_eq!(log.find_max_timestamp(), Some(Found { offset: 4, timestamp: 200, epoch: 2 }));
@@ -84,6 +122,6 @@ fn a_transactional_batch_nobody_confirmed_is_refused() {
     bytes[22] |= 0x10;
     let crc = crc32c::crc32c(&bytes[21..]);
     bytes[17..21].copy_from_slice(&crc.to_be_bytes());
-    let refused = Log::default().append(&bytes.freeze(), 0, 0, &LogConfig::default());
-    assert_eq!(refused, Err(ResponseError::InvalidTxnState));
+    let refused = Log::default().append(&bytes.freeze(), &AT_0);
+    assert_eq!(refused, Err(ResponseError::InvalidTxnState.into()));
 }

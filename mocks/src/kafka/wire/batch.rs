@@ -7,15 +7,22 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::error::ResponseError;
 
+use super::compression::Codec;
+
 /// Bytes of a batch that a broker writes: base offset, length, leader epoch.
 pub(crate) const PREFIX: usize = 16;
 /// Bytes of a batch's header.
 pub(crate) const HEADER: usize = 61;
 
-const COMPRESSION: i16 = 0x07;
-const LOG_APPEND_TIME: i16 = 0x08;
+pub(super) const COMPRESSION: i16 = 0x07;
+pub(super) const LOG_APPEND_TIME: i16 = 0x08;
 const TRANSACTIONAL: i16 = 0x10;
 const CONTROL: i16 = 0x20;
+pub(super) const DELETE_HORIZON: i16 = 0x40;
+
+/// Least length a batch may tell, and the bytes up to its magic.
+const LEAST_LENGTH: i32 = 14;
+const UP_TO_MAGIC: usize = 17;
 
 /// What the header of a batch says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,30 +38,20 @@ pub(crate) struct BatchHeader {
 }
 
 impl BatchHeader {
-    /// Checks `bytes`, which must be exactly one batch, and reads its header.
-    pub fn check(bytes: &Bytes) -> Result<Self, ResponseError> {
-        if bytes.len() < HEADER {
-            // No whole batch: to a broker, none at all.
-            return Err(ResponseError::InvalidRecord);
+    /// Checks that `bytes` begin with a whole batch and hold no second one, and cuts off what is left, as a
+    /// broker does. The text is for the client.
+    pub fn whole(bytes: &Bytes) -> Result<Bytes, (ResponseError, Option<String>)> {
+        let invalid = (ResponseError::InvalidRecord, None);
+        let Some(size) = next_batch(bytes)?.filter(|_| bytes[16] == 2) else { return Err(invalid) };
+        match next_batch(&bytes[size..])? {
+            Some(_) => Err(invalid),
+            None => Ok(bytes.slice(..size)),
         }
-        if bytes[16] != 2 {
-            return Err(ResponseError::UnsupportedForMessageFormat);
-        }
-        let length = usize::try_from(i32_at(bytes, 8)).map_err(|_| ResponseError::CorruptMessage)?;
-        match bytes.len().cmp(&(length + 12)) {
-            std::cmp::Ordering::Equal => {}
-            // Since version 3 of Produce a partition's records are exactly one batch: not a part, not two.
-            _ => return Err(ResponseError::InvalidRecord),
-        }
-        if crc32c::crc32c(&bytes[21..]) != u32::from_be_bytes(array(bytes, 17)) {
-            return Err(ResponseError::CorruptMessage);
-        }
-        let header = Self::read(&bytes.slice(PREFIX..));
-        let counted = header.count > 0 && header.last_offset_delta == header.count - 1;
-        if !counted || header.attributes & COMPRESSION > 4 || header.attributes & CONTROL != 0 {
-            return Err(ResponseError::InvalidRecord);
-        }
-        Ok(header)
+    }
+
+    /// Whether the bytes of a whole batch are what its checksum says.
+    pub fn is_sound(bytes: &[u8]) -> bool {
+        bytes.len() >= HEADER && crc32c::crc32c(&bytes[21..]) == checksum(bytes)
     }
 
     /// Reads the header of a checked batch whose prefix was cut off.
@@ -72,9 +69,28 @@ impl BatchHeader {
         }
     }
 
-    /// Whether the records are compressed.
-    pub fn is_compressed(&self) -> bool {
-        self.attributes & COMPRESSION != 0
+    /// Writes the header as a body begins, its checksum open: see [`seal`].
+    pub fn put(&self, body: &mut BytesMut) {
+        body.put_u8(2);
+        body.put_u32(0);
+        body.put_i16(self.attributes);
+        body.put_i32(self.last_offset_delta);
+        body.put_i64(self.first_timestamp);
+        body.put_i64(self.max_timestamp);
+        body.put_i64(self.producer_id);
+        body.put_i16(self.producer_epoch);
+        body.put_i32(self.base_sequence);
+        body.put_i32(self.count);
+    }
+
+    /// How the records are compressed; none if by nothing that is known.
+    pub fn codec(&self) -> Option<Codec> {
+        Codec::numbered(self.attributes & COMPRESSION)
+    }
+
+    /// When tombstones in it may go, once compaction has set that.
+    pub fn delete_horizon_ms(&self) -> Option<i64> {
+        (self.attributes & DELETE_HORIZON != 0).then_some(self.first_timestamp)
     }
 
     /// Whether the batch belongs to a transaction.
@@ -109,20 +125,52 @@ pub(crate) fn put_prefix(out: &mut BytesMut, base_offset: i64, leader_epoch: i32
     out.put_i32(leader_epoch);
 }
 
-/// A copy of `body` whose records all have the broker's time, as `message.timestamp.type=LogAppendTime` asks.
-pub(crate) fn with_append_time(body: &Bytes, now_ms: i64) -> Bytes {
+/// A copy of `body` with another largest timestamp, which is every record's if it is the broker's.
+pub(crate) fn with_max_timestamp(body: &Bytes, max_timestamp: i64, of_broker: bool) -> Bytes {
     let mut copy = BytesMut::from(&body[..]);
-    let attributes = i16::from_be_bytes(array(body, 21 - PREFIX)) | LOG_APPEND_TIME;
+    let plain = i16::from_be_bytes(array(body, 21 - PREFIX)) & !LOG_APPEND_TIME;
+    let attributes = if of_broker { plain | LOG_APPEND_TIME } else { plain };
     copy[5..7].copy_from_slice(&attributes.to_be_bytes());
-    copy[19..27].copy_from_slice(&now_ms.to_be_bytes());
-    put_checksum(&mut copy);
+    copy[19..27].copy_from_slice(&max_timestamp.to_be_bytes());
+    seal(&mut copy);
     copy.freeze()
 }
 
-/// Writes the checksum of a batch whose prefix was cut off.
-pub(crate) fn put_checksum(body: &mut BytesMut) {
+/// Sets the checksum of a body.
+pub(crate) fn seal(body: &mut BytesMut) {
     let crc = crc32c::crc32c(&body[5..]);
     body[1..5].copy_from_slice(&crc.to_be_bytes());
+}
+
+/// The checksum a whole batch tells.
+pub(crate) fn checksum(bytes: &[u8]) -> u32 {
+    u32::from_be_bytes(array(bytes, 17))
+}
+
+/// The first offset a whole batch tells.
+pub(crate) fn base_offset(bytes: &[u8]) -> i64 {
+    i64_at(bytes, 0)
+}
+
+/// The size of the batch that `bytes` begin with; none if they hold no whole one.
+fn next_batch(bytes: &[u8]) -> Result<Option<usize>, (ResponseError, Option<String>)> {
+    if bytes.len() < 12 {
+        return Ok(None);
+    }
+    let corrupt = |text: String| Err((ResponseError::CorruptMessage, Some(text)));
+    let length = i32_at(bytes, 8);
+    if length < LEAST_LENGTH {
+        return corrupt(format!(
+            "Record size {length} is less than the minimum record overhead ({LEAST_LENGTH})"
+        ));
+    }
+    match bytes.get(UP_TO_MAGIC - 1).map(|magic| magic.cast_signed()) {
+        None => return Ok(None),
+        Some(0..=2) => {}
+        Some(magic) => return corrupt(format!("Invalid magic found in record: {magic}")),
+    }
+    let size = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(12);
+    Ok((size <= bytes.len()).then_some(size))
 }
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
@@ -173,13 +221,18 @@ pub(crate) mod tests {
         out.freeze()
     }
 
+    fn checked(bytes: &Bytes) -> Option<BatchHeader> {
+        let whole = BatchHeader::whole(bytes).ok()?;
+        BatchHeader::is_sound(&whole).then(|| BatchHeader::read(&whole.slice(PREFIX..)))
+    }
+
     #[test]
     fn the_header_read_by_hand_is_the_one_the_codec_wrote() {
-        let header = BatchHeader::check(&batch(&["a", "b", "c"], 100, (7, 2, 40))).expect("a good batch");
+        let header = checked(&batch(&["a", "b", "c"], 100, (7, 2, 40))).expect("a good batch");
         assert_eq!((header.count, header.last_offset_delta), (3, 2));
         assert_eq!((header.producer_id, header.producer_epoch, header.base_sequence), (7, 2, 40));
         assert_eq!((header.first_timestamp, header.max_timestamp), (100, 102));
-        assert!(!header.is_compressed() && !header.is_transactional());
+        assert!(header.codec() == Some(Codec::None) && !header.is_transactional());
     }
 
     #[test]
@@ -195,11 +248,11 @@ pub(crate) mod tests {
     #[test]
     fn append_time_overrides_the_records_times_and_keeps_the_checksum_right() {
         let whole = batch(&["a", "b"], 100, (-1, -1, -1));
-        let body = with_append_time(&whole.slice(PREFIX..), 5000);
+        let body = with_max_timestamp(&whole.slice(PREFIX..), 5000, true);
         let mut out = BytesMut::new();
         put_prefix(&mut out, 0, 0, &body);
         out.extend_from_slice(&body);
-        let header = BatchHeader::check(&out.freeze()).expect("a good batch");
+        let header = checked(&out.freeze()).expect("a good batch");
         assert!(header.is_log_append_time());
         assert_eq!(header.max_timestamp, 5000);
     }
@@ -210,10 +263,10 @@ pub(crate) mod tests {
         for at in PREFIX..good.len() {
             let mut bad = BytesMut::from(&good[..]);
             bad[at] ^= 1;
-            assert!(BatchHeader::check(&bad.freeze()).is_err(), "byte {at}");
+            assert!(checked(&bad.freeze()).is_none(), "byte {at}");
         }
         for length in 0..good.len() {
-            assert!(BatchHeader::check(&good.slice(..length)).is_err(), "{length} bytes");
+            assert!(checked(&good.slice(..length)).is_none(), "{length} bytes");
         }
     }
 }

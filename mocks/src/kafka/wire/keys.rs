@@ -43,6 +43,7 @@ pub(crate) const APIS: &[Api] = &[
     api(ApiKey::ApiVersions, "api-versions", 0, 4),
     api(ApiKey::CreateTopics, "create-topics", 2, 7),
     api(ApiKey::DeleteTopics, "delete-topics", 1, 6),
+    api(ApiKey::DeleteRecords, "delete-records", 0, 2),
     api(ApiKey::InitProducerId, "init-producer-id", 0, 5),
     api(ApiKey::OffsetForLeaderEpoch, "offset-for-leader-epoch", 2, 4),
     api(ApiKey::AddPartitionsToTxn, "add-partitions-to-txn", 0, 5),

