@@ -25,6 +25,8 @@ use crate::rule::Act;
 const READ_AHEAD: usize = 1024 * 1024;
 /// Bytes of answers that wait for each other.
 const WRITE_TOGETHER: usize = 128 * 1024;
+/// The longest time a connection may be idle: later moments cannot be told.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// How long the answer to a failed authentication is held back (`connection.failed.authentication.delay.ms`).
 const FAILED_AUTHENTICATION: Duration = Duration::from_millis(100);
 /// How long a connection may take to say that it ends.
@@ -61,7 +63,7 @@ impl Connection {
             input: Input::new(limits.max_request_bytes),
             output: Frame::default(),
             output_bytes: 0,
-            idle_max: limits.max_idle,
+            idle_max: limits.max_idle.min(LONGEST),
             active: Instant::now(),
         }
     }
