@@ -205,7 +205,8 @@ impl Transaction {
         let same = end.epoch == self.epoch;
         let complete =
             matches!(self.state, TransactionState::CompleteCommit | TransactionState::CompleteAbort);
-        if !same && !(complete && again) {
+        let known = same || (complete && again);
+        if !known {
             return Err(ResponseError::ProducerFenced);
         }
         self.settled()?;
