@@ -45,7 +45,7 @@ fn shape_of(key: ApiKey) -> &'static str {
         ApiKey::TxnOffsetCommit => "s s l h i3+ s3+ s3+ [ s [ i l i2+ s ] ]",
         ApiKey::DescribeProducers => "[ s i* ]",
         ApiKey::DescribeTransactions => "s*",
-        ApiKey::ListTransactions => "s* l* l1+",
+        ApiKey::ListTransactions => "s* l* l1+ s2+",
         ApiKey::DescribeConfigs => "[ b s s* ] b b3+",
         ApiKey::AlterConfigs => "[ b s [ s s ] ] b",
         ApiKey::IncrementalAlterConfigs => "[ b s [ s b s ] ] b",
