@@ -1,14 +1,14 @@
 //! DescribeGroups (15): state, members and assignments of classic groups.
 //!
-//! Behaviour: protocol, subscriptions and assignments are told of stable groups only; an unknown group is Dead, with GROUP_ID_NOT_FOUND since version 6.
+//! Behaviour: protocol and subscriptions are told of stable groups only; an unknown group is Dead, with
+//! GROUP_ID_NOT_FOUND since version 6.
 //! Versions: 0-6.
-//! Not supported: authorised operations.
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
 use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId};
 
-use super::{Answer, Described, first_error};
+use super::{ALL_OF_GROUP, Answer, Described, first_error};
 use crate::kafka::GroupState;
 use crate::kafka::cluster::{Call, Cluster, Ticket};
 use crate::kafka::group::{Group, Member};
@@ -24,7 +24,12 @@ pub(super) fn handle(
     call: &Call<'_>,
     request: DescribeGroupsRequest,
 ) -> Answer<DescribeGroupsResponse> {
-    let groups = request.groups.into_iter().map(|id| described(cluster, call, id)).collect();
+    let mut groups: Vec<_> = request.groups.into_iter().map(|id| described(cluster, call, id)).collect();
+    if request.include_authorized_operations {
+        for group in groups.iter_mut().filter(|group| group.error_code == 0) {
+            group.authorized_operations = ALL_OF_GROUP;
+        }
+    }
     Answer::Now(DescribeGroupsResponse::default().with_groups(groups))
 }
 
@@ -70,7 +75,7 @@ fn members(call: &Call<'_>, group: &Group<Ticket>, protocol: Option<&str>) -> Ve
             .with_client_id(text(&member.client_id))
             .with_client_host(text(&member.client_host))
             .with_member_metadata(protocol.map(|name| member.metadata(name)).unwrap_or_default())
-            .with_member_assignment(protocol.map(|_| member.assignment.clone()).unwrap_or_default())
+            .with_member_assignment(member.assignment.clone())
     };
     group.members.iter().map(one).collect()
 }

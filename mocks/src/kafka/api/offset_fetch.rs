@@ -41,7 +41,8 @@ pub(super) fn handle(
 ) -> Answer<OffsetFetchResponse> {
     let several = call.version() >= 8;
     let mut answer = OffsetFetchResponse::default();
-    for (group, wanted) in asked(&request) {
+    let nobody = several && request.groups.is_empty();
+    for (group, wanted) in asked(&request).into_iter().filter(|_| !nobody) {
         let whole = fault_of_all(call, &wanted);
         let refused =
             whole.or_else(|| cluster.coordinates(call.node, &group).err().map(|error| error.code()));
