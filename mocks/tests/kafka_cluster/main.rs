@@ -9,4 +9,5 @@ mod log;
 mod metadata;
 mod nodes;
 mod protocol;
+mod topics;
 mod wire;
