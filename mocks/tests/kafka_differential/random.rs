@@ -1,6 +1,6 @@
 //! Random requests of all areas, and at the end what they left: offsets of the logs, positions and groups.
 //!
-//! `SQUALL_DIFF_OPS` says how many requests, `SQUALL_DIFF_SEED` which. What differs is shrunk to a short sequence.
+//! `SQUALL_KAFKA_OPS` says how many requests, `SQUALL_KAFKA_SEED` which. What differs is shrunk to a short sequence.
 //! Two things are not drawn: a second member of a group, which would wait for the first, and a topic that is
 //! created and deleted at once, for brokers learn of both in their own time.
 
@@ -51,7 +51,7 @@ enum Op {
 /// Compares random sequences, each with topics and groups of its own.
 pub fn run(servers: &Servers) -> Result<(), String> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
-    let (ops, seed) = (number("SQUALL_DIFF_OPS").unwrap_or(OPS), number("SQUALL_DIFF_SEED").unwrap_or(0));
+    let (ops, seed) = (number("SQUALL_KAFKA_OPS").unwrap_or(OPS), number("SQUALL_KAFKA_SEED").unwrap_or(0));
     let mut bytes = [0; 32];
     bytes[..4].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
