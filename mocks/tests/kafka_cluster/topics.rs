@@ -8,6 +8,9 @@ use uuid::Uuid;
 
 use crate::wire::{Bench, Wire, text};
 
+/// Partitions and the brokers of each.
+type Placed<'a> = &'a [(i32, &'a [i32])];
+
 fn name(name: &str) -> TopicName {
     TopicName(text(name))
 }
@@ -83,7 +86,7 @@ async fn too_many_partitions_in_a_request_refuse_all_its_topics() {
 async fn replicas_that_cannot_be_are_refused_with_their_reason() {
     let bench = Bench::three();
     let mut wire = bench.connect(1).await;
-    let placed = |partitions: &[(i32, &[i32])]| {
+    let placed = |partitions: Placed<'_>| {
         let one = |(number, brokers): &(i32, &[i32])| {
             let brokers = brokers.iter().copied().map(BrokerId).collect();
             CreatableReplicaAssignment::default().with_partition_index(*number).with_broker_ids(brokers)
@@ -91,7 +94,7 @@ async fn replicas_that_cannot_be_are_refused_with_their_reason() {
         let assignments = partitions.iter().map(one).collect();
         vec![topic("a", -1).with_replication_factor(-1).with_assignments(assignments)]
     };
-    let cases: [(&[(i32, &[i32])], &str); 6] = [
+    let cases: [(Placed<'_>, &str); 6] = [
         (&[(0, &[])], "empty replica list"),
         (&[(0, &[1, 1])], "the broker 1 more than once"),
         (&[(0, &[9])], "broker 9, but no such broker is registered"),

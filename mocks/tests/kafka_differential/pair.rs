@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::Request;
+use squall_mocks::Clock;
 use uuid::Uuid;
 
 use crate::build;
@@ -100,8 +100,7 @@ impl Pair {
 
     pub fn new(servers: &Servers) -> Result<Self, String> {
         let prefix = format!("s{}x", TRIALS.fetch_add(1, Ordering::Relaxed));
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| error.to_string())?;
-        let started_ms = i64::try_from(since.as_millis()).map_err(|error| error.to_string())?;
+        let started_ms = Clock::system().unix_ms();
         let side = |addresses: &Vec<String>| Side {
             addresses: addresses.clone(),
             connections: BTreeMap::new(),
