@@ -64,9 +64,10 @@ impl Cluster {
         }
         let invalid = |reason| (ResponseError::InvalidTopicException, reason);
         check_name(name).map_err(invalid)?;
-        let unified = |name: &str| name.replace('.', "_");
-        let collides = |other: &&String| unified(other) == unified(name);
-        match self.truth.topics.keys().find(collides) {
+        let unified = |byte: u8| if byte == b'.' { b'_' } else { byte };
+        let collides = |other: &&String| other.bytes().map(unified).eq(name.bytes().map(unified));
+        let mut others = self.truth.topics.keys().filter(|_| name.contains(['.', '_']));
+        match others.find(collides) {
             Some(other) => Err(invalid(format!("Topic '{name}' collides with existing topic: {other}"))),
             None => Ok(()),
         }

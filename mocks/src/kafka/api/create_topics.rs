@@ -1,8 +1,8 @@
 //! CreateTopics (19): topics, by numbers or by explicit replicas.
 //!
-//! Behaviour: any broker takes the request, as brokers forward it to the controller. A topic twice in one
-//! request is refused, once; more partitions in one request than Kafka takes are refused with all its topics. The answer means that the controller knows the topic; brokers apply it after
-//! their lag.
+//! Behaviour: any broker takes the request, as brokers forward it to the controller. A topic twice in one request is
+//! refused, once; more partitions in one request than Kafka takes are refused with all its topics. The answer means
+//! that the controller knows the topic; brokers apply it after their lag.
 //! Versions: 2-7; partitions -1 and replicas -1 (since version 4) mean the cluster's defaults.
 //! Not supported: waiting for the timeout, quotas.
 
@@ -88,6 +88,7 @@ fn create(cluster: &mut Cluster, asked: &CreatableTopic, validate_only: bool) ->
         let reason = format!("Creation of internal topic {METADATA_TOPIC} is prohibited.");
         return Err((ResponseError::InvalidRequest, reason));
     }
+    // Names and settings come before places, whatever is wrong with those.
     cluster.check_new(&asked.name)?;
     let set =
         |config: &CreatableTopicConfig| Some((config.name.to_string(), config.value.as_ref()?.to_string()));
