@@ -221,6 +221,8 @@ impl Pair {
             let (connection, _) = self.connection_of(real)?;
             connection.send(version, request).map_err(|error| format!("{api} v{version}: {error}"))?;
         }
+        // Both count the ids that a request names.
+        self.sides.mock.names.plain(&request.mock);
         let mut shown = self.sides.real.names.plain(&request.real);
         if let Some((end, _)) = shown.char_indices().nth(SHOWN) {
             shown.truncate(end);
