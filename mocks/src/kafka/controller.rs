@@ -13,8 +13,10 @@ use super::cluster::{Cluster, OFFSETS_TOPIC, Timer, random_uuid};
 use super::image::{Image, Partition, Topic};
 use super::topic_config;
 
-/// Most partitions of a topic and most bytes of its name that Kafka takes.
-const MAX_PARTITIONS: i32 = 10_000;
+/// Most partitions of the topics of a request, and most bytes of a topic's name, that Kafka takes.
+pub(crate) const MAX_PARTITIONS: i32 = 10_000;
+/// Kafka's words for more.
+pub(crate) const TOO_MANY_PARTITIONS: &str = "Excessively large number of partitions per request.";
 const MAX_NAME: usize = 249;
 
 /// A topic to be created.
@@ -36,10 +38,7 @@ pub(crate) type Refused = (ResponseError, String);
 impl Cluster {
     /// Checks a topic and places its replicas, without creating it.
     pub fn plan_topic(&mut self, new: &NewTopic) -> Result<Topic, Refused> {
-        check_name(&new.name).map_err(|reason| (ResponseError::InvalidTopicException, reason))?;
-        if self.truth.topics.contains_key(&new.name) {
-            return Err((ResponseError::TopicAlreadyExists, format!("Topic '{}' already exists.", new.name)));
-        }
+        self.check_new(&new.name)?;
         let configs = topic_config::check(&new.configs, &self.broker_levels())
             .map_err(|reason| (ResponseError::InvalidConfig, reason))?;
         let replicas = if new.assignments.is_empty() {
@@ -50,6 +49,23 @@ impl Cluster {
         let partition = |replicas| Partition::new(replicas, &self.truth.fenced);
         let partitions = replicas.into_iter().map(partition).collect();
         Ok(Topic { id: random_uuid(&mut self.random), partitions, configs })
+    }
+
+    /// Checks that a topic can be called so. Names that differ only in dots and underscores would have the same
+    /// metrics.
+    pub fn check_new(&self, name: &str) -> Result<(), Refused> {
+        if self.truth.topics.contains_key(name) {
+            return Err((ResponseError::TopicAlreadyExists, format!("Topic '{name}' already exists.")));
+        }
+        let invalid = |reason| (ResponseError::InvalidTopicException, reason);
+        check_name(name).map_err(invalid)?;
+        let unified = |byte: u8| if byte == b'.' { b'_' } else { byte };
+        let collides = |other: &&String| other.bytes().map(unified).eq(name.bytes().map(unified));
+        let mut others = self.truth.topics.keys().filter(|_| name.contains(['.', '_']));
+        match others.find(collides) {
+            Some(other) => Err(invalid(format!("Topic '{name}' collides with existing topic: {other}"))),
+            None => Ok(()),
+        }
     }
 
     /// Creates a planned topic.
@@ -130,23 +146,27 @@ impl Cluster {
     pub fn place(&mut self, partitions: i32, replication: i16) -> Result<Vec<Vec<i32>>, Refused> {
         let partitions = if partitions == -1 { self.options.default_partitions } else { partitions };
         let wanted = if replication == -1 { self.options.default_replication_factor } else { replication };
-        if !(1..=MAX_PARTITIONS).contains(&partitions) {
+        if wanted < 1 {
+            let reason = "Replication factor must be larger than 0, or -1 to use the default value.";
+            return Err((ResponseError::InvalidReplicationFactor, reason.to_owned()));
+        }
+        if partitions < 1 {
             let reason = "Number of partitions was set to an invalid non-positive value.";
             return Err((ResponseError::InvalidPartitions, reason.to_owned()));
+        }
+        if partitions > MAX_PARTITIONS {
+            return Err((ResponseError::PolicyViolation, TOO_MANY_PARTITIONS.to_owned()));
         }
         let live: Vec<i32> =
             self.nodes.keys().filter(|id| !self.truth.fenced.contains(id)).copied().collect();
         let replicas = usize::try_from(wanted).ok().filter(|wanted| (1..=live.len()).contains(wanted));
         let Some(replicas) = replicas else {
-            let reason = if wanted < 1 {
-                "Replication factor must be larger than 0, or -1 to use the default value.".to_owned()
-            } else {
-                format!(
-                    "Unable to replicate the partition {wanted} time(s): The target replication factor of \
-                     {wanted} cannot be reached because only {} broker(s) are registered.",
-                    live.len()
-                )
-            };
+            let reason = format!(
+                "Unable to replicate the partition {wanted} time(s): The target replication factor of {wanted} \
+                 cannot be reached because only {} broker(s) are registered or some brokers have all their log \
+                 directories cordoned.",
+                live.len()
+            );
             return Err((ResponseError::InvalidReplicationFactor, reason));
         };
         let start = self.random.random_range(0..live.len());
@@ -157,16 +177,14 @@ impl Cluster {
     }
 
     fn check_assignments(&self, new: &NewTopic) -> Result<Vec<Vec<i32>>, Refused> {
-        let invalid = |reason: &str| (ResponseError::InvalidReplicaAssignment, reason.to_owned());
-        if !(0..).zip(new.assignments.keys()).all(|(expected, number)| expected == *number) {
-            return Err(invalid("partitions should be a consecutive 0-based integer sequence"));
-        }
+        let mut factor = None;
         for replicas in new.assignments.values() {
-            let known = replicas.iter().all(|node| self.nodes.contains_key(node));
-            let unique = replicas.iter().collect::<std::collections::BTreeSet<_>>().len() == replicas.len();
-            if replicas.is_empty() || !known || !unique {
-                return Err(invalid("every partition needs replicas, each on another known broker"));
-            }
+            self.check_replicas(replicas, factor)?;
+            factor = Some(replicas.len());
+        }
+        if !(0..).zip(new.assignments.keys()).all(|(expected, number)| expected == *number) {
+            let reason = "partitions should be a consecutive 0-based integer sequence";
+            return Err((ResponseError::InvalidReplicaAssignment, reason.to_owned()));
         }
         Ok(new.assignments.values().cloned().collect())
     }
@@ -175,15 +193,18 @@ impl Cluster {
 /// Kafka's rules for topic names.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.is_empty() || name == "." || name == ".." {
-        return Err("Topic name is invalid: it is empty, '.' or '..'".to_owned());
-    }
-    if name.len() > MAX_NAME {
-        return Err(format!("Topic name is invalid: the length is longer than {MAX_NAME}"));
-    }
-    if !name.chars().all(allowed) {
-        let rule = "contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'";
-        return Err(format!("Topic name is invalid: '{name}' {rule}"));
-    }
-    Ok(())
+    let reason = match name {
+        "" => "the empty string is not allowed".to_owned(),
+        "." | ".." => format!("'{name}' is not allowed"),
+        _ if name.encode_utf16().count() > MAX_NAME => {
+            format!("the length of '{name}' is longer than the max allowed length {MAX_NAME}")
+        }
+        _ if !name.chars().all(allowed) => {
+            format!(
+                "'{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
+            )
+        }
+        _ => return Ok(()),
+    };
+    Err(format!("Topic name is invalid: {reason}"))
 }

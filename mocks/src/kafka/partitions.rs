@@ -215,7 +215,7 @@ impl Cluster {
     }
 
     /// Checks a list of replicas; `factor` is how many there must be.
-    fn check_replicas(&self, replicas: &[i32], factor: Option<usize>) -> Result<(), Refused> {
+    pub fn check_replicas(&self, replicas: &[i32], factor: Option<usize>) -> Result<(), Refused> {
         let invalid = |why: String| Err((ResponseError::InvalidReplicaAssignment, why));
         if replicas.is_empty() {
             return invalid("The manual partition assignment includes an empty replica list.".to_owned());

@@ -19,5 +19,6 @@ mod retention;
 mod sasl;
 mod sessions;
 mod time;
+mod topics;
 mod transactions;
 mod wire;

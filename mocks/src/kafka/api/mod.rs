@@ -82,6 +82,11 @@ use super::wire::frame::{Frame, FrameError, Head};
 use super::wire::text;
 use crate::observe::What;
 
+/// What anybody may do without an authorizer, as the bits that answers tell it in.
+const ALL_OF_CLUSTER: i32 = 0x1fa0;
+const ALL_OF_TOPIC: i32 = 0x0df8;
+const ALL_OF_GROUP: i32 = 0x0d48;
+
 /// What fault rules see of a request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Described {
