@@ -35,6 +35,7 @@ mod replica;
 mod requests;
 mod sasl;
 mod scram;
+mod settled;
 mod shell;
 mod snapshot;
 mod throttle;
