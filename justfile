@@ -33,8 +33,8 @@ bench:
 deny:
     cargo deny check
 
-# Fuzz a target for ten minutes: redis_parse or redis_exec. Needs a nightly compiler and cargo-fuzz. With the
-# sanitizer `address`, memory is watched, that of Lua's C too.
+# Fuzz a target for ten minutes: redis_parse, redis_exec, kafka_parse or kafka_exec. Needs a nightly compiler
+# and cargo-fuzz. With the sanitizer `address`, memory is watched, that of Lua's C too.
 fuzz TARGET="redis_exec" SANITIZER="none":
     mkdir -p mocks/fuzz/corpus/{{TARGET}}
-    cd mocks && CFLAGS="{{ if SANITIZER == "address" { "-fsanitize=address -fno-omit-frame-pointer" } else { "" } }}" cargo +nightly fuzz run -s {{SANITIZER}} {{TARGET}} fuzz/corpus/{{TARGET}} tests/redis_differential/golden -- -max_total_time=600 -timeout=30 -rss_limit_mb=3000 -max_len=4096
+    cd mocks && CFLAGS="{{ if SANITIZER == "address" { "-fsanitize=address -fno-omit-frame-pointer" } else { "" } }}" cargo +nightly fuzz run -s {{SANITIZER}} {{TARGET}} fuzz/corpus/{{TARGET}} {{ if TARGET =~ "^redis" { "tests/redis_differential/golden" } else { "" } }} -- -max_total_time=600 -timeout=30 -rss_limit_mb=3000 -max_len=4096

@@ -33,6 +33,12 @@ pub enum KafkaFault {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<i32>,
     },
+    /// The followers of a topic copy nothing: after a while they are no longer in sync, and if one of them is then
+    /// made leader, it lacks what was acknowledged meanwhile.
+    ReplicaLag {
+        /// The topic.
+        topic: String,
+    },
     /// One broker answers with metadata that is this old.
     MetadataLag {
         /// The broker's node number, from 1.
@@ -49,6 +55,7 @@ impl KafkaFault {
             Self::Rule(_) => "kafka.rule",
             Self::MoveCoordinator { .. } => "kafka.move-coordinator",
             Self::MoveLeader { .. } => "kafka.move-leader",
+            Self::ReplicaLag { .. } => "kafka.replica-lag",
             Self::MetadataLag { .. } => "kafka.metadata-lag",
         }
     }
@@ -57,7 +64,7 @@ impl KafkaFault {
         match self {
             Self::Rule(_) => Needs::Either,
             Self::MoveCoordinator { .. } | Self::MoveLeader { .. } => Needs::Instant,
-            Self::MetadataLag { .. } => Needs::Window,
+            Self::ReplicaLag { .. } | Self::MetadataLag { .. } => Needs::Window,
         }
     }
 

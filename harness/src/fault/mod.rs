@@ -82,7 +82,7 @@ impl Fault {
     pub const GROUPS: [&str; 6] = ["net", "process", "clock", "kafka", "redis", "http"];
 
     /// The names of all kinds, in order of their groups.
-    pub const KINDS: [&str; 21] = [
+    pub const KINDS: [&str; 22] = [
         "net.partition",
         "net.latency",
         "net.reset",
@@ -96,6 +96,7 @@ impl Fault {
         "kafka.rule",
         "kafka.move-coordinator",
         "kafka.move-leader",
+        "kafka.replica-lag",
         "kafka.metadata-lag",
         "redis.rule",
         "redis.failover",

@@ -4,7 +4,8 @@
 //! and runs what is due. Answers to parked requests are collected in `done`. The same calls in the same order
 //! give the same answers: ids come from one seeded stream, and every map is ordered.
 //!
-//! The controller's part (topics, elections) is in `controller.rs`, coordinators in `coordinator.rs`.
+//! The controller's part is in `controller.rs` (topics) and `leaders.rs` (elections), replication in `replica/`,
+//! coordinators in `coordinator.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,17 +17,20 @@ use rand_chacha::ChaCha8Rng;
 use uuid::Uuid;
 
 use super::api::fetch::ParkedFetch;
+use super::api::fetch_session::Sessions;
+use super::api::produce::ParkedProduce;
 use super::config::Values;
 use super::config::levels::Levels;
 use super::config::topic as topic_config;
 use super::group::{Group, GroupTimer};
-use super::image::{Image, Node, Partition};
+use super::image::{Image, Node};
 use super::log::Log;
 use super::matcher::Target;
 use super::options::KafkaOptions;
 use super::partitions::Reassignments;
+use super::replica::Replicas;
 use super::requests::Requests;
-use super::sasl::Sessions;
+use super::sasl;
 use super::throttle::Throttling;
 use super::timers::Timers;
 use super::txn::{Transactions, TxnTimer};
@@ -114,6 +118,14 @@ pub(crate) enum Timer {
     Image(i32),
     /// The controller notices that a broker is dead.
     Failure(i32),
+    /// The wait of this connection's produce request is over.
+    Produce(u64),
+    /// Records arrive at a follower.
+    Replica((Uuid, i32), i32),
+    /// Leaders look for followers that have not caught up for too long.
+    Isr,
+    /// The controller gives partitions back to their first replicas.
+    Rebalance,
     /// See `txn/expiry.rs`.
     Transactions(TxnTimer),
     /// The coordinators look for offsets that expired.
@@ -122,6 +134,14 @@ pub(crate) enum Timer {
     Retention,
     /// Compacted logs are cleaned.
     Cleaner,
+}
+
+/// A partition a node has a replica of, as the node knows it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Role {
+    pub epoch: i32,
+    /// Whether the node leads it: if the node and the truth say so.
+    pub leads: bool,
 }
 
 /// See the module's text.
@@ -135,12 +155,22 @@ pub(crate) struct Cluster {
     pub nodes: BTreeMap<i32, Node>,
     /// Logs by topic id and partition; a deleted topic's are dropped.
     pub logs: BTreeMap<(Uuid, i32), Log>,
+    /// Their replicas.
+    pub replicas: BTreeMap<(Uuid, i32), Replicas>,
+    /// Partitions with a replica in sync that lacks something.
+    pub lagging: BTreeSet<(Uuid, i32)>,
     pub groups: BTreeMap<String, Group<Ticket>>,
     pub group_timers: Timers<(String, GroupTimer)>,
     pub timers: Timers<Timer>,
     pub fetches: BTreeMap<u64, ParkedFetch>,
-    /// Connections whose fetch waits for a partition.
-    pub watchers: BTreeMap<(Uuid, i32), BTreeSet<u64>>,
+    /// Fetches that wait for a partition: connection, and which of the fetch's partitions it is.
+    pub watchers: BTreeMap<(Uuid, i32), BTreeSet<(u64, usize)>>,
+    /// Fetch sessions of each node.
+    pub sessions: BTreeMap<i32, Sessions>,
+    /// Produce requests that wait for replicas.
+    pub produces: BTreeMap<u64, ParkedProduce>,
+    /// Which of them wait for a partition's high watermark to come to an offset.
+    pub acks: BTreeMap<(Uuid, i32), BTreeSet<(i64, u64)>>,
     /// Requests of groups that wait.
     pub waiting: BTreeSet<u64>,
     pub transactions: Transactions,
@@ -155,7 +185,7 @@ pub(crate) struct Cluster {
     /// The request log.
     pub requests: Requests,
     /// Who has authenticated.
-    pub sasl: Sessions,
+    pub sasl: sasl::Sessions,
 }
 
 impl Cluster {
@@ -174,11 +204,16 @@ impl Cluster {
             truth,
             nodes,
             logs: BTreeMap::new(),
+            replicas: BTreeMap::new(),
+            lagging: BTreeSet::new(),
             groups: BTreeMap::new(),
             group_timers: Timers::new(),
             timers: Timers::new(),
             fetches: BTreeMap::new(),
             watchers: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            produces: BTreeMap::new(),
+            acks: BTreeMap::new(),
             waiting: BTreeSet::new(),
             transactions: Transactions::default(),
             reassignments: Reassignments::new(),
@@ -187,7 +222,7 @@ impl Cluster {
             sightings: Vec::new(),
             observed: false,
             requests: Requests::new(),
-            sasl: Sessions::new(options.sasl.clone()),
+            sasl: sasl::Sessions::new(options.sasl.clone()),
             options,
         };
         cluster.fix_min_insync();
@@ -208,6 +243,10 @@ impl Cluster {
                 Timer::Fetch(conn) => self.finish_fetch(conn),
                 Timer::Image(node) => self.apply_image(node),
                 Timer::Failure(node) => self.fence(node),
+                Timer::Produce(conn) => self.expire_produce(conn),
+                Timer::Replica(partition, node) => self.arrive(partition, node),
+                Timer::Isr => self.check_isr(),
+                Timer::Rebalance => self.rebalance_leaders(),
                 Timer::Transactions(timer) => self.expire_transactions(timer),
                 Timer::Offsets => self.check_offsets(),
                 Timer::Retention => self.on_retention(),
@@ -230,26 +269,26 @@ impl Cluster {
         self.forget_fetch(conn);
         self.throttling.forget(conn);
         self.sasl.forget(conn);
+        self.forget_produce(conn);
         self.waiting.remove(&conn);
     }
 
     /// Requests that wait.
     pub fn parked(&self) -> usize {
-        self.fetches.len() + self.waiting.len()
+        self.fetches.len() + self.produces.len() + self.waiting.len()
     }
 
     /// What `node` tells of the cluster.
-    pub fn view_of(&mut self, node: i32) -> MetadataView {
+    pub fn view_of(&mut self, node: i32) -> Arc<MetadataView> {
+        if let Some(view) = self.nodes.get(&node).and_then(Node::told) {
+            return view;
+        }
         let advertised: BTreeMap<i32, BrokerView> =
             self.nodes.iter().map(|(id, node)| (*id, node.advertised.clone())).collect();
-        let Some(node) = self.nodes.get_mut(&node) else {
-            return MetadataView { brokers: advertised, controller: -1, topics: BTreeMap::new() };
-        };
-        let mut view = super::image::view(&node.applied, &advertised);
-        if let Some(distort) = &mut node.distortion {
-            distort(&mut view);
+        match self.nodes.get_mut(&node) {
+            Some(node) => node.tell(super::image::view(&node.applied, &advertised)),
+            None => Arc::new(MetadataView { brokers: advertised, controller: -1, topics: BTreeMap::new() }),
         }
-        view
     }
 
     /// The image `node` has applied.
@@ -258,17 +297,8 @@ impl Cluster {
     }
 
     /// The partition, if `node` leads it: the errors are those a client gets otherwise.
-    pub fn led_by(&self, node: i32, topic: &str, partition: i32) -> Result<(Uuid, Partition), ResponseError> {
-        let image = self.image_of(node);
-        let known = image.partition(topic, partition).ok_or(ResponseError::UnknownTopicOrPartition)?;
-        let id = image.topics.get(topic).map(|topic| topic.id).unwrap_or_default();
-        let same_topic = self.truth.topics.get(topic).is_some_and(|topic| topic.id == id);
-        let truth = self.truth.partition(topic, partition).filter(|_| same_topic);
-        let leads = |partition: &Partition| partition.leader == Some(node);
-        if leads(known) && truth.is_some_and(leads) {
-            return Ok((id, known.clone()));
-        }
-        Err(ResponseError::NotLeaderOrFollower)
+    pub fn led_by(&self, node: i32, topic: &str, partition: i32) -> Result<(Uuid, Role), ResponseError> {
+        self.led_at(node, topic, partition, -1)
     }
 
     /// As [`led_by`](Self::led_by), and the client's leader epoch must be the leader's. -1 is not checked.
@@ -278,13 +308,47 @@ impl Cluster {
         topic: &str,
         partition: i32,
         epoch: i32,
-    ) -> Result<(Uuid, Partition), ResponseError> {
-        let (id, led) = self.led_by(node, topic, partition)?;
-        match epoch {
-            told if told >= 0 && told < led.epoch => Err(ResponseError::FencedLeaderEpoch),
-            told if told > led.epoch => Err(ResponseError::UnknownLeaderEpoch),
-            _ => Ok((id, led)),
+    ) -> Result<(Uuid, Role), ResponseError> {
+        let (id, role) = self.role_at(node, topic, partition, epoch)?;
+        if role.leads { Ok((id, role)) } else { Err(ResponseError::NotLeaderOrFollower) }
+    }
+
+    /// The partition, if `node` has a replica of it. A node knows the epoch of what it has a replica of, so the
+    /// client's is checked before anybody asks who leads.
+    pub fn role_at(
+        &self,
+        node: i32,
+        topic: &str,
+        partition: i32,
+        epoch: i32,
+    ) -> Result<(Uuid, Role), ResponseError> {
+        let image = self.nodes.get(&node).map_or(&self.truth, |node| &node.applied);
+        let known = image.partition(topic, partition).ok_or(ResponseError::UnknownTopicOrPartition)?;
+        let id = image.topics.get(topic).map(|topic| topic.id).unwrap_or_default();
+        let same_topic = self.truth.topics.get(topic).is_some_and(|topic| topic.id == id);
+        let truth = self.truth.partition(topic, partition).filter(|_| same_topic);
+        let truth = truth.filter(|truth| truth.replicas.contains(&node) && known.replicas.contains(&node));
+        let truth = truth.ok_or(ResponseError::NotLeaderOrFollower)?;
+        if epoch >= 0 && epoch < known.epoch {
+            return Err(ResponseError::FencedLeaderEpoch);
         }
+        if epoch > known.epoch {
+            return Err(ResponseError::UnknownLeaderEpoch);
+        }
+        let leads = known.leader == Some(node) && truth.leader == Some(node);
+        Ok((id, Role { epoch: known.epoch, leads }))
+    }
+
+    /// Where clients find `node`, and its rack, if `image` takes it for alive.
+    pub fn endpoint(&self, image: &Image, node: i32) -> Option<(&BrokerView, Option<&str>)> {
+        let known = self.nodes.get(&node).filter(|_| !image.fenced.contains(&node))?;
+        Some((&known.advertised, self.rack_of(node)))
+    }
+
+    /// The rack of a node, if it has one.
+    pub fn rack_of(&self, node: i32) -> Option<&str> {
+        let at = usize::try_from(node).ok()?.checked_sub(1)?;
+        self.options.racks.get(at).map(String::as_str).filter(|rack| !rack.is_empty())
     }
 
     /// What is set for the broker `node`, as far as it knows.

@@ -1,7 +1,7 @@
-//! The controller's part of the cluster: topics, leaders, brokers that die and come back.
+//! The controller's part of the cluster: topics, and the image that every change of them makes.
 //!
-//! Every change makes a new image and publishes it to the brokers. Leaders are elected from the replicas in
-//! sync, in the order of the replica list; an unclean election never happens.
+//! Every change makes a new image and publishes it to the brokers. Leaders, and brokers that die and come back,
+//! are in `leaders.rs`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,8 +13,10 @@ use super::cluster::{Cluster, OFFSETS_TOPIC, Timer, random_uuid};
 use super::image::{Image, Partition, Topic};
 use super::topic_config;
 
-/// Most partitions of a topic and most bytes of its name that Kafka takes.
-const MAX_PARTITIONS: i32 = 10_000;
+/// Most partitions of the topics of a request, and most bytes of a topic's name, that Kafka takes.
+pub(crate) const MAX_PARTITIONS: i32 = 10_000;
+/// Kafka's words for more.
+pub(crate) const TOO_MANY_PARTITIONS: &str = "Excessively large number of partitions per request.";
 const MAX_NAME: usize = 249;
 
 /// A topic to be created.
@@ -36,10 +38,7 @@ pub(crate) type Refused = (ResponseError, String);
 impl Cluster {
     /// Checks a topic and places its replicas, without creating it.
     pub fn plan_topic(&mut self, new: &NewTopic) -> Result<Topic, Refused> {
-        check_name(&new.name).map_err(|reason| (ResponseError::InvalidTopicException, reason))?;
-        if self.truth.topics.contains_key(&new.name) {
-            return Err((ResponseError::TopicAlreadyExists, format!("Topic '{}' already exists.", new.name)));
-        }
+        self.check_new(&new.name)?;
         let configs = topic_config::check(&new.configs, &self.broker_levels())
             .map_err(|reason| (ResponseError::InvalidConfig, reason))?;
         let replicas = if new.assignments.is_empty() {
@@ -47,15 +46,26 @@ impl Cluster {
         } else {
             self.check_assignments(new)?
         };
-        let partition = |replicas: Vec<i32>| Partition {
-            leader: replicas.iter().find(|node| !self.truth.fenced.contains(node)).copied(),
-            epoch: 0,
-            isr: replicas.iter().filter(|node| !self.truth.fenced.contains(node)).copied().collect(),
-            replicas,
-            held: false,
-        };
+        let partition = |replicas| Partition::new(replicas, &self.truth.fenced);
         let partitions = replicas.into_iter().map(partition).collect();
         Ok(Topic { id: random_uuid(&mut self.random), partitions, configs })
+    }
+
+    /// Checks that a topic can be called so. Names that differ only in dots and underscores would have the same
+    /// metrics.
+    pub fn check_new(&self, name: &str) -> Result<(), Refused> {
+        if self.truth.topics.contains_key(name) {
+            return Err((ResponseError::TopicAlreadyExists, format!("Topic '{name}' already exists.")));
+        }
+        let invalid = |reason| (ResponseError::InvalidTopicException, reason);
+        check_name(name).map_err(invalid)?;
+        let unified = |byte: u8| if byte == b'.' { b'_' } else { byte };
+        let collides = |other: &&String| other.bytes().map(unified).eq(name.bytes().map(unified));
+        let mut others = self.truth.topics.keys().filter(|_| name.contains(['.', '_']));
+        match others.find(collides) {
+            Some(other) => Err(invalid(format!("Topic '{name}' collides with existing topic: {other}"))),
+            None => Ok(()),
+        }
     }
 
     /// Creates a planned topic.
@@ -105,86 +115,6 @@ impl Cluster {
         true
     }
 
-    /// Makes `to`, or nobody, the leader of a partition.
-    pub fn move_leader(&mut self, topic: &str, number: i32, to: Option<i32>) {
-        self.event(|| {
-            format!("{topic}-{number} is led by {}", to.map_or("nobody".to_owned(), |n| n.to_string()))
-        });
-        self.change(|image| {
-            let Some(partition) = partition_mut(image, topic, number) else { return };
-            partition.leader = to;
-            partition.epoch += 1;
-            partition.held = to.is_none();
-            if let Some(node) = to.filter(|node| !partition.isr.contains(node)) {
-                partition.isr.push(node);
-            }
-        });
-    }
-
-    /// Makes the next live replica of a partition its leader; none if no replica lives.
-    pub fn move_leader_on(&mut self, topic: &str, number: i32) -> Option<i32> {
-        let partition = self.truth.partition(topic, number)?;
-        let replicas = &partition.replicas;
-        let at = replicas.iter().position(|node| Some(*node) == partition.leader).unwrap_or(0);
-        let mut turned = (1..=replicas.len()).map(|step| replicas[(at + step) % replicas.len()]);
-        let next = turned.find(|node| !self.truth.fenced.contains(node))?;
-        self.move_leader(topic, number, Some(next));
-        Some(next)
-    }
-
-    /// Sets the replicas in sync; a leader outside of them loses its place to one of them.
-    pub fn set_isr(&mut self, topic: &str, number: i32, isr: &[i32]) {
-        self.change(|image| {
-            let fenced = image.fenced.clone();
-            let Some(partition) = partition_mut(image, topic, number) else { return };
-            partition.isr = isr.to_vec();
-            elect(partition, &fenced);
-        });
-    }
-
-    /// A broker's process died; the controller notices later.
-    pub fn node_down(&mut self, id: i32) {
-        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.up) else { return };
-        node.up = false;
-        self.event(|| format!("node {id} is down"));
-        let at = self.now.saturating_add(self.options.failure_detection);
-        self.timers.set(Timer::Failure(id), at);
-    }
-
-    /// The controller takes a broker for dead: its partitions get other leaders.
-    pub fn fence(&mut self, id: i32) {
-        self.event(|| format!("node {id} is fenced"));
-        self.change(|image| {
-            image.fenced.insert(id);
-            for_each_partition(image, |partition, fenced| {
-                // The last replica in sync stays in the set: it alone has all records.
-                if partition.isr.len() > 1 {
-                    partition.isr.retain(|node| *node != id);
-                }
-                elect(partition, fenced);
-            });
-        });
-    }
-
-    /// A broker's process is back: it has caught up, and leads what nobody else could.
-    pub fn node_up(&mut self, id: i32) {
-        let Some(node) = self.nodes.get_mut(&id).filter(|node| !node.up) else { return };
-        node.up = true;
-        node.catch_up();
-        self.timers.cancel(&Timer::Failure(id));
-        self.event(|| format!("node {id} is up"));
-        self.change(|image| {
-            image.fenced.remove(&id);
-            for_each_partition(image, |partition, fenced| {
-                if partition.replicas.contains(&id) && !partition.isr.contains(&id) {
-                    partition.isr.push(id);
-                }
-                elect(partition, fenced);
-            });
-        });
-        self.settle_reassignments();
-    }
-
     /// A broker applies the images that are due.
     pub fn apply_image(&mut self, id: i32) {
         let now = self.now;
@@ -206,6 +136,7 @@ impl Cluster {
                 self.timers.set(Timer::Image(*id), at);
             }
         }
+        self.settle(&before);
         self.move_groups(&before);
         self.retry_markers();
         self.recheck_fetches();
@@ -215,23 +146,27 @@ impl Cluster {
     pub fn place(&mut self, partitions: i32, replication: i16) -> Result<Vec<Vec<i32>>, Refused> {
         let partitions = if partitions == -1 { self.options.default_partitions } else { partitions };
         let wanted = if replication == -1 { self.options.default_replication_factor } else { replication };
-        if !(1..=MAX_PARTITIONS).contains(&partitions) {
+        if wanted < 1 {
+            let reason = "Replication factor must be larger than 0, or -1 to use the default value.";
+            return Err((ResponseError::InvalidReplicationFactor, reason.to_owned()));
+        }
+        if partitions < 1 {
             let reason = "Number of partitions was set to an invalid non-positive value.";
             return Err((ResponseError::InvalidPartitions, reason.to_owned()));
+        }
+        if partitions > MAX_PARTITIONS {
+            return Err((ResponseError::PolicyViolation, TOO_MANY_PARTITIONS.to_owned()));
         }
         let live: Vec<i32> =
             self.nodes.keys().filter(|id| !self.truth.fenced.contains(id)).copied().collect();
         let replicas = usize::try_from(wanted).ok().filter(|wanted| (1..=live.len()).contains(wanted));
         let Some(replicas) = replicas else {
-            let reason = if wanted < 1 {
-                "Replication factor must be larger than 0, or -1 to use the default value.".to_owned()
-            } else {
-                format!(
-                    "Unable to replicate the partition {wanted} time(s): The target replication factor of \
-                     {wanted} cannot be reached because only {} broker(s) are registered.",
-                    live.len()
-                )
-            };
+            let reason = format!(
+                "Unable to replicate the partition {wanted} time(s): The target replication factor of {wanted} \
+                 cannot be reached because only {} broker(s) are registered or some brokers have all their log \
+                 directories cordoned.",
+                live.len()
+            );
             return Err((ResponseError::InvalidReplicationFactor, reason));
         };
         let start = self.random.random_range(0..live.len());
@@ -242,62 +177,34 @@ impl Cluster {
     }
 
     fn check_assignments(&self, new: &NewTopic) -> Result<Vec<Vec<i32>>, Refused> {
-        let invalid = |reason: &str| (ResponseError::InvalidReplicaAssignment, reason.to_owned());
-        if !(0..).zip(new.assignments.keys()).all(|(expected, number)| expected == *number) {
-            return Err(invalid("partitions should be a consecutive 0-based integer sequence"));
-        }
+        let mut factor = None;
         for replicas in new.assignments.values() {
-            let known = replicas.iter().all(|node| self.nodes.contains_key(node));
-            let unique = replicas.iter().collect::<std::collections::BTreeSet<_>>().len() == replicas.len();
-            if replicas.is_empty() || !known || !unique {
-                return Err(invalid("every partition needs replicas, each on another known broker"));
-            }
+            self.check_replicas(replicas, factor)?;
+            factor = Some(replicas.len());
+        }
+        if !(0..).zip(new.assignments.keys()).all(|(expected, number)| expected == *number) {
+            let reason = "partitions should be a consecutive 0-based integer sequence";
+            return Err((ResponseError::InvalidReplicaAssignment, reason.to_owned()));
         }
         Ok(new.assignments.values().cloned().collect())
     }
 }
 
-/// Gives the partition a leader if it has none that lives and is in sync.
-fn elect(partition: &mut Partition, fenced: &std::collections::BTreeSet<i32>) {
-    let fit = |node: &i32| partition.isr.contains(node) && !fenced.contains(node);
-    if partition.held || partition.leader.as_ref().is_some_and(fit) {
-        return;
-    }
-    let next = partition.replicas.iter().find(|node| fit(node)).copied();
-    if next != partition.leader {
-        partition.leader = next;
-        partition.epoch += 1;
-    }
-}
-
-fn for_each_partition(
-    image: &mut Image,
-    mut act: impl FnMut(&mut Partition, &std::collections::BTreeSet<i32>),
-) {
-    let fenced = image.fenced.clone();
-    for topic in image.topics.values_mut() {
-        for partition in &mut Arc::make_mut(topic).partitions {
-            act(partition, &fenced);
-        }
-    }
-}
-
-fn partition_mut<'a>(image: &'a mut Image, topic: &str, number: i32) -> Option<&'a mut Partition> {
-    image.topic_mut(topic)?.partitions.get_mut(usize::try_from(number).ok()?)
-}
-
 /// Kafka's rules for topic names.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.is_empty() || name == "." || name == ".." {
-        return Err("Topic name is invalid: it is empty, '.' or '..'".to_owned());
-    }
-    if name.len() > MAX_NAME {
-        return Err(format!("Topic name is invalid: the length is longer than {MAX_NAME}"));
-    }
-    if !name.chars().all(allowed) {
-        let rule = "contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'";
-        return Err(format!("Topic name is invalid: '{name}' {rule}"));
-    }
-    Ok(())
+    let reason = match name {
+        "" => "the empty string is not allowed".to_owned(),
+        "." | ".." => format!("'{name}' is not allowed"),
+        _ if name.encode_utf16().count() > MAX_NAME => {
+            format!("the length of '{name}' is longer than the max allowed length {MAX_NAME}")
+        }
+        _ if !name.chars().all(allowed) => {
+            format!(
+                "'{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
+            )
+        }
+        _ => return Ok(()),
+    };
+    Err(format!("Topic name is invalid: {reason}"))
 }

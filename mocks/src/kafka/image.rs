@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::config::Configs;
 use super::quota::Quotas;
+use super::replica::ReplicaLag;
 use super::scram::ScramCredentials;
 use super::view::{BrokerView, MetadataView, PartitionView, TopicView};
 
@@ -48,15 +49,51 @@ pub(crate) struct Topic {
 pub(crate) struct Partition {
     pub leader: Option<i32>,
     pub epoch: i32,
+    /// Counts the changes of anything here.
+    pub partition_epoch: i32,
     pub replicas: Vec<i32>,
     pub isr: Vec<i32>,
+    /// Not in sync any more, but with everything readers have seen (KIP-966).
+    pub elr: Vec<i32>,
+    /// Who led last, while nobody does.
+    pub last_known_leader: Option<i32>,
     /// Left without a leader on purpose: not elected until somebody names one.
     pub held: bool,
+}
+
+impl Partition {
+    /// A new partition: the first replica on a live node leads it.
+    pub fn new(replicas: Vec<i32>, fenced: &BTreeSet<i32>) -> Self {
+        let isr: Vec<i32> = replicas.iter().filter(|node| !fenced.contains(node)).copied().collect();
+        Self {
+            leader: isr.first().copied(),
+            epoch: 0,
+            partition_epoch: 0,
+            replicas,
+            isr,
+            elr: Vec::new(),
+            last_known_leader: None,
+            held: false,
+        }
+    }
+
+    /// Fewest replicas in sync with which acknowledged records count as safe: `wanted`, but at most as many as there
+    /// are.
+    pub fn min_isr(&self, wanted: i64) -> usize {
+        usize::try_from(wanted).unwrap_or(usize::MAX).clamp(1, self.replicas.len().max(1))
+    }
 }
 
 impl Image {
     pub fn partition(&self, topic: &str, partition: i32) -> Option<&Partition> {
         self.topics.get(topic)?.partitions.get(usize::try_from(partition).ok()?)
+    }
+
+    /// The name, the topic and the partition of a log.
+    pub fn find(&self, (id, partition): (Uuid, i32)) -> Option<(&str, &Topic, &Partition)> {
+        let name = self.ids.get(&id)?;
+        let topic = self.topics.get(name)?;
+        Some((name, topic, topic.partitions.get(usize::try_from(partition).ok()?)?))
     }
 
     /// Changes a topic; the images published before keep theirs.
@@ -78,6 +115,9 @@ pub(crate) struct Node {
     previous: Arc<Image>,
     pending: VecDeque<(Duration, Arc<Image>)>,
     lag: Duration,
+    /// How its followers keep up, unless a partition says otherwise.
+    pub replica_lag: ReplicaLag,
+    told: Option<(Arc<Image>, Arc<MetadataView>)>,
     pub distortion: Option<Distortion>,
 }
 
@@ -90,6 +130,8 @@ impl Node {
             applied: image,
             pending: VecDeque::new(),
             lag: Duration::ZERO,
+            replica_lag: ReplicaLag::None,
+            told: None,
             distortion: None,
         }
     }
@@ -132,6 +174,23 @@ impl Node {
         if let Some((_, image)) = newest {
             self.replace(image);
         }
+    }
+
+    /// What it told of the cluster, if it has the same image still. One that lies makes up its story each time.
+    pub fn told(&self) -> Option<Arc<MetadataView>> {
+        let (of, view) = self.told.as_ref()?;
+        (self.distortion.is_none() && Arc::ptr_eq(of, &self.applied)).then(|| Arc::clone(view))
+    }
+
+    /// Tells the true `view` of the image it has applied, or lies.
+    pub fn tell(&mut self, mut view: MetadataView) -> Arc<MetadataView> {
+        if let Some(distort) = &mut self.distortion {
+            distort(&mut view);
+            return Arc::new(view);
+        }
+        let view = Arc::new(view);
+        self.told = Some((Arc::clone(&self.applied), Arc::clone(&view)));
+        view
     }
 
     /// Goes back to the image before the last, and gives the last to go forth to.

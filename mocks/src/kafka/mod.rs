@@ -5,9 +5,10 @@
 //! in memory; clients of any language connect. One file per API under `api/` says what is supported;
 //! `SUPPORT.md` sums it up.
 //!
-//! Records and groups outlive the crash of a node, as on a disk. There is one log per partition, not one per
-//! replica: what was acknowledged is never lost. Lost acknowledgements and wrong answers come from
-//! [fault rules](KafkaCluster::rules) and from [distorted metadata](KafkaCluster::distort_metadata).
+//! Records and groups outlive the crash of a node, as on a disk. There is one log per partition, of which every
+//! replica has a part from the start on: what not all in sync have may be lost when leaders change, as in Kafka.
+//! Lost acknowledgements and wrong answers come from [fault rules](KafkaCluster::rules) and from
+//! [distorted metadata](KafkaCluster::distort_metadata).
 
 mod api;
 pub mod client;
@@ -21,6 +22,7 @@ mod housekeeping;
 mod image;
 mod input;
 mod inspect;
+mod leaders;
 mod limits;
 mod log;
 mod mailbox;
@@ -29,9 +31,11 @@ mod options;
 mod partitions;
 mod place;
 mod quota;
+mod replica;
 mod requests;
 mod sasl;
 mod scram;
+mod settled;
 mod shell;
 mod snapshot;
 mod throttle;
@@ -61,6 +65,7 @@ pub use inspect::{NodeView, Offsets};
 pub use limits::Limits;
 pub use matcher::{KafkaMatch, KafkaRequest, Target};
 pub use options::{ConsumerGroupMigration, KafkaError, KafkaOptions};
+pub use replica::{ReplicaLag, ReplicaSnapshot};
 pub use requests::{RequestRecord, Requests, Unsupported};
 pub use sasl::{SaslMechanism, SaslOptions};
 pub use snapshot::{CommittedOffset, GroupKind, GroupSnapshot, GroupState, LogRecord, MemberSnapshot};
@@ -217,7 +222,8 @@ impl KafkaCluster {
         if fenced { Ok(()) } else { Err(unknown()) }
     }
 
-    /// Makes `to` the leader of a partition; nobody with `None`, until another call names a leader.
+    /// Makes `to` the leader of a partition; nobody with `None`, until another call names a leader. What the new
+    /// leader's replica lacks is lost; one that is not in sync is alone in sync then, until others catch up.
     ///
     /// # Errors
     /// No such partition, or `to` holds no replica of it.
@@ -239,7 +245,8 @@ impl KafkaCluster {
         Ok(node)
     }
 
-    /// Sets which replicas are in sync. A leader that is not among them loses its place.
+    /// Sets which replicas are in sync. The others copy nothing until they are named here, or until their
+    /// [lag](Self::set_replica_lag) is changed. A leader that is not in sync loses its place.
     ///
     /// # Errors
     /// No such partition, or a node that holds no replica of it.
@@ -294,7 +301,9 @@ impl KafkaCluster {
         Ok(())
     }
 
-    /// A node's process is back and its replicas have caught up. Leaderships do not move back by themselves.
+    /// A node's process is back. It leads what nobody else can; elsewhere another leads, its replicas go after it,
+    /// and are in sync once they have caught up. Leaderships move back at a check every five minutes, if
+    /// [`auto_leader_rebalance`](KafkaOptions::auto_leader_rebalance) is on.
     ///
     /// # Errors
     /// No such node.

@@ -86,6 +86,17 @@ pub struct KafkaOptions {
     pub transaction_marker_delay: Duration,
     /// How long a dead broker keeps its leaderships (`broker.session.timeout.ms`).
     pub failure_detection: Duration,
+    /// How long a follower may lack records before its leader takes it for out of sync
+    /// (`replica.lag.time.max.ms`).
+    pub replica_lag_max: Duration,
+    /// Whether partitions go back to their first replica, once it is in sync, at a check every five minutes
+    /// (`auto.leader.rebalance.enable`).
+    pub auto_leader_rebalance: bool,
+    /// The rack of each node (`broker.rack`), in the order of their ids; empty: none has one. With racks, a
+    /// consumer that names its own is sent to a replica there, as by Kafka's `RackAwareReplicaSelector`.
+    pub racks: Vec<String>,
+    /// Fetch sessions a node keeps (`max.incremental.fetch.session.cache.slots`).
+    pub fetch_session_slots: usize,
     /// Largest record batch a partition takes (`message.max.bytes`).
     pub max_message_bytes: i32,
     /// Other settings of the brokers by Kafka's own names (`log.retention.ms`), as a server's properties file
@@ -153,6 +164,10 @@ impl KafkaOptions {
             producer_id_expiration: Duration::from_secs(24 * 3600),
             transaction_marker_delay: Duration::ZERO,
             failure_detection: Duration::from_secs(9),
+            replica_lag_max: Duration::from_secs(30),
+            auto_leader_rebalance: true,
+            racks: Vec::new(),
+            fetch_session_slots: 1000,
             max_message_bytes: 1_048_588,
             broker_configs: BTreeMap::new(),
             log_initial_task_delay: Duration::from_secs(30),
@@ -179,198 +194,6 @@ impl KafkaOptions {
         self.broker_configs.insert(name.to_owned(), value);
         Ok(())
     }
-
-    /// Brings the settings with a field of their own and those of the same meaning in
-    /// [`broker_configs`](Self::broker_configs) to the same values. Wrong settings are left out.
-    pub(crate) fn settle(&mut self) {
-        for (name, value) in std::mem::take(&mut self.broker_configs) {
-            if let Err(error) = self.set_broker_config(&name, &value) {
-                tracing::warn!(%error, "a broker's setting is left out");
-            }
-        }
-        let defaults = Self::advertised(self.advertised.clone());
-        for field in &FIELDS {
-            match self.broker_configs.get(field.name) {
-                Some(value) => {
-                    (field.set)(self, value.parse().unwrap_or_else(|_| i64::from(value == "true")))
-                }
-                None if (field.get)(self) == (field.get)(&defaults) && !field.deviates => {}
-                None => {
-                    let number = (field.get)(self);
-                    let value = if field.is_switch { (number != 0).to_string() } else { number.to_string() };
-                    self.broker_configs.insert(field.name.to_owned(), value);
-                }
-            }
-        }
-    }
-}
-
-/// A field that stands for a broker's setting.
-struct Field {
-    name: &'static str,
-    /// Whether our default is another than Kafka's, so that it has to be told.
-    deviates: bool,
-    is_switch: bool,
-    get: fn(&KafkaOptions) -> i64,
-    set: fn(&mut KafkaOptions, i64),
-}
-
-const FIELDS: [Field; 18] = [
-    Field {
-        name: "auto.create.topics.enable",
-        deviates: true,
-        is_switch: true,
-        get: |options| i64::from(options.auto_create_topics),
-        set: |options, on| options.auto_create_topics = on != 0,
-    },
-    Field {
-        name: "num.partitions",
-        deviates: false,
-        is_switch: false,
-        get: |options| i64::from(options.default_partitions),
-        set: |options, count| options.default_partitions = saturated(count),
-    },
-    Field {
-        name: "default.replication.factor",
-        deviates: true,
-        is_switch: false,
-        get: |options| i64::from(options.default_replication_factor),
-        set: |options, count| options.default_replication_factor = saturated(count),
-    },
-    Field {
-        name: "group.initial.rebalance.delay.ms",
-        deviates: true,
-        is_switch: false,
-        get: |options| millis(options.group_initial_rebalance_delay),
-        set: |options, ms| options.group_initial_rebalance_delay = duration(ms),
-    },
-    Field {
-        name: "group.min.session.timeout.ms",
-        deviates: false,
-        is_switch: false,
-        get: |options| millis(options.group_min_session_timeout),
-        set: |options, ms| options.group_min_session_timeout = duration(ms),
-    },
-    Field {
-        name: "group.max.session.timeout.ms",
-        deviates: false,
-        is_switch: false,
-        get: |options| millis(options.group_max_session_timeout),
-        set: |options, ms| options.group_max_session_timeout = duration(ms),
-    },
-    Field {
-        name: "group.max.size",
-        deviates: true,
-        is_switch: false,
-        get: |options| i64::try_from(options.group_max_size).unwrap_or(i64::MAX),
-        set: |options, count| options.group_max_size = saturated(count),
-    },
-    Field {
-        name: "group.consumer.max.size",
-        deviates: true,
-        is_switch: false,
-        get: |options| i64::try_from(options.group_consumer_max_size).unwrap_or(i64::MAX),
-        set: |options, count| options.group_consumer_max_size = saturated(count),
-    },
-    Field {
-        name: "group.consumer.session.timeout.ms",
-        deviates: false,
-        is_switch: false,
-        get: |options| millis(options.group_consumer_session_timeout),
-        set: |options, ms| options.group_consumer_session_timeout = duration(ms),
-    },
-    Field {
-        name: "group.consumer.heartbeat.interval.ms",
-        deviates: false,
-        is_switch: false,
-        get: |options| millis(options.group_consumer_heartbeat_interval),
-        set: |options, ms| options.group_consumer_heartbeat_interval = duration(ms),
-    },
-    Field {
-        name: "group.consumer.assignment.interval.ms",
-        deviates: false,
-        is_switch: false,
-        get: |options| millis(options.group_consumer_assignment_interval),
-        set: |options, ms| options.group_consumer_assignment_interval = duration(ms),
-    },
-    Field {
-        name: "group.consumer.regex.refresh.interval.ms",
-        deviates: false,
-        is_switch: false,
-        get: |options| millis(options.group_consumer_regex_refresh_interval),
-        set: |options, ms| options.group_consumer_regex_refresh_interval = duration(ms),
-    },
-    Field {
-        name: "offsets.retention.minutes",
-        deviates: false,
-        is_switch: false,
-        get: |options| millis(options.offsets_retention) / 60_000,
-        set: |options, minutes| options.offsets_retention = duration(minutes.saturating_mul(60_000)),
-    },
-    Field {
-        name: "offsets.retention.check.interval.ms",
-        deviates: false,
-        is_switch: false,
-        get: |options| millis(options.offsets_retention_check_interval),
-        set: |options, ms| options.offsets_retention_check_interval = duration(ms),
-    },
-    Field {
-        name: "offset.metadata.max.bytes",
-        deviates: false,
-        is_switch: false,
-        get: |options| i64::try_from(options.offset_metadata_max_bytes).unwrap_or(i64::MAX),
-        set: |options, bytes| options.offset_metadata_max_bytes = saturated(bytes),
-    },
-    Field {
-        name: "offsets.topic.num.partitions",
-        deviates: false,
-        is_switch: false,
-        get: |options| i64::from(options.offsets_topic_partitions),
-        set: |options, count| options.offsets_topic_partitions = saturated(count),
-    },
-    Field {
-        name: "broker.session.timeout.ms",
-        deviates: false,
-        is_switch: false,
-        get: |options| millis(options.failure_detection),
-        set: |options, ms| options.failure_detection = duration(ms),
-    },
-    Field {
-        name: "message.max.bytes",
-        deviates: false,
-        is_switch: false,
-        get: |options| i64::from(options.max_message_bytes),
-        set: |options, bytes| options.max_message_bytes = saturated(bytes),
-    },
-];
-
-fn saturated<T: TryFrom<i64> + Bounded>(number: i64) -> T {
-    T::try_from(number).unwrap_or(T::MOST)
-}
-
-/// Whole numbers that have a largest one.
-trait Bounded {
-    const MOST: Self;
-}
-
-impl Bounded for i16 {
-    const MOST: Self = Self::MAX;
-}
-
-impl Bounded for i32 {
-    const MOST: Self = Self::MAX;
-}
-
-impl Bounded for usize {
-    const MOST: Self = Self::MAX;
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn duration(ms: i64) -> Duration {
-    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }
 
 impl Default for KafkaOptions {

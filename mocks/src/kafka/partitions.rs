@@ -88,7 +88,7 @@ impl Cluster {
         self.change(|image| {
             let fenced = image.fenced.clone();
             let Some(topic) = image.topic_mut(topic) else { return };
-            topic.partitions.extend(replicas.into_iter().map(|replicas| fresh(replicas, &fenced)));
+            topic.partitions.extend(replicas.into_iter().map(|replicas| Partition::new(replicas, &fenced)));
         });
         Ok(())
     }
@@ -190,35 +190,19 @@ impl Cluster {
         if !self.truth.topics.contains_key(topic) {
             return unknown(format!("No such topic as {topic}"));
         }
-        let Some(known) = self.truth.partition(topic, number) else {
+        if self.truth.partition(topic, number).is_none() {
             return unknown(format!("No such partition as {topic}-{number}"));
-        };
-        let preferred = known.replicas.first().copied();
-        if (unclean && known.leader.is_some()) || (!unclean && known.leader == preferred) {
-            let why = "Leader election not needed for topic partition.".to_owned();
-            return Err((ResponseError::ElectionNotNeeded, why));
         }
-        let lives = |node: &i32| !self.truth.fenced.contains(node);
-        let next = if unclean {
-            let clean = known.replicas.iter().find(|node| known.isr.contains(node) && lives(node));
-            clean.or_else(|| known.replicas.iter().find(|node| lives(node))).copied()
-        } else {
-            preferred.filter(|node| known.isr.contains(node) && lives(node))
-        };
-        match next {
-            Some(node) => {
-                self.move_leader(topic, number, Some(node));
-                Ok(())
-            }
-            None if unclean => Err((
-                ResponseError::EligibleLeadersNotAvailable,
-                "Eligible topic partition leaders are not available.".to_owned(),
-            )),
-            None => {
-                let why = "The preferred leader was not available.".to_owned();
-                Err((ResponseError::PreferredLeaderNotAvailable, why))
-            }
-        }
+        self.elect(topic, number, unclean).map_err(|error| {
+            let why = match error {
+                ResponseError::ElectionNotNeeded => "Leader election not needed for topic partition.",
+                ResponseError::EligibleLeadersNotAvailable => {
+                    "Eligible topic partition leaders are not available."
+                }
+                _ => "The preferred leader was not available.",
+            };
+            (error, why.to_owned())
+        })
     }
 
     fn reassignable(&self, topic: &str, number: i32) -> Result<Partition, Refused> {
@@ -231,7 +215,7 @@ impl Cluster {
     }
 
     /// Checks a list of replicas; `factor` is how many there must be.
-    fn check_replicas(&self, replicas: &[i32], factor: Option<usize>) -> Result<(), Refused> {
+    pub fn check_replicas(&self, replicas: &[i32], factor: Option<usize>) -> Result<(), Refused> {
         let invalid = |why: String| Err((ResponseError::InvalidReplicaAssignment, why));
         if replicas.is_empty() {
             return invalid("The manual partition assignment includes an empty replica list.".to_owned());
@@ -258,12 +242,6 @@ impl Cluster {
             None => Ok(()),
         }
     }
-}
-
-/// A partition nobody has written to.
-fn fresh(replicas: Vec<i32>, fenced: &BTreeSet<i32>) -> Partition {
-    let isr: Vec<i32> = replicas.iter().filter(|node| !fenced.contains(node)).copied().collect();
-    Partition { leader: isr.first().copied(), epoch: 0, isr, replicas, held: false }
 }
 
 /// `list` without those in `other`.

@@ -25,6 +25,13 @@ impl<K: Ord + Clone> Timers<K> {
         self.set.insert(key, at);
     }
 
+    /// Sets the timer unless it is set to an earlier time.
+    pub fn set_by(&mut self, key: K, at: Duration) {
+        if self.set.get(&key).is_none_or(|known| at < *known) {
+            self.set(key, at);
+        }
+    }
+
     /// Forgets the timer, if it is set.
     pub fn cancel(&mut self, key: &K) {
         if let Some((key, at)) = self.set.remove_entry(key) {

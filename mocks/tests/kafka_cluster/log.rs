@@ -78,7 +78,7 @@ pub fn read(answer: &FetchResponse) -> (i16, Vec<String>) {
     (partition.error_code, sets.into_iter().flat_map(|set| set.records).map(value).collect())
 }
 
-async fn topic_id(wire: &mut Wire, topic: &str) -> Uuid {
+pub async fn topic_id(wire: &mut Wire, topic: &str) -> Uuid {
     let asked = metadata_request::MetadataRequestTopic::default().with_name(Some(TopicName(text(topic))));
     wire.call(12, MetadataRequest::default().with_topics(Some(vec![asked]))).await.topics[0].topic_id
 }
@@ -166,18 +166,24 @@ async fn a_fetch_that_wants_more_bytes_waits_for_all_of_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiting_fetch_learns_that_the_leader_moved() {
+async fn a_waiting_fetch_of_an_epoch_learns_that_the_leader_moved_and_where_to() {
     let bench = Bench::three();
     bench.cluster.create_topic("orders", 1).expect("created");
     let old = bench.cluster.leader("orders", 0).expect("a leader");
     let mut reader = bench.connect(old).await;
-    reader.send(12, &fetch_from("orders", 0, 60_000)).await;
+    let mut request = fetch_from("orders", 0, 60_000);
+    request.topics[0].topic_id = topic_id(&mut reader, "orders").await;
+    request.topics[0].topic = TopicName::default();
+    request.topics[0].partitions[0].current_leader_epoch = 0;
+    reader.send(16, &request).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let new = old % 3 + 1;
     bench.cluster.move_leader("orders", 0, Some(new)).expect("moved");
-    let answer = reader.receive::<FetchRequest>(12).await.expect("an answer");
+    let answer = reader.receive::<FetchRequest>(16).await.expect("an answer");
     let partition = &answer.responses[0].partitions[0];
-    assert_eq!((partition.error_code, partition.current_leader.leader_id.0), (6, new));
+    assert_eq!((partition.error_code, partition.current_leader.leader_id.0), (74, new));
+    let endpoint = &answer.node_endpoints[0];
+    assert_eq!((endpoint.node_id.0, endpoint.host.to_string()), (new, format!("kafka-{new}")));
     assert_eq!(produce_one(&mut reader, "orders", "a").await.0, 6);
     assert_eq!(produce_one(&mut bench.connect(new).await, "orders", "a").await, (0, 0));
 }

@@ -117,6 +117,20 @@ async fn api_versions_from_the_future_is_answered_in_version_0_and_the_connectio
     assert_eq!(answer.error_code, 35);
     assert_eq!(answer.api_keys[0].api_key, 18);
     assert_eq!(wire.call(3, named()).await.error_code, 0);
+    // Its header is one of version 2, which has tags.
+    wire.send_frame(&[0, 18, 0, 99, 0, 0, 0, 7, 0xff, 0xff]).await;
+    assert!(wire.is_closed().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn software_is_named_by_words_of_letters_digits_dots_and_dashes() {
+    let bench = Bench::three();
+    let mut wire = bench.connect(1).await;
+    for (name, error) in [("a", 0), ("a.b-2", 0), ("", 42), ("-a", 42), ("a.", 42), ("a b", 42), ("a/b", 42)]
+    {
+        let answer = wire.call(3, named().with_client_software_name(text(name))).await;
+        assert_eq!(answer.error_code, error, "{name:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

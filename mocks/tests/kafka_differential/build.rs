@@ -161,6 +161,9 @@ pub fn list_offsets(topic: &str, partitions: &[(i32, i64)]) -> ListOffsetsReques
     ListOffsetsRequest::default().with_replica_id(BrokerId(-1)).with_topics(vec![topic])
 }
 
+/// Topics and partitions of each.
+type Partitions<'a> = &'a [(&'a str, &'a [i32])];
+
 fn group(name: &str) -> GroupId {
     GroupId(text(name))
 }
@@ -183,7 +186,7 @@ pub fn commit(name: &str, topic: &str, positions: &[(i32, i64)]) -> OffsetCommit
 }
 
 /// Up to version 7; all topics without a list of them.
-pub fn committed(name: &str, topics: Option<&[(&str, &[i32])]>) -> OffsetFetchRequest {
+pub fn committed(name: &str, topics: Option<Partitions<'_>>) -> OffsetFetchRequest {
     let one = |(topic, numbers): &(&str, &[i32])| {
         fetch_offsets::OffsetFetchRequestTopic::default()
             .with_name(TopicName(text(topic)))
@@ -194,13 +197,13 @@ pub fn committed(name: &str, topics: Option<&[(&str, &[i32])]>) -> OffsetFetchRe
 }
 
 /// From version 8 on.
-pub fn committed_of(groups: &[(&str, Option<&[(&str, &[i32])]>)]) -> OffsetFetchRequest {
+pub fn committed_of(groups: &[(&str, Option<Partitions<'_>>)]) -> OffsetFetchRequest {
     let topic = |(topic, numbers): &(&str, &[i32])| {
         fetch_offsets::OffsetFetchRequestTopics::default()
             .with_name(TopicName(text(topic)))
             .with_partition_indexes(numbers.to_vec())
     };
-    let one = |(name, topics): &(&str, Option<&[(&str, &[i32])]>)| {
+    let one = |(name, topics): &(&str, Option<Partitions<'_>>)| {
         fetch_offsets::OffsetFetchRequestGroup::default()
             .with_group_id(group(name))
             .with_member_epoch(-1)

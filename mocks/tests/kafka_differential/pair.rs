@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::Request;
+use squall_mocks::Clock;
 use uuid::Uuid;
 
 use crate::build;
@@ -100,8 +100,7 @@ impl Pair {
 
     pub fn new(servers: &Servers) -> Result<Self, String> {
         let prefix = format!("s{}x", TRIALS.fetch_add(1, Ordering::Relaxed));
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| error.to_string())?;
-        let started_ms = i64::try_from(since.as_millis()).map_err(|error| error.to_string())?;
+        let started_ms = Clock::system().unix_ms();
         let side = |addresses: &Vec<String>| Side {
             addresses: addresses.clone(),
             connections: BTreeMap::new(),
@@ -125,7 +124,7 @@ impl Pair {
         format!("{}{name}", self.prefix)
     }
 
-    /// Runs a part of a sequence in which the sides are known to differ, as SUPPORT.md says. Fails if they agree.
+    /// Runs a part of a sequence, or all of it, in which the sides are known to differ. Fails if they agree.
     pub fn known(
         &mut self,
         why: &str,
@@ -134,10 +133,10 @@ impl Pair {
         let before = std::mem::take(&mut self.differences);
         let ended = part(self);
         let found = std::mem::replace(&mut self.differences, before);
-        if found.is_empty() && ended.is_ok() {
-            self.differences.push(format!("no longer differs, so it is to be compared: {why}"));
+        match found.is_empty() && ended.is_ok() {
+            true => Err(format!("no longer differs, so the mark is to be taken away: {why}")),
+            false => Ok(()),
         }
-        ended
     }
 
     /// Speaks to these brokers from now on.
@@ -222,6 +221,8 @@ impl Pair {
             let (connection, _) = self.connection_of(real)?;
             connection.send(version, request).map_err(|error| format!("{api} v{version}: {error}"))?;
         }
+        // Both count the ids that a request names.
+        self.sides.mock.names.plain(&request.mock);
         let mut shown = self.sides.real.names.plain(&request.real);
         if let Some((end, _)) = shown.char_indices().nth(SHOWN) {
             shown.truncate(end);
@@ -307,20 +308,42 @@ impl Pair {
     /// As [`topic`](Self::topic), with anything set.
     pub fn topic_with(&mut self, topic: create_topics_request::CreatableTopic) -> Result<String, String> {
         let name = topic.name.to_string();
-        self.fetch(7, build::create(vec![topic]))?;
-        let metadata = build::metadata(&[&name]);
+        let created = self.fetch(7, build::create(vec![topic]))?;
+        let refused = |answer: &CreateTopicsResponse| answer.topics.iter().any(|topic| topic.error_code != 0);
+        if refused(&created.real) || refused(&created.mock) {
+            return Err(format!("the topic is refused: {created:?}"));
+        }
         let (node, nodes) = (self.node.clone(), self.sides.real.addresses.len());
         for each in 1..=i32::try_from(nodes).unwrap_or(0) {
             self.go(Both::same(each));
-            self.until(12, &metadata, |answer| {
-                let led = |topic: &metadata_response::MetadataResponseTopic| {
-                    topic.error_code == 0 && topic.partitions.iter().all(|p| p.error_code == 0)
-                };
-                answer.topics.iter().all(led)
+            let known = self.until(12, &build::metadata(&[&name]), |answer| {
+                answer.topics.iter().all(|topic| topic.error_code == 0)
+            })?;
+            // A broker tells of a leader before it knows that it is one.
+            let leaders = known.map(|answer| {
+                let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+                let leaders = partitions.map(|one| (one.partition_index, one.leader_id.0));
+                leaders
+                    .filter(|(_, leader)| *leader == each)
+                    .map(|(number, _)| (number, -1))
+                    .collect::<Vec<_>>()
+            });
+            self.until(1, &leaders.map(|led| build::list_offsets(&name, led)), |answer| {
+                let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+                partitions.map(|one| one.error_code).all(|code| code == 0)
             })?;
         }
         self.go(node);
         Ok(name)
+    }
+
+    /// Deletes a topic and waits until the broker has forgotten it.
+    pub fn delete(&mut self, name: &str) -> Result<(), String> {
+        let names = vec![TopicName(build::text(name))];
+        let request = DeleteTopicsRequest::default().with_topic_names(names).with_timeout_ms(10_000);
+        self.ask(5, request)?;
+        let gone = |answer: &MetadataResponse| answer.topics.iter().all(|topic| topic.error_code != 0);
+        self.until(12, &build::metadata(&[name]), gone).map(|_| ())
     }
 
     /// A topic's id.
@@ -342,10 +365,16 @@ impl Pair {
         Ok(coordinator)
     }
 
-    /// Waits until every group has a coordinator.
+    /// Waits until every group has a coordinator, and every broker has producer ids to give out.
     pub fn await_coordinators(&mut self) -> Result<(), String> {
         // As many names as fall into all partitions of the offsets topic, of which there are five.
-        (0..GROUPS).try_for_each(|number| self.coordinator(&format!("await{number}")).map(|_| ()))
+        (0..GROUPS).try_for_each(|number| self.coordinator(&format!("await{number}")).map(|_| ()))?;
+        for node in 1..=i32::try_from(self.sides.real.addresses.len()).unwrap_or(0) {
+            self.go(Both::same(node));
+            let request = InitProducerIdRequest::default().with_transactional_id(None);
+            self.until(1, &request, |answer| answer.error_code == 0)?;
+        }
+        Ok(())
     }
 
     /// Waits for the answers to what was sent last; none from a side that closes the connection.

@@ -68,7 +68,7 @@ impl Names {
         if let Some(node) = self.ports.get(&number).filter(|_| before.ends_with("port: ")) {
             return format!("port of {node}");
         }
-        if before.ends_with("producer_id: ProducerId(") {
+        if before.ends_with("producer_id: ") {
             let at = self.producers.iter().position(|known| *known == number).unwrap_or_else(|| {
                 self.producers.push(number);
                 self.producers.len() - 1

@@ -8,8 +8,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, Request, StrBytes};
 
-/// What an answer may take, longer than any wait a sequence asks for.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// What an answer may take, longer than any wait that comes to its end in a sequence.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// What clients are called here; members' ids begin with it.
 pub const CLIENT: &str = "diff";
 

@@ -280,6 +280,7 @@ fn kafka(check: &mut Check<'_>, path: &[Step], kind: &str, fault: &KafkaFault) {
             }
             partition_exists(check, path, topic, *partition);
         }
+        KafkaFault::ReplicaLag { topic } => partition_exists(check, path, topic, 0),
         KafkaFault::MoveCoordinator { .. } => {}
     }
 }

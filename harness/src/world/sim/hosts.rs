@@ -177,6 +177,13 @@ impl Stage<'_> {
         let settings: ClusterConfig = settings(service)?;
         options.group_initial_rebalance_delay = settings.group_initial_rebalance_delay;
         options.failure_detection = settings.failure_detection;
+        for (name, value) in &settings.settings {
+            let set = options.set_broker_config(name, value);
+            set.map_err(|error| WorldError::Config {
+                service: service.name.clone(),
+                reason: error.to_string(),
+            })?;
+        }
         options.strict = true;
         let cluster = KafkaCluster::new(options);
         cluster.observe(self.observer());
@@ -381,6 +388,8 @@ struct ClusterConfig {
     group_initial_rebalance_delay: Duration,
     #[serde(with = "crate::fault::unit::duration")]
     failure_detection: Duration,
+    /// Settings of the brokers by Kafka's names.
+    settings: BTreeMap<String, String>,
 }
 
 /// A Redis server has no settings in a scenario.
@@ -393,6 +402,7 @@ impl Default for ClusterConfig {
         Self {
             group_initial_rebalance_delay: Duration::from_millis(500),
             failure_detection: Duration::from_secs(2),
+            settings: BTreeMap::new(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use squall_core::clock::Clock;
-use squall_mocks::kafka::{KafkaCluster, KafkaMatch};
+use squall_mocks::kafka::{KafkaCluster, KafkaMatch, ReplicaLag};
 use squall_mocks::redis::{Keep as RedisKeep, Lose, RedisMatch, RedisServer};
 use squall_mocks::rule::{Act, Rule, RuleHandle};
 
@@ -88,6 +88,7 @@ enum Undo {
     RedisRule(RuleHandle<RedisMatch>),
     HttpRule(RuleHandle<EveryRequest>),
     MetadataLag(usize, i32),
+    ReplicaLag(usize, String),
     Readonly,
     Start(HostId),
     Resume(HostId),
@@ -184,6 +185,9 @@ impl Injector {
                 Undo::KafkaRule(rule) => rule.remove(),
                 Undo::RedisRule(rule) => rule.remove(),
                 Undo::HttpRule(rule) => rule.remove(),
+                Undo::ReplicaLag(cluster, topic) => {
+                    set_replica_lag(&self.targets.kafka[cluster].cluster, &topic, None);
+                }
                 Undo::MetadataLag(cluster, node) => {
                     // The node was there when the fault began.
                     let _ = self.targets.kafka[cluster].cluster.set_metadata_lag(node, None);
@@ -317,6 +321,10 @@ impl Injector {
                         None => cluster.move_leader_on(topic, *partition).map(|_| ()),
                     };
                 }
+                KafkaFault::ReplicaLag { topic } => {
+                    set_replica_lag(cluster, topic, Some(ReplicaLag::Held));
+                    undo.push(Undo::ReplicaLag(index, topic.clone()));
+                }
                 KafkaFault::MetadataLag { node, by } => {
                     if cluster.set_metadata_lag(*node, Some(*by)).is_ok() {
                         undo.push(Undo::MetadataLag(index, *node));
@@ -396,4 +404,15 @@ impl Injector {
 /// Whether a killed host stays away until everything is healed.
 fn stays_away(fault: &Fault) -> bool {
     matches!(fault, Fault::Process(ProcessFault::Kill { restart: false, .. }))
+}
+
+/// Lets every replica of a topic keep up with its leader so.
+fn set_replica_lag(cluster: &KafkaCluster, topic: &str, lag: Option<ReplicaLag>) {
+    for number in 0.. {
+        // A topic that does not exist has no replicas.
+        let Some(known) = cluster.replicas(topic, number) else { return };
+        for node in known.ends.into_keys() {
+            let _ = cluster.set_replica_lag(topic, number, node, lag);
+        }
+    }
 }

@@ -26,7 +26,7 @@ pub(super) fn handle(
     call: &Call<'_>,
     request: ApiVersionsRequest,
 ) -> Answer<ApiVersionsResponse> {
-    let named = !request.client_software_name.is_empty() && !request.client_software_version.is_empty();
+    let named = is_software(&request.client_software_name) && is_software(&request.client_software_version);
     let code = match call.faults.either("", None) {
         Some(code) => code,
         None if call.version() >= 3 && !named => ResponseError::InvalidRequest.code(),
@@ -87,6 +87,15 @@ pub(super) fn unknown_version(call: &Call<'_>) -> Result<Frame, FrameError> {
 
 pub(super) fn outcome(answer: &ApiVersionsResponse) -> i16 {
     answer.error_code
+}
+
+/// Whether a text may name a client's software, or its version: words of letters and digits, and dots and dashes
+/// between them.
+fn is_software(text: &str) -> bool {
+    let is_end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = text.as_bytes();
+    let inner = bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
+    inner && is_end(bytes.first()) && is_end(bytes.last())
 }
 
 fn version(api: &Api) -> ApiVersion {

@@ -15,7 +15,6 @@ use kafka_protocol::messages::{
 };
 use uuid::Uuid;
 
-use super::describe_groups::OPERATIONS;
 use super::{Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster};
 use crate::kafka::group::Group;
@@ -38,7 +37,7 @@ pub(super) fn handle(
     ids.sort_by_key(|id| !id.is_empty()); // those without a name are told first
     let mut groups: Vec<_> = ids.into_iter().map(|id| described(cluster, call, id)).collect();
     for group in groups.iter_mut().filter(|group| operations && group.error_code == 0) {
-        group.authorized_operations = OPERATIONS;
+        group.authorized_operations = super::ALL_OF_GROUP;
     }
     Answer::Now(ConsumerGroupDescribeResponse::default().with_groups(groups))
 }

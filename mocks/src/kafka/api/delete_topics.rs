@@ -1,9 +1,11 @@
 //! DeleteTopics (20): topics go, with their records and the offsets committed for them.
 //!
-//! Behaviour: any broker takes the request. By name, or by id since version 6. Brokers apply it after their
-//! lag, so a lagging one tells of the topic for a while.
+//! Behaviour: any broker takes the request. By name, or by id since version 6; a topic that is asked for twice
+//! stays. Brokers apply it after their lag, so a lagging one tells of the topic for a while.
 //! Versions: 1-6.
 //! Not supported: waiting for the timeout, `delete.topic.enable=false`.
+
+use std::collections::BTreeMap;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
@@ -12,6 +14,7 @@ use uuid::Uuid;
 
 use super::{Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster};
+use crate::kafka::wire::errors::message_of;
 use crate::kafka::wire::text;
 
 pub(super) fn describe(request: &DeleteTopicsRequest, cluster: &Cluster, _: i32) -> Described {
@@ -26,28 +29,20 @@ pub(super) fn handle(
     call: &Call<'_>,
     request: DeleteTopicsRequest,
 ) -> Answer<DeleteTopicsResponse> {
-    let mut responses = Vec::new();
-    for (named, id) in asked(&request) {
-        let by_id = named.is_none();
-        let name = named.or_else(|| cluster.truth.ids.get(&id).cloned());
-        let id = match &name {
-            Some(name) => cluster.truth.topics.get(name).map_or(id, |topic| topic.id),
-            None => id,
-        };
-        let code = match &name {
-            None => ResponseError::UnknownTopicId.code(),
-            Some(name) => delete(cluster, call, name),
-        };
-        // A client that gave an id is told the name only if it may know it.
-        let told = if by_id && code != 0 { None } else { name };
-        let message = ResponseError::try_from_code(code).map(|error| text(message_of(error)));
-        let answer = DeletableTopicResult::default()
-            .with_topic_id(id)
-            .with_error_code(code)
-            .with_error_message(message.filter(|_| call.version() >= 5));
-        responses.push(answer.with_name(told.map(|name| TopicName(text(&name)))));
+    let (wanted, mut answers) = sort_out(cluster, &request);
+    for (id, name) in wanted {
+        let code = delete(cluster, call, &name);
+        answers.push(Deleted { name: Some(name), id, code, reason: None });
     }
-    Answer::Now(DeleteTopicsResponse::default().with_responses(responses))
+    let told = |deleted: Deleted| {
+        let message = deleted.reason.or(ResponseError::try_from_code(deleted.code).map(message_of));
+        DeletableTopicResult::default()
+            .with_name(deleted.name.map(|name| TopicName(text(&name))))
+            .with_topic_id(deleted.id)
+            .with_error_code(deleted.code)
+            .with_error_message(message.filter(|_| call.version() >= 5).map(text))
+    };
+    Answer::Now(DeleteTopicsResponse::default().with_responses(answers.into_iter().map(told).collect()))
 }
 
 pub(super) fn outcome(answer: &DeleteTopicsResponse) -> i16 {
@@ -64,13 +59,69 @@ fn delete(cluster: &mut Cluster, call: &Call<'_>, name: &str) -> i16 {
     call.faults.after(name, None).unwrap_or(0)
 }
 
-/// Kafka's words for the errors of this API.
-fn message_of(error: ResponseError) -> &'static str {
-    match error {
-        ResponseError::UnknownTopicOrPartition => "This server does not host this topic-partition.",
-        ResponseError::UnknownTopicId => "This server does not host this topic ID.",
-        _ => "",
+/// What became of one topic.
+struct Deleted {
+    name: Option<String>,
+    id: Uuid,
+    code: i16,
+    /// Words of its own for the error.
+    reason: Option<&'static str>,
+}
+
+impl Deleted {
+    fn refused(name: Option<String>, id: Uuid, error: ResponseError) -> Self {
+        Self { name, id, code: error.code(), reason: None }
     }
+
+    fn invalid(name: Option<String>, id: Uuid, reason: &'static str) -> Self {
+        Self { reason: Some(reason), ..Self::refused(name, id, ResponseError::InvalidRequest) }
+    }
+}
+
+/// The topics that there are and that are wanted once, by id; and answers for all that is wrong.
+fn sort_out(cluster: &Cluster, request: &DeleteTopicsRequest) -> (BTreeMap<Uuid, String>, Vec<Deleted>) {
+    let (mut names, mut ids) = (BTreeMap::<String, usize>::new(), BTreeMap::<Uuid, usize>::new());
+    let mut answers = Vec::new();
+    for (name, id) in asked(request) {
+        match name {
+            None if id.is_nil() => {
+                answers.push(Deleted::invalid(None, id, "Neither topic name nor id were specified."));
+            }
+            None => *ids.entry(id).or_default() += 1,
+            Some(name) if id.is_nil() => *names.entry(name).or_default() += 1,
+            Some(name) => {
+                let reason = "You may not specify both topic name and topic id.";
+                answers.push(Deleted::invalid(Some(name), id, reason));
+            }
+        }
+    }
+    let mut wanted = BTreeMap::new();
+    for (id, times) in &ids {
+        match cluster.truth.ids.get(id) {
+            _ if *times > 1 => answers.push(Deleted::invalid(None, *id, "Duplicate topic id.")),
+            None => answers.push(Deleted::refused(None, *id, ResponseError::UnknownTopicId)),
+            Some(name) => _ = wanted.insert(*id, name.clone()),
+        }
+    }
+    for (name, times) in names {
+        let known = cluster.truth.topics.get(&name).map(|topic| topic.id);
+        match known {
+            _ if times > 1 => {
+                answers.push(Deleted::invalid(Some(name), Uuid::nil(), "Duplicate topic name."))
+            }
+            None => {
+                let error = ResponseError::UnknownTopicOrPartition;
+                answers.push(Deleted::refused(Some(name), Uuid::nil(), error));
+            }
+            Some(id) if ids.contains_key(&id) => {
+                wanted.remove(&id);
+                let reason = "The provided topic name maps to an ID that was already supplied.";
+                answers.push(Deleted::invalid(Some(name), id, reason));
+            }
+            Some(id) => _ = wanted.insert(id, name),
+        }
+    }
+    (wanted, answers)
 }
 
 /// What is to go: by name, or by id.

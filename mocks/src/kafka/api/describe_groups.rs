@@ -9,14 +9,11 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
 use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId};
 
-use super::{Answer, Described, first_error};
+use super::{ALL_OF_GROUP, Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster, Ticket};
 use crate::kafka::group::Group;
 use crate::kafka::group::classic::{Classic, Member, State};
 use crate::kafka::wire::text;
-
-/// What may be done to a group: READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS and ALTER_CONFIGS, as bits.
-pub(super) const OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 
 pub(super) fn describe(request: &DescribeGroupsRequest, _: &Cluster, _: i32) -> Described {
     let groups = request.groups.iter().map(|group| group.to_string()).collect();
@@ -31,7 +28,7 @@ pub(super) fn handle(
     let operations = request.include_authorized_operations;
     let mut groups: Vec<_> = request.groups.into_iter().map(|id| described(cluster, call, id)).collect();
     for group in groups.iter_mut().filter(|group| operations && group.error_code == 0) {
-        group.authorized_operations = OPERATIONS;
+        group.authorized_operations = ALL_OF_GROUP;
     }
     Answer::Now(DescribeGroupsResponse::default().with_groups(groups))
 }

@@ -21,10 +21,6 @@ use crate::kafka::controller::check_name;
 use crate::kafka::view::{MetadataView, PartitionView, TopicView};
 use crate::kafka::wire::text;
 
-/// What anybody may do to a topic while nobody has rights: alter, alter settings, create, delete, describe,
-/// describe settings, read, write.
-const ALL_OPERATIONS: i32 = 3576;
-
 pub(super) fn describe(request: &DescribeTopicPartitionsRequest, _: &Cluster, _: i32) -> Described {
     Described::topics(request.topics.iter().map(|topic| topic.name.to_string()))
 }
@@ -65,7 +61,9 @@ pub(super) fn handle(
                 Ok(()) => ResponseError::UnknownTopicOrPartition,
                 Err(_) => ResponseError::InvalidTopicException,
             };
-            answer.topics.push(refused(name, error.code()).with_topic_authorized_operations(ALL_OPERATIONS));
+            answer
+                .topics
+                .push(refused(name, error.code()).with_topic_authorized_operations(super::ALL_OF_TOPIC));
             continue;
         };
         if let Some(code) = call.faults.either(name, None) {
@@ -101,7 +99,7 @@ fn told(
         .with_name(Some(TopicName(text(name))))
         .with_topic_id(topic.id)
         .with_is_internal(name == OFFSETS_TOPIC)
-        .with_topic_authorized_operations(ALL_OPERATIONS)
+        .with_topic_authorized_operations(super::ALL_OF_TOPIC)
         .with_partitions(partitions);
     (told, rest.next().map(|(number, _)| *number))
 }

@@ -1,61 +1,52 @@
 //! Fetch (1): record batches from an offset on, or a wait for them.
 //!
-//! Behaviour: waits until `min_bytes` are there, `max_wait` is over, or a partition has an error. The first
-//! partition with records gives at least one batch, whatever the limits. Leader epochs are checked
-//! (FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH), offsets too (OFFSET_OUT_OF_RANGE), and a client whose last
-//! epoch diverges is told where (KIP-595). No fetch session is ever opened: the answer's session id is 0, as a
-//! broker answers whose session cache is full, and the client goes on naming every partition. Readers of
-//! committed records see up to the last stable offset, and are told which transactions were aborted in what
-//! they get.
+//! Behaviour: waits until `min_bytes` are there, `max_wait` is over, or something else is to be told: an error, a
+//! divergence (KIP-595), a nearer replica (KIP-392). The first partition with records gives at least one batch,
+//! whatever the limits. Sessions are in `fetch_session.rs`, what a partition gives in `fetch_read.rs`. Since
+//! version 11 followers are read from too; NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH tell who leads since 16.
 //! Versions: 4-18.
-//! Not supported: sessions, followers as clients, nearest-replica reads.
+//! Not supported: throttling. A client that poses as a follower reads to the end
+//! of the log, but its place is not taken for that of the replica.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
 use uuid::Uuid;
 
-use super::fetch_response::{Data, Diverging, PartitionAnswer, TopicAnswer, encode};
+use super::fetch_read::Reader;
+use super::fetch_response::{Endpoint, Head, PartitionAnswer, encode};
+use super::fetch_session::{Asked, Context, Sessions, Wanted};
 use super::{Answer, Described, first_error};
-use crate::kafka::cluster::{Call, Cluster, Faults, Ticket, Timer};
+use crate::kafka::cluster::{Call, Cluster, Ticket, Timer};
+use crate::kafka::image::Image;
 use crate::kafka::wire::millis;
+
+/// Most bytes of an answer (`fetch.max.bytes`).
+const MAX_BYTES: i32 = 55 * 1024 * 1024;
 
 /// A fetch that waits.
 #[derive(Debug)]
 pub(crate) struct ParkedFetch {
     ticket: Ticket,
-    node: i32,
-    wanted: Wanted,
-    faults: Faults,
-}
-
-#[derive(Debug)]
-struct Wanted {
-    read_committed: bool,
+    reader: Reader,
     min_bytes: usize,
     max_bytes: usize,
-    topics: Vec<WantedTopic>,
+    context: Context,
+    wanted: Vec<Wanted>,
+    /// Those of the partitions that no log of this node can be asked for: which, and the error.
+    hopeless: Vec<(usize, i16)>,
+    /// What there is to read of each partition, as far as it was counted.
+    counted: Vec<Counted>,
+    bytes: usize,
 }
 
-#[derive(Debug)]
-struct WantedTopic {
-    /// None if the id is not known here.
-    name: Option<String>,
-    told_name: String,
-    told_id: Uuid,
-    partitions: Vec<WantedPartition>,
-}
-
-#[derive(Debug)]
-struct WantedPartition {
-    number: i32,
-    leader_epoch: i32,
-    offset: i64,
-    last_epoch: i32,
-    max_bytes: usize,
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    key: Option<(Uuid, i32)>,
+    bytes: usize,
+    to: i64,
 }
 
 pub(super) fn describe(request: &FetchRequest, cluster: &Cluster, node: i32) -> Described {
@@ -71,20 +62,15 @@ pub(super) fn describe(request: &FetchRequest, cluster: &Cluster, node: i32) -> 
 }
 
 pub(super) fn handle(cluster: &mut Cluster, call: &Call<'_>, request: FetchRequest) -> Answer<FetchResponse> {
-    if request.session_id != 0 {
-        // No session was ever given out.
-        let code = ResponseError::FetchSessionIdNotFound.code();
-        return Answer::Now(FetchResponse::default().with_error_code(code));
-    }
     let wait = millis(request.max_wait_ms);
-    let parked = ParkedFetch {
-        ticket: call.ticket,
-        node: call.node,
-        wanted: wanted(cluster, call, request),
-        faults: call.faults.clone(),
+    let parked = match begin(cluster, call, request) {
+        Ok(parked) => parked,
+        Err(error) => return Answer::Now(FetchResponse::default().with_error_code(error.code())),
     };
-    if wait.is_zero() || parked.is_ready(cluster) || cluster.parked() >= cluster.options.max_parked {
-        parked.answer(cluster);
+    let answers = parked.read(cluster);
+    let full = cluster.parked() >= cluster.options.max_parked;
+    if wait.is_zero() || full || parked.is_enough(&answers) {
+        parked.answer(cluster, answers);
     } else {
         cluster.park_fetch(parked, wait);
     }
@@ -95,205 +81,251 @@ pub(super) fn outcome(answer: &FetchResponse) -> i16 {
     answer.error_code
 }
 
-fn wanted(cluster: &Cluster, call: &Call<'_>, request: FetchRequest) -> Wanted {
-    let size = |bytes: i32| usize::try_from(bytes).unwrap_or(0);
-    let topic = |topic: kafka_protocol::messages::fetch_request::FetchTopic| WantedTopic {
-        name: match call.version() {
-            ..13 => Some(topic.topic.to_string()),
-            _ => cluster.topic_name(call.node, topic.topic_id),
-        },
-        told_name: topic.topic.to_string(),
-        told_id: topic.topic_id,
-        partitions: topic
-            .partitions
-            .iter()
-            .map(|partition| WantedPartition {
-                number: partition.partition,
-                leader_epoch: partition.current_leader_epoch,
-                offset: partition.fetch_offset,
-                last_epoch: partition.last_fetched_epoch,
-                max_bytes: size(partition.partition_max_bytes),
-            })
-            .collect(),
-    };
-    Wanted {
+fn begin(
+    cluster: &mut Cluster,
+    call: &Call<'_>,
+    request: FetchRequest,
+) -> Result<ParkedFetch, ResponseError> {
+    let image = cluster.image_of(call.node);
+    let by_id = call.version() >= 13;
+    let replica =
+        if call.version() >= 15 { request.replica_state.replica_id.0 } else { request.replica_id.0 };
+    let most = request.max_bytes.min(MAX_BYTES);
+    let reader = Reader {
+        node: call.node,
+        replica,
         read_committed: request.isolation_level == 1,
-        min_bytes: size(request.min_bytes),
-        max_bytes: size(request.max_bytes),
-        topics: request.topics.into_iter().map(topic).collect(),
+        anywhere: call.version() >= 11,
+        rack: request.rack_id.clone(),
+        faults: call.faults.clone(),
+    };
+    let min_bytes = size(request.min_bytes.min(most));
+    let name = |id: Uuid| image.ids.get(&id).map(|name| Arc::from(name.as_str()));
+    let asked = asked(request, by_id, replica >= 0, &name);
+    let (context, wanted) = if asked.epoch == -1 && asked.session == 0 {
+        (Context::None, asked.wanted)
+    } else {
+        let slots = cluster.options.fetch_session_slots;
+        let sessions = cluster.sessions.entry(call.node).or_insert_with(|| Sessions::new(slots));
+        sessions.begin(asked, cluster.now, name)?
+    };
+    let hopeless =
+        (0..).zip(&wanted).filter_map(|(at, wanted)| Some((at, hopeless(&image, wanted)?))).collect();
+    let (counted, bytes) = (Vec::new(), 0);
+    let ticket = call.ticket;
+    Ok(ParkedFetch {
+        ticket,
+        reader,
+        min_bytes,
+        max_bytes: size(most),
+        context,
+        wanted,
+        hopeless,
+        counted,
+        bytes,
+    })
+}
+
+fn size(bytes: i32) -> usize {
+    usize::try_from(bytes).unwrap_or(0)
+}
+
+/// The error of a partition that this node knows nothing of. It is told with the others, and wakes nobody.
+fn hopeless(image: &Image, wanted: &Wanted) -> Option<i16> {
+    match &wanted.name {
+        None => Some(ResponseError::UnknownTopicId.code()),
+        Some(name) if image.partition(name, wanted.number).is_none() => {
+            Some(ResponseError::UnknownTopicOrPartition.code())
+        }
+        Some(_) => None,
     }
 }
 
-/// Where a fetch stands in a log.
-struct Position {
-    id: Uuid,
-    /// Where this reader's view ends: the high watermark or the last stable offset.
-    until: i64,
-    diverging: Option<Diverging>,
+fn asked(
+    request: FetchRequest,
+    by_id: bool,
+    by_follower: bool,
+    name_of: &impl Fn(Uuid) -> Option<Arc<str>>,
+) -> Asked {
+    let (mut wanted, mut forgotten) = (Vec::new(), Vec::new());
+    for topic in request.topics {
+        let name = if by_id { name_of(topic.topic_id) } else { Some(Arc::from(&**topic.topic)) };
+        wanted.extend(topic.partitions.into_iter().map(|partition| Wanted {
+            name: name.clone(),
+            id: topic.topic_id,
+            number: partition.partition,
+            leader_epoch: partition.current_leader_epoch,
+            offset: partition.fetch_offset,
+            last_epoch: partition.last_fetched_epoch,
+            max_bytes: size(partition.partition_max_bytes),
+        }));
+    }
+    for topic in request.forgotten_topics_data {
+        let name: Option<Arc<str>> = (!by_id).then(|| Arc::from(&**topic.topic));
+        forgotten.extend(topic.partitions.into_iter().map(|number| Wanted {
+            name: name.clone(),
+            id: topic.topic_id,
+            number,
+            leader_epoch: -1,
+            offset: 0,
+            last_epoch: -1,
+            max_bytes: 0,
+        }));
+    }
+    let (session, epoch) = (request.session_id, request.session_epoch);
+    Asked { session, epoch, by_follower, by_id, wanted, forgotten }
 }
 
 impl ParkedFetch {
-    /// Whether there is reason to answer: enough bytes, an error, or a divergence.
-    fn is_ready(&self, cluster: &Cluster) -> bool {
-        let mut left = self.wanted.min_bytes;
-        if left == 0 {
+    /// Reads every partition there is hope for, in their order.
+    fn read(&self, cluster: &Cluster) -> Vec<PartitionAnswer> {
+        let mut left = self.max_bytes;
+        let mut nothing_yet = true;
+        let mut hopeless = self.hopeless.iter().peekable();
+        let mut answers = Vec::with_capacity(self.wanted.len());
+        for (at, wanted) in self.wanted.iter().enumerate() {
+            if hopeless.next_if(|(hopeless, _)| *hopeless == at).is_some() {
+                continue;
+            }
+            let answer = self.reader.read(cluster, (at, wanted), left, nothing_yet);
+            let size = answer.data.size();
+            left = left.saturating_sub(size);
+            nothing_yet &= size == 0;
+            answers.push(answer);
+        }
+        answers
+    }
+
+    /// Whether a read is reason to answer.
+    fn is_enough(&self, answers: &[PartitionAnswer]) -> bool {
+        let special = |answer: &PartitionAnswer| {
+            answer.error != 0 || answer.data.diverging.is_some() || answer.data.preferred.is_some()
+        };
+        let bytes: usize = answers.iter().map(|answer| answer.data.size()).sum();
+        answers.is_empty() || bytes >= self.min_bytes || answers.iter().any(special)
+    }
+
+    /// Looks at one partition again: whether the fetch now has reason to be answered.
+    fn recheck(&mut self, cluster: &Cluster, at: usize) -> bool {
+        let (Some(wanted), Some(counted)) = (self.wanted.get(at), self.counted.get_mut(at)) else {
+            return false;
+        };
+        if counted.key.is_none() {
+            return false;
+        }
+        let Ok(sight) = self.reader.look(cluster, wanted) else { return true };
+        if sight.is_special() || wanted.offset > sight.until {
             return true;
         }
-        for topic in &self.wanted.topics {
-            for partition in &topic.partitions {
-                let Ok(position) = self.position(cluster, topic, partition) else { return true };
-                let Some(log) = cluster.logs.get(&(position.id, partition.number)) else { return true };
-                let limit = left.min(partition.max_bytes.max(1));
-                let bytes = log.bytes_between(partition.offset, position.until, limit).min(limit);
-                left = left.saturating_sub(bytes);
-                if left == 0 || position.diverging.is_some() {
-                    return true;
-                }
+        let more = sight.log.bytes_between(counted.to, sight.until, wanted.max_bytes);
+        let bytes = (counted.bytes + more).min(wanted.max_bytes);
+        self.bytes += bytes - counted.bytes;
+        (counted.bytes, counted.to) = (bytes, sight.until);
+        self.bytes >= self.min_bytes
+    }
+
+    fn answer(self, cluster: &mut Cluster, mut answers: Vec<PartitionAnswer>) {
+        for (at, code) in &self.hopeless {
+            if let Some(wanted) = self.wanted.get(*at) {
+                let mut answer = PartitionAnswer::error(*at, wanted, *code);
+                answer.data.aborted = Some(Vec::new());
+                answers.push(answer);
             }
         }
-        false
-    }
-
-    fn position(
-        &self,
-        cluster: &Cluster,
-        topic: &WantedTopic,
-        partition: &WantedPartition,
-    ) -> Result<Position, i16> {
-        let name = topic.name.as_ref().ok_or(ResponseError::UnknownTopicId.code())?;
-        if let Some(code) = self.faults.either(name, Some(partition.number)) {
-            return Err(code);
-        }
-        let led = cluster.led_at(self.node, name, partition.number, partition.leader_epoch);
-        let (id, led) = led.map_err(|error| error.code())?;
-        if !topic.told_id.is_nil() && topic.told_id != id {
-            // Deleted and made again while the fetch waited.
-            return Err(ResponseError::UnknownTopicId.code());
-        }
-        let log = cluster.logs.get(&(id, partition.number));
-        let log = log.ok_or(ResponseError::KafkaStorageError.code())?;
-        let mut diverging = None;
-        if partition.last_epoch >= 0 {
-            // An epoch the leader does not know leaves nothing to compare with.
-            let known = log.end_of_epoch(partition.last_epoch, led.epoch);
-            let (epoch, end_offset) = known.ok_or(ResponseError::OffsetOutOfRange.code())?;
-            diverging = (epoch < partition.last_epoch || end_offset < partition.offset)
-                .then_some(Diverging { epoch, end_offset });
-        }
-        if diverging.is_none() && !(log.start()..=log.high_watermark()).contains(&partition.offset) {
-            return Err(ResponseError::OffsetOutOfRange.code());
-        }
-        let until = if self.wanted.read_committed { log.last_stable() } else { log.high_watermark() };
-        Ok(Position { id, until, diverging })
-    }
-
-    fn answer(&self, cluster: &mut Cluster) {
-        let mut left = self.wanted.max_bytes;
-        let mut nothing_yet = true;
-        let mut topics = Vec::new();
-        for topic in &self.wanted.topics {
-            let mut partitions = Vec::new();
-            for partition in &topic.partitions {
-                let answer = self.answer_partition(cluster, topic, partition, left, nothing_yet);
-                let size: usize = answer.data.chunks.iter().map(Bytes::len).sum();
-                left = left.saturating_sub(size);
-                nothing_yet &= size == 0;
-                partitions.push(answer);
-            }
-            topics.push(TopicAnswer { name: topic.told_name.clone(), id: topic.told_id, partitions });
-        }
-        let code = first_error(topics.iter().flat_map(|topic| &topic.partitions).map(|p| p.error));
-        cluster.sight_request(self.ticket, code);
-        cluster.finish(self.ticket, encode(self.ticket, topics));
-    }
-
-    fn answer_partition(
-        &self,
-        cluster: &Cluster,
-        topic: &WantedTopic,
-        partition: &WantedPartition,
-        left: usize,
-        at_least_one: bool,
-    ) -> PartitionAnswer {
-        let number = partition.number;
-        let position = match self.position(cluster, topic, partition) {
-            Ok(position) => position,
-            Err(code) => {
-                let leader = self.leader_hint(cluster, topic, number, code);
-                return PartitionAnswer { leader, ..PartitionAnswer::error(number, code) };
+        let (now, slots) = (cluster.now, cluster.options.fetch_session_slots);
+        let (session, ended) = match self.context {
+            Context::None => (0, Ok(())),
+            context => {
+                let sessions =
+                    cluster.sessions.entry(self.reader.node).or_insert_with(|| Sessions::new(slots));
+                sessions.end(context, &self.wanted, &mut answers, now, &mut cluster.random)
             }
         };
-        let Some(log) = cluster.logs.get(&(position.id, number)) else {
-            return PartitionAnswer::error(number, ResponseError::KafkaStorageError.code());
-        };
-        let (mut chunks, mut aborted) = (VecDeque::new(), self.wanted.read_committed.then(Vec::new));
-        if position.diverging.is_none() {
-            let limit = left.min(partition.max_bytes);
-            log.read(partition.offset, position.until, limit, at_least_one, &mut chunks);
-            if let Some(aborted) = &mut aborted {
-                *aborted = log.aborted_within(partition.offset, &chunks);
-            }
+        let error = ended.err().map_or(0, |error| error.code());
+        if error != 0 {
+            answers.clear();
         }
-        let data = Data {
-            chunks,
-            high_watermark: log.high_watermark(),
-            last_stable: log.last_stable(),
-            log_start: log.start(),
-            aborted,
-            diverging: position.diverging,
-        };
-        PartitionAnswer { number, error: 0, leader: None, data }
+        let endpoints = self.hint(cluster, &mut answers);
+        let first = first_error(std::iter::once(error).chain(answers.iter().map(|answer| answer.error)));
+        cluster.sight_request(self.ticket, first);
+        cluster.finish(self.ticket, encode(self.ticket, &Head { error, session }, answers, &endpoints));
     }
 
-    /// Leader and epoch, told with the errors that say the client's are old.
-    fn leader_hint(
-        &self,
-        cluster: &Cluster,
-        topic: &WantedTopic,
-        number: i32,
-        code: i16,
-    ) -> Option<(i32, i32)> {
+    /// Tells the leaders with the errors that say the client's are old, and where these leaders are.
+    fn hint(&self, cluster: &Cluster, answers: &mut [PartitionAnswer]) -> Vec<Endpoint> {
         let stale = [ResponseError::NotLeaderOrFollower.code(), ResponseError::FencedLeaderEpoch.code()];
-        let image = cluster.image_of(self.node);
-        let known = image.partition(topic.name.as_ref()?, number).filter(|_| stale.contains(&code))?;
-        Some((known.leader?, known.epoch))
+        let mut endpoints: Vec<Endpoint> = Vec::new();
+        if self.ticket.version < 16 || answers.iter().all(|answer| answer.error == 0) {
+            return endpoints;
+        }
+        let image = cluster.image_of(self.reader.node);
+        for answer in answers.iter_mut().filter(|answer| stale.contains(&answer.error)) {
+            let known = answer.name.as_ref().and_then(|name| image.partition(name, answer.number));
+            let leader = known.and_then(|known| known.leader).unwrap_or(-1);
+            answer.leader = Some((leader, known.map_or(-1, |known| known.epoch)));
+            let listed = endpoints.iter().any(|endpoint| endpoint.node == leader);
+            if let Some((broker, rack)) = cluster.endpoint(&image, leader).filter(|_| !listed) {
+                let (host, rack) = (broker.host.clone(), rack.map(str::to_owned));
+                endpoints.push(Endpoint { node: leader, host, port: broker.port, rack });
+            }
+        }
+        endpoints
     }
 }
 
 impl Cluster {
-    fn park_fetch(&mut self, fetch: ParkedFetch, wait: Duration) {
+    fn park_fetch(&mut self, mut fetch: ParkedFetch, wait: Duration) {
         let conn = fetch.ticket.conn;
-        for key in self.watched(&fetch) {
-            self.watchers.entry(key).or_default().insert(conn);
+        for (at, wanted) in fetch.wanted.iter().enumerate() {
+            let id =
+                wanted.name.as_ref().and_then(|name| self.truth.topics.get(&**name)).map(|topic| topic.id);
+            let is_hopeless = fetch.hopeless.binary_search_by_key(&at, |(hopeless, _)| *hopeless).is_ok();
+            let key = id.filter(|_| !is_hopeless).map(|id| (id, wanted.number));
+            fetch.counted.push(Counted { key, bytes: 0, to: wanted.offset });
+            if let Some(key) = key {
+                self.watchers.entry(key).or_default().insert((conn, at));
+            }
         }
         self.timers.set(Timer::Fetch(conn), self.now.saturating_add(wait));
         self.fetches.insert(conn, fetch);
+        self.recheck_fetch(conn);
     }
 
-    /// Records were appended: fetches that now have enough are answered.
+    /// Records were appended or the high watermark moved: fetches that now have enough are answered.
     pub fn wake_fetches(&mut self, topic: Uuid, partition: i32) {
-        let waiting = self.watchers.get(&(topic, partition)).cloned().unwrap_or_default();
-        self.check_fetches(waiting);
+        let Some(waiting) = self.watchers.get(&(topic, partition)).cloned() else { return };
+        for (conn, at) in waiting {
+            let Some(mut fetch) = self.fetches.remove(&conn) else { continue };
+            let ready = fetch.recheck(self, at);
+            self.fetches.insert(conn, fetch);
+            if ready {
+                self.finish_fetch(conn);
+            }
+        }
     }
 
     /// Leaders or topics changed: every fetch is looked at again.
     pub fn recheck_fetches(&mut self) {
         let all: Vec<u64> = self.fetches.keys().copied().collect();
-        self.check_fetches(all);
+        for conn in all {
+            self.recheck_fetch(conn);
+        }
     }
 
-    fn check_fetches(&mut self, conns: impl IntoIterator<Item = u64>) {
-        for conn in conns {
-            if self.fetches.get(&conn).is_some_and(|fetch| fetch.is_ready(self)) {
-                self.finish_fetch(conn);
-            }
+    fn recheck_fetch(&mut self, conn: u64) {
+        let Some(mut fetch) = self.fetches.remove(&conn) else { return };
+        let ready = (0..fetch.wanted.len()).any(|at| fetch.recheck(self, at));
+        self.fetches.insert(conn, fetch);
+        if ready {
+            self.finish_fetch(conn);
         }
     }
 
     /// Answers a fetch with what there is.
     pub fn finish_fetch(&mut self, conn: u64) {
         if let Some(fetch) = self.forget_fetch(conn) {
-            fetch.answer(self);
+            let answers = fetch.read(self);
+            fetch.answer(self, answers);
         }
     }
 
@@ -301,26 +333,15 @@ impl Cluster {
     pub fn forget_fetch(&mut self, conn: u64) -> Option<ParkedFetch> {
         let fetch = self.fetches.remove(&conn)?;
         self.timers.cancel(&Timer::Fetch(conn));
-        for key in self.watched(&fetch) {
+        for (at, counted) in fetch.counted.iter().enumerate() {
+            let Some(key) = counted.key else { continue };
             if let Some(watchers) = self.watchers.get_mut(&key) {
-                watchers.remove(&conn);
+                watchers.remove(&(conn, at));
                 if watchers.is_empty() {
                     self.watchers.remove(&key);
                 }
             }
         }
         Some(fetch)
-    }
-
-    /// Logs a fetch waits for. A topic that was deleted and made again has another id and is not among them,
-    /// but then the change itself woke the fetch.
-    fn watched(&self, fetch: &ParkedFetch) -> Vec<(Uuid, i32)> {
-        let mut keys = Vec::new();
-        for topic in &fetch.wanted.topics {
-            let id = topic.name.as_ref().and_then(|name| self.truth.topics.get(name)).map(|topic| topic.id);
-            let Some(id) = id else { continue };
-            keys.extend(topic.partitions.iter().map(|partition| (id, partition.number)));
-        }
-        keys
     }
 }

@@ -14,10 +14,12 @@ use super::{Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster, OFFSETS_TOPIC};
 use crate::kafka::txn::TRANSACTIONS_TOPIC;
 use crate::kafka::view::BrokerView;
+use crate::kafka::wire::errors::message_of;
 use crate::kafka::wire::text;
 
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
+const SHARE: i8 = 2;
 
 pub(super) fn describe(request: &FindCoordinatorRequest, _: &Cluster, _: i32) -> Described {
     let keys = request.coordinator_keys.iter().chain(std::iter::once(&request.key));
@@ -37,7 +39,11 @@ pub(super) fn handle(
     if call.version() >= 4 {
         let one = |key: kafka_protocol::protocol::StrBytes| {
             let (node, broker, error) = search(cluster, call, &key, request.key_type);
+            // A kind that there is not fails the request as a whole, which has a message.
+            let unknown = !(GROUP..=SHARE).contains(&request.key_type);
+            let message = ResponseError::try_from_code(error).filter(|_| unknown);
             Coordinator::default()
+                .with_error_message(Some(text(message.map_or("", message_of))))
                 .with_key(key)
                 .with_node_id(BrokerId(node))
                 .with_host(text(&broker.host))
@@ -49,8 +55,10 @@ pub(super) fn handle(
         );
     }
     let (node, broker, error) = search(cluster, call, &request.key, request.key_type);
+    let message = ResponseError::try_from_code(error).map_or("NONE", message_of);
     Answer::Now(
         answer
+            .with_error_message(Some(text(message)).filter(|_| call.version() >= 1))
             .with_node_id(BrokerId(node))
             .with_host(text(&broker.host))
             .with_port(broker.port)

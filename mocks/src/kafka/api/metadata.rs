@@ -3,9 +3,12 @@
 //! Behaviour: answers from the broker's own view, so a lagging broker answers late and a distorted one
 //! wrongly. Topics are named, or given by id since version 10; no list (or an empty one in version 0) means
 //! all. A partition without a leader has LEADER_NOT_AVAILABLE. With automatic creation on, an unknown topic is
-//! created and answered UNKNOWN_TOPIC_OR_PARTITION once more, as a broker that has not replayed it does.
-//! Versions: 0-13.
-//! Not supported: racks, authorised operations, rebootstrapping.
+//! created and answered UNKNOWN_TOPIC_OR_PARTITION once more, as a broker that has not replayed it does. A topic
+//! that is named twice is told once. If one topic is named wrongly the whole request fails, brokers and all.
+//! Versions: 0-13; ids are told since 10 and asked for since 12.
+//! Not supported: racks, rebootstrapping.
+
+use std::collections::BTreeSet;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -15,7 +18,7 @@ use kafka_protocol::messages::metadata_response::{
 use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, TopicName};
 use uuid::Uuid;
 
-use super::{Answer, Described, first_error};
+use super::{ALL_OF_CLUSTER, ALL_OF_TOPIC, Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster, OFFSETS_TOPIC};
 use crate::kafka::controller::{NewTopic, check_name};
 use crate::kafka::view::{MetadataView, PartitionView, TopicView};
@@ -36,6 +39,9 @@ pub(super) fn handle(
     call: &Call<'_>,
     request: MetadataRequest,
 ) -> Answer<MetadataResponse> {
+    if let Some(error) = request.topics.iter().flatten().find_map(|topic| misnamed(call, topic)) {
+        return Answer::Now(refused_all(call, request.topics.unwrap_or_default(), error));
+    }
     let view = cluster.view_of(call.node);
     let all = match &request.topics {
         None => true,
@@ -44,12 +50,18 @@ pub(super) fn handle(
     // Versions before 4 cannot forbid it.
     let create =
         cluster.options.auto_create_topics && (call.version() < 4 || request.allow_auto_topic_creation);
-    let topics = if all {
+    let mut topics: Vec<_> = if all {
         view.topics.iter().map(|(name, topic)| told(call, name, topic, &view)).collect()
     } else {
-        let asked = request.topics.unwrap_or_default();
+        let asked = once(request.topics.unwrap_or_default());
         asked.iter().map(|topic| answer_topic(cluster, call, &view, topic, create)).collect()
     };
+    if request.include_topic_authorized_operations {
+        for topic in topics.iter_mut().filter(|topic| topic.name.is_some()) {
+            topic.topic_authorized_operations = ALL_OF_TOPIC;
+        }
+    }
+    let of_cluster = if request.include_cluster_authorized_operations { ALL_OF_CLUSTER } else { i32::MIN };
     let broker = |(id, broker): (&i32, &crate::kafka::view::BrokerView)| {
         MetadataResponseBroker::default()
             .with_node_id(BrokerId(*id))
@@ -61,12 +73,47 @@ pub(super) fn handle(
             .with_brokers(view.brokers.iter().map(broker).collect())
             .with_cluster_id(Some(text(&cluster.cluster_id)))
             .with_controller_id(BrokerId(view.controller))
+            .with_cluster_authorized_operations(of_cluster)
             .with_topics(topics),
     )
 }
 
 pub(super) fn outcome(answer: &MetadataResponse) -> i16 {
-    first_error(answer.topics.iter().map(|topic| topic.error_code))
+    first_error(answer.topics.iter().map(|topic| topic.error_code).chain([answer.error_code]))
+}
+
+/// What is wrong with how a topic is named, if anything is.
+fn misnamed(call: &Call<'_>, topic: &MetadataRequestTopic) -> Option<ResponseError> {
+    match &topic.name {
+        _ if call.version() < 12 && !topic.topic_id.is_nil() => Some(ResponseError::InvalidRequest),
+        None if call.version() < 12 => Some(ResponseError::InvalidRequest),
+        None if topic.topic_id.is_nil() => Some(ResponseError::UnknownServerError),
+        _ => None,
+    }
+}
+
+fn refused_all(call: &Call<'_>, topics: Vec<MetadataRequestTopic>, error: ResponseError) -> MetadataResponse {
+    let one = |topic: MetadataRequestTopic| {
+        let name = topic.name.unwrap_or_default();
+        refused(call, Some(&name), topic.topic_id, error.code())
+    };
+    let answer = MetadataResponse::default().with_topics(topics.into_iter().map(one).collect());
+    answer.with_error_code(if call.version() >= 13 { error.code() } else { 0 })
+}
+
+/// The topics, each once. If any has an id, those that have none are not looked at.
+fn once(topics: Vec<MetadataRequestTopic>) -> Vec<MetadataRequestTopic> {
+    let by_id = topics.iter().any(|topic| !topic.topic_id.is_nil());
+    let mut seen = BTreeSet::new();
+    let mut is_new = |topic: &MetadataRequestTopic| match by_id {
+        true => seen.insert((topic.topic_id, None)),
+        false => seen.insert((Uuid::nil(), topic.name.clone())),
+    };
+    topics
+        .into_iter()
+        .filter(|topic| !by_id || !topic.topic_id.is_nil())
+        .filter(|topic| is_new(topic))
+        .collect()
 }
 
 fn answer_topic(

@@ -32,7 +32,9 @@ mod describe_user_scram_credentials;
 mod elect_leaders;
 mod end_txn;
 pub(crate) mod fetch;
+mod fetch_read;
 mod fetch_response;
+pub(crate) mod fetch_session;
 mod find_coordinator;
 mod heartbeat;
 mod incremental_alter_configs;
@@ -49,7 +51,8 @@ mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
-mod produce;
+pub(crate) mod produce;
+mod produce_wait;
 mod sasl_authenticate;
 mod sasl_handshake;
 mod switched_off;
@@ -78,6 +81,11 @@ use super::wire::errors;
 use super::wire::frame::{Frame, FrameError, Head};
 use super::wire::text;
 use crate::observe::What;
+
+/// What anybody may do without an authorizer, as the bits that answers tell it in.
+const ALL_OF_CLUSTER: i32 = 0x1fa0;
+const ALL_OF_TOPIC: i32 = 0x0df8;
+const ALL_OF_GROUP: i32 = 0x0d48;
 
 /// What fault rules see of a request.
 #[derive(Clone, Debug, Default)]

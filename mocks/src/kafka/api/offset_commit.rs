@@ -74,6 +74,9 @@ pub(super) fn handle(
             let answer = OffsetCommitResponsePartition::default().with_partition_index(number);
             partitions.push(answer.with_error_code(after.unwrap_or(result)));
         }
+        if partitions.is_empty() && image.topics.contains_key(topic.name.as_str()) {
+            continue;
+        }
         // What does not exist is told first, as it was found out first.
         let is_known = |number| id_of(&topic.name, number).is_some();
         partitions.sort_by_key(|told: &OffsetCommitResponsePartition| is_known(told.partition_index));

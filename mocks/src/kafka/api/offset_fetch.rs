@@ -50,7 +50,8 @@ pub(super) fn handle(
 ) -> Answer<OffsetFetchResponse> {
     let several = call.version() >= 8;
     let mut answer = OffsetFetchResponse::default();
-    for Asked { group, member_id, epoch, wanted } in asked(&request) {
+    let nobody = several && request.groups.is_empty();
+    for Asked { group, member_id, epoch, wanted } in asked(&request).into_iter().filter(|_| !nobody) {
         let may_fetch = || {
             cluster.coordinates(call.node, &group)?;
             let known = cluster.groups.get(&group);

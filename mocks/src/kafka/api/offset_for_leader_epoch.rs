@@ -1,8 +1,8 @@
 //! OffsetForLeaderEpoch (23): where a leader epoch ended, for clients that check for lost records.
 //!
-//! Behaviour: the largest epoch up to the asked one and its end offset; -1 and -1 if there is none.
+//! Behaviour: the largest epoch up to the asked one and its end offset; -1 and -1 if there is none, and with an
+//! error. Only the leader answers; the client's epoch is checked before that.
 //! Versions: 2-4.
-//! Not supported: followers as clients.
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::offset_for_leader_epoch_response::{

@@ -166,7 +166,6 @@ impl Log {
 
     /// Cuts the log off: it ends at `to`, and the batch that holds `to` is gone as a whole, as in Kafka. Below
     /// the first segment nothing is left, and the log starts there anew.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no replica lags behind another yet"))]
     pub fn truncate(&mut self, to: i64) {
         let to = to.max(0);
         if to < self.end {

@@ -99,6 +99,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// In the model: a transaction's producer, first offset, marker and outcome.
+    type Known = (i64, i64, Option<(i64, bool)>);
+
     proptest! {
         #[test]
         fn stable_and_aborted_are_what_a_walk_over_the_log_finds(
@@ -106,8 +109,7 @@ mod tests {
             (from, length, lag) in (0_i64..40, 0_i64..40, 0_i64..5),
         ) {
             let mut kept = Transactions::default();
-            // The model: each transaction's producer, first offset, marker and outcome.
-            let mut model: Vec<(i64, i64, Option<(i64, bool)>)> = Vec::new();
+            let mut model: Vec<Known> = Vec::new();
             for (offset, (producer, act)) in (0_i64..).zip(&acts) {
                 let open = model.iter_mut().find(|txn| txn.0 == *producer && txn.2.is_none());
                 match (open, act) {
@@ -124,7 +126,7 @@ mod tests {
             }
             let end = i64::try_from(acts.len()).expect("few");
             let high_watermark = end.saturating_sub(lag);
-            let undecided = |txn: &&(i64, i64, Option<(i64, bool)>)| txn.2.is_none_or(|(at, _)| at >= high_watermark);
+            let undecided = |txn: &&Known| txn.2.is_none_or(|(at, _)| at >= high_watermark);
             prop_assert_eq!(
                 kept.first_unstable(high_watermark),
                 model.iter().filter(undecided).map(|txn| txn.1).min()

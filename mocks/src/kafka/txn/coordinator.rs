@@ -140,7 +140,7 @@ impl Cluster {
         let writable = self.transactions_writable(id);
         let now_ms = self.now_ms;
         let known = self.transactions.known.get_mut(id).ok_or(ResponseError::InvalidProducerIdMapping)?;
-        known.current(producer)?;
+        known.settled().and_then(|()| known.current(producer))?;
         writable?;
         known.add(producer, partitions, version, now_ms)?;
         let (started_ms, timeout_ms) = (known.started_ms, known.timeout_ms);

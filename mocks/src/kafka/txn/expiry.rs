@@ -123,8 +123,9 @@ impl Cluster {
         let wait = u64::try_from(at_ms.saturating_sub(self.now_ms)).unwrap_or(0);
         let soonest = self.now.saturating_add(Duration::from_nanos(1));
         let at = self.now.saturating_add(Duration::from_millis(wait)).max(soonest);
-        let looks = u32::try_from(at.as_nanos().div_ceil(every.as_nanos()));
-        let at = looks.map_or(Duration::MAX, |looks| every.saturating_mul(looks));
+        // Times are clients' words: what lies tens of thousands of years ahead never comes.
+        let Ok(looks) = u32::try_from(at.as_nanos().div_ceil(every.as_nanos())) else { return };
+        let at = every.saturating_mul(looks);
         let key = Timer::Transactions(timer);
         if self.timers.at(&key).is_none_or(|set| at < set) {
             self.timers.set(key, at);

@@ -91,21 +91,19 @@ impl Cluster {
         marker: &EndMarker,
     ) -> Result<(), ResponseError> {
         let (topic_id, led) = self.led_by(node, topic, partition)?;
-        let configs = &self.truth.topics.get(topic).ok_or(ResponseError::UnknownTopicOrPartition)?.configs;
-        let enough = self.topic_number(node, configs, "min.insync.replicas");
-        if i64::try_from(led.isr.len()).unwrap_or(i64::MAX) < enough {
+        if !self.enough_in_sync(topic, partition) {
             return Err(ResponseError::NotEnoughReplicas);
         }
-        let config = self.log_config(configs);
+        let known = self.truth.topics.get(topic).ok_or(ResponseError::UnknownTopicOrPartition)?;
+        let config = self.log_config(&known.configs);
         let key = (topic_id, partition);
         let log = self.logs.get_mut(&key).ok_or(ResponseError::KafkaStorageError)?;
         log.append_end(marker, led.epoch, self.now_ms, &config)?;
-        log.set_high_watermark(log.end());
         if topic == OFFSETS_TOPIC {
             self.end_pending_offsets(partition, marker.producer_id, marker.commit);
         }
         self.plan_producer_expiry(self.now_ms);
-        self.wake_fetches(topic_id, partition);
+        self.appended(topic, topic_id, partition);
         Ok(())
     }
 

@@ -103,21 +103,16 @@ impl Transaction {
         now_ms: i64,
         new_id: impl FnOnce() -> i64,
     ) -> Result<Initialised, ResponseError> {
+        self.settled()?;
         if let Some((id, epoch)) = expected {
             let again = id == self.previous_id && is_exhausted(epoch);
             if self.epoch != -1 && id != self.producer_id && !again {
                 return Err(ResponseError::ProducerFenced);
             }
         }
-        match self.state {
-            TransactionState::PrepareCommit | TransactionState::PrepareAbort => {
-                return Err(ResponseError::ConcurrentTransactions);
-            }
-            TransactionState::Ongoing => {
-                self.fence(server, now_ms, new_id);
-                return Ok(Initialised::Fenced);
-            }
-            TransactionState::Empty | TransactionState::CompleteCommit | TransactionState::CompleteAbort => {}
+        if self.state == TransactionState::Ongoing {
+            self.fence(server, now_ms, new_id);
+            return Ok(Initialised::Fenced);
         }
         let expected = expected.map(|(_, epoch)| epoch);
         let previous_id = self.producer_id;
@@ -155,6 +150,7 @@ impl Transaction {
         version: Version,
         now_ms: i64,
     ) -> Result<(), ResponseError> {
+        self.settled()?;
         self.current(producer)?;
         let before = self.partitions.len();
         self.partitions.extend(partitions);
@@ -171,16 +167,20 @@ impl Transaction {
         Ok(())
     }
 
+    /// Whether the last transaction is complete. Asked before anything else where the next one would begin, for
+    /// its producer may have an identity already that counts only from the completion on.
+    pub(super) fn settled(&self) -> Result<(), ResponseError> {
+        if self.state.is_prepared() { Err(ResponseError::ConcurrentTransactions) } else { Ok(()) }
+    }
+
     /// Whether this producer may write now. Which partitions it may write to is in `partitions`.
     pub(super) fn current(&self, (producer_id, epoch): (i64, i16)) -> Result<(), ResponseError> {
         if producer_id != self.producer_id {
             Err(ResponseError::InvalidProducerIdMapping)
         } else if epoch != self.epoch {
             Err(ResponseError::ProducerFenced)
-        } else if self.state.is_prepared() {
-            Err(ResponseError::ConcurrentTransactions)
         } else {
-            Ok(())
+            self.settled()
         }
     }
 
@@ -192,6 +192,9 @@ impl Transaction {
         new_id: impl FnOnce() -> i64,
     ) -> Result<Ended, ResponseError> {
         let bumps = end.version == Version::BumpsEpoch;
+        if bumps {
+            self.settled()?;
+        }
         let again_over = bumps
             && Some(end.producer_id) == (self.epoch == 0).then_some(self.previous_id)
             && end.epoch == i16::MAX - 1;
@@ -200,27 +203,17 @@ impl Transaction {
             return Err(ResponseError::InvalidProducerIdMapping);
         }
         let same = end.epoch == self.epoch;
-        let may = match self.state {
-            TransactionState::Empty | TransactionState::Ongoing => same,
-            TransactionState::PrepareCommit | TransactionState::PrepareAbort => {
-                if bumps {
-                    again
-                } else {
-                    same
-                }
-            }
-            TransactionState::CompleteCommit | TransactionState::CompleteAbort => again || same,
-        };
-        if !may {
+        let complete =
+            matches!(self.state, TransactionState::CompleteCommit | TransactionState::CompleteAbort);
+        let known = same || (complete && again);
+        if !known {
             return Err(ResponseError::ProducerFenced);
         }
+        self.settled()?;
         // With version 2, the same epoch is the next transaction's: there may be nothing in it to abort.
         let empty = bumps && !again && !end.commit;
         match (self.state, end.commit) {
             (TransactionState::Ongoing, _) => self.prepare(end.commit, end.version, false, now_ms, new_id),
-            (TransactionState::PrepareCommit, true) | (TransactionState::PrepareAbort, false) => {
-                return Err(ResponseError::ConcurrentTransactions);
-            }
             (TransactionState::CompleteCommit, true) | (TransactionState::CompleteAbort, false)
                 if again || !bumps =>
             {

@@ -31,6 +31,27 @@ pub(crate) fn name_of(code: i16) -> String {
     name
 }
 
+/// Kafka's words for an error, where an answer has no better ones.
+pub(crate) fn message_of(error: ResponseError) -> &'static str {
+    match error {
+        ResponseError::UnknownServerError => {
+            "The server experienced an unexpected error when processing the request."
+        }
+        ResponseError::UnknownTopicOrPartition => "This server does not host this topic-partition.",
+        ResponseError::UnknownTopicId => "This server does not host this topic ID.",
+        ResponseError::CoordinatorLoadInProgress => {
+            "The coordinator is loading and hence can't process requests."
+        }
+        ResponseError::CoordinatorNotAvailable => "The coordinator is not available.",
+        ResponseError::NotCoordinator => "This is not the correct coordinator.",
+        ResponseError::InvalidRequest => {
+            "This most likely occurs because of a request being malformed by the client library or the message \
+             was sent to an incompatible broker. See the broker logs for more details."
+        }
+        _ => "",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

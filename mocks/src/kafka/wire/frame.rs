@@ -67,7 +67,11 @@ pub(crate) fn head(frame: &mut Bytes) -> Result<Head, FrameError> {
         return Err(FrameError::Api { key, version });
     }
     // A version of ApiVersions from the future still begins like the ones we know.
-    let header_version = if served { api.key.request_header_version(version) } else { 1 };
+    let header_version = match served {
+        true => api.key.request_header_version(version),
+        false if version > api.max => 2,
+        false => 1,
+    };
     let malformed =
         |error: &dyn ToString| FrameError::Malformed { what: "request header", found: error.to_string() };
     let header = RequestHeader::decode(frame, header_version).map_err(|error| malformed(&error))?;

@@ -80,7 +80,7 @@ pub(crate) const APIS: &[Api] = &[
     api(ApiKey::DescribeProducers, "describe-producers", 0, 0),
     api(ApiKey::UnregisterBroker, "unregister-broker", 0, 0),
     api(ApiKey::DescribeTransactions, "describe-transactions", 0, 0),
-    api(ApiKey::ListTransactions, "list-transactions", 0, 1),
+    api(ApiKey::ListTransactions, "list-transactions", 0, 2),
     api(ApiKey::ConsumerGroupHeartbeat, "consumer-group-heartbeat", 0, 1),
     api(ApiKey::ConsumerGroupDescribe, "consumer-group-describe", 0, 1),
     api(ApiKey::ListConfigResources, "list-config-resources", 0, 1),

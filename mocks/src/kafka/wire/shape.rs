@@ -4,8 +4,9 @@
 //! of gigabytes. A request that passed [`check`] has the elements it claims, and not too many.
 //!
 //! A shape is a list of fields: `b h i l u` are 1, 2, 4, 8 and 16 bytes, `s` a string, `y` bytes, `[ ... ]` an
-//! array of structs, `( ... )` a struct that may be null, and `*` behind a letter makes an array of it. Behind each the versions that have the
-//! field: nothing for all, `3+`, or `0-12`.
+//! array of structs, `( ... )` a struct that may be null, and `*` behind a letter makes an array of it. Behind each
+//! the versions that have the field: nothing for all, `3+`, or `0-12`. `1=l` is a tagged field that the codec reads,
+//! number 1, and `1=il#` one that is a struct with tags of its own.
 
 use bytes::{Buf, Bytes};
 use kafka_protocol::messages::ApiKey;
@@ -17,7 +18,8 @@ fn shape_of(key: ApiKey) -> &'static str {
     match key {
         ApiKey::Produce => "s h i [ s0-12 u13+ [ i y ] ]",
         ApiKey::Fetch => {
-            "i0-14 i i i b i7+ i7+ [ s0-12 u13+ [ i i9+ l i12+ l5+ i ] ] [7+ s0-12 u13+ i* ] s11+"
+            "i0-14 i i i b i7+ i7+ [ s0-12 u13+ [ i i9+ l i12+ l5+ i 0=u17+ 1=l18+ ] ] [7+ s0-12 u13+ i* ] s11+ \
+             0=s 1=il#15+"
         }
         ApiKey::ListOffsets => "i b2+ [ s [ i i4+ l ] ] i10+",
         ApiKey::Metadata => "[ u10+ s ] b4+ b8-10 b8+",
@@ -45,7 +47,7 @@ fn shape_of(key: ApiKey) -> &'static str {
         ApiKey::TxnOffsetCommit => "s s l h i3+ s3+ s3+ [ s [ i l i2+ s ] ]",
         ApiKey::DescribeProducers => "[ s i* ]",
         ApiKey::DescribeTransactions => "s*",
-        ApiKey::ListTransactions => "s* l* l1+",
+        ApiKey::ListTransactions => "s* l* l1+ s2+",
         ApiKey::DescribeConfigs => "[ b s s* ] b b3+",
         ApiKey::AlterConfigs => "[ b s [ s s ] ] b",
         ApiKey::IncrementalAlterConfigs => "[ b s [ s b s ] ] b",
@@ -120,7 +122,7 @@ impl Walk {
                     _ => {}
                 }
                 at = end;
-            } else {
+            } else if !field.contains('=') {
                 let (kind, rest) = field.split_at(1);
                 match rest.strip_prefix('*') {
                     Some(versions) if self.has(versions) => self.elements(|walk| walk.field(kind))?,
@@ -130,7 +132,7 @@ impl Walk {
             }
             at += 1;
         }
-        if self.flexible { self.tags() } else { Some(()) }
+        if self.flexible { self.tags(fields) } else { Some(()) }
     }
 
     fn structs(&mut self, fields: &[&str]) -> Option<()> {
@@ -171,11 +173,29 @@ impl Walk {
         if length == -1 { Some(0) } else { usize::try_from(length).ok() }
     }
 
-    fn tags(&mut self) -> Option<()> {
-        for _ in 0..self.varint()? {
-            self.varint()?;
-            let size = self.varint()?;
-            self.skip(usize::try_from(size).ok()?)?;
+    /// Walks tagged fields. The codec takes its word of those it knows from what they hold, not from the size they
+    /// are given, so the two must agree.
+    fn tags(&mut self, fields: &[&str]) -> Option<()> {
+        let count = self.varint()?;
+        let known = if count == 0 { Vec::new() } else { tagged(fields) };
+        for _ in 0..count {
+            let tag = self.varint()?;
+            let size = usize::try_from(self.varint()?).ok()?;
+            let rest = self.bytes.len().checked_sub(size)?;
+            let shape = known.iter().find(|(number, _)| *number == tag).map(|(_, shape)| *shape);
+            match shape {
+                Some(shape) => {
+                    let kinds = shape.trim_end_matches(|c: char| c.is_ascii_digit() || c == '+');
+                    for at in 0..kinds.len() {
+                        match &kinds[at..=at] {
+                            "#" => self.tags(&[])?,
+                            kind => self.field(kind)?,
+                        }
+                    }
+                }
+                None => self.skip(size)?,
+            }
+            (self.bytes.len() == rest).then_some(())?;
         }
         Some(())
     }
@@ -205,6 +225,19 @@ impl Walk {
         };
         min.is_none_or(|min| self.version >= min) && max.is_none_or(|max| self.version <= max)
     }
+}
+
+/// The tagged fields of a struct, nested ones left out.
+fn tagged<'a>(fields: &[&'a str]) -> Vec<(u32, &'a str)> {
+    let mut depth = 0_i32;
+    let mut found = Vec::new();
+    for field in fields {
+        depth += i32::from(field.starts_with('[')) - i32::from(*field == "]");
+        if let Some((number, shape)) = field.split_once('=').filter(|_| depth == 0) {
+            found.extend(number.parse().ok().map(|number| (number, shape)));
+        }
+    }
+    found
 }
 
 /// Where the bracket that `fields` begins with is closed.
@@ -441,6 +474,27 @@ mod tests {
         assert!(check(ApiKey::Metadata, 0, &huge).is_err());
         let compact = Bytes::from_static(&[0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0]);
         assert!(check(ApiKey::Metadata, 9, &compact).is_err());
+    }
+
+    #[test]
+    fn a_tagged_field_that_is_longer_than_its_size_is_refused() {
+        use fetch_request as fetch;
+        let replica = fetch::ReplicaState::default().with_replica_id(BrokerId(3));
+        let partition = fetch::FetchPartition::default().with_high_watermark(7);
+        let topic = fetch::FetchTopic::default().with_partitions(vec![partition]);
+        let request = FetchRequest::default()
+            .with_cluster_id(Some("c".to_owned().into()))
+            .with_replica_state(replica)
+            .with_topics(vec![topic]);
+        let mut good = BytesMut::new();
+        request.encode(&mut good, 18).expect("encodes");
+        assert_eq!(check(ApiKey::Fetch, 18, &good.clone().freeze()), Ok(()));
+        // Tag 1 says that it holds nothing; the codec would read on into what follows.
+        let mut bad = BytesMut::new();
+        FetchRequest::default().encode(&mut bad, 18).expect("encodes");
+        bad.truncate(bad.len() - 1);
+        bad.extend_from_slice(&[1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert!(check(ApiKey::Fetch, 18, &bad.freeze()).is_err());
     }
 
     proptest! {

@@ -154,9 +154,8 @@ async fn an_unused_transactional_id_is_forgotten_and_so_are_silent_producers() {
     options.limits.max_idle = Duration::MAX;
     let (bench, mut client) = one_node(options).await;
     let who = client.init().await;
-    client.timestamp_ms = i64::MAX / 2;
-    client.produce(12, 0, who, 0).await;
-    client.end(5, who, true).await;
+    assert_eq!(client.produce(12, 0, who, 0).await.0, 0);
+    assert_eq!(client.end(5, who, true).await.0, 0);
     sleep(Duration::from_secs(7 * 24 * 3600 + 3601)).await;
     assert_eq!(bench.cluster.transaction("payments"), None);
     assert_eq!(client.end(5, (who.0, who.1 + 1), true).await.0, 49);
@@ -165,7 +164,6 @@ async fn an_unused_transactional_id_is_forgotten_and_so_are_silent_producers() {
         .with_partition_indexes(vec![0]);
     let request = DescribeProducersRequest::default().with_topics(vec![topic]);
     let producers = client.wire.call(0, request).await.topics.remove(0).partitions.remove(0);
-    // The marker's time counts, not the record's.
     assert!(producers.active_producers.is_empty());
 }
 
@@ -226,5 +224,19 @@ async fn brokers_tell_which_version_of_transactions_they_have() {
         assert!(answer.supported_features.iter().all(|feature| feature.min_version > 0));
         let answer = wire.call(4, request).await;
         assert!(answer.supported_features.iter().any(|f| f.name.as_str() == "transaction.version"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn transactional_ids_are_listed_by_an_expression_they_match_as_a_whole() {
+    let (_bench, mut client) = one_node(KafkaOptions::brokers(1)).await;
+    client.init().await;
+    let list = ListTransactionsRequest::default().with_duration_filter(-1);
+    for (pattern, error, found) in
+        [("pay.*", 0, 1), ("pay", 0, 0), ("", 0, 1), ("x|payments", 0, 1), ("(", 128, 0)]
+    {
+        let request = list.clone().with_transactional_id_pattern(Some(text(pattern)));
+        let answer = client.wire.call(2, request).await;
+        assert_eq!((answer.error_code, answer.transaction_states.len()), (error, found), "{pattern}");
     }
 }

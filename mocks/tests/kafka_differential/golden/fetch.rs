@@ -64,10 +64,10 @@ pub fn limits(pair: &mut Pair) -> Result<(), String> {
     pair.ask(11, build::fetch(&name, vec![fetched(0, 4)]).with_min_bytes(1).with_max_wait_ms(10))?;
     // An error ends the wait.
     let request = build::fetch(&name, vec![fetched(0, 4), fetched(1, 9)]);
-    pair.ask(11, request.with_min_bytes(1).with_max_wait_ms(15_000))?;
+    pair.ask(11, request.with_min_bytes(1).with_max_wait_ms(8000))?;
     // So does a record.
     pair.on("waiting");
-    let waits = build::fetch(&name, vec![fetched(0, 4)]).with_min_bytes(1).with_max_wait_ms(15_000);
+    let waits = build::fetch(&name, vec![fetched(0, 4)]).with_min_bytes(1).with_max_wait_ms(8000);
     let shown = pair.send(11, waits)?;
     pair.on("");
     pair.ask(9, produce_to(&name, 0, -1, plain(&["e"])))?;

@@ -9,7 +9,7 @@ use crate::pair::{Both, Pair};
 
 /// Any broker may be called the controller; brokers and topics have no order.
 fn unordered(answer: &mut MetadataResponse) {
-    answer.controller_id = BrokerId(1);
+    answer.controller_id = BrokerId(answer.controller_id.0.min(1));
     answer.brokers.sort_by_key(|broker| broker.node_id.0);
     answer.topics.sort_by(|left, right| (&left.name, left.topic_id).cmp(&(&right.name, right.topic_id)));
     for topic in &mut answer.topics {
@@ -21,6 +21,11 @@ fn unordered(answer: &mut MetadataResponse) {
 fn sorted(answer: &mut CreateTopicsResponse) {
     answer.topics.sort_by(|left, right| left.name.cmp(&right.name));
     for configs in answer.topics.iter_mut().filter_map(|topic| topic.configs.as_mut()) {
+        // Set for the whole cluster from its first start on; described_settings tells of it.
+        configs
+            .iter_mut()
+            .filter(|one| &*one.name == "min.insync.replicas")
+            .for_each(|one| one.config_source = 0);
         configs.sort_by(|left, right| left.name.cmp(&right.name));
     }
 }
@@ -288,11 +293,12 @@ pub fn deleted(pair: &mut Pair) -> Result<(), String> {
 /// Where partitions are is given, so that metadata must be the same on every broker.
 pub fn assigned(pair: &mut Pair) -> Result<(), String> {
     let name = pair.name("placed");
-    pair.topic_with(build::assigned(&name, &[(0, &[1, 2, 3]), (1, &[3, 1]), (2, &[2])]))?;
+    pair.topic_with(build::assigned(&name, &[(0, &[1, 2]), (1, &[3, 1]), (2, &[2, 3])]))?;
     for node in 1..=3 {
         pair.go(Both::same(node));
         for version in [0, 1, 5, 7, 9, 12, 13] {
-            pair.ask_but(version, build::metadata(&[&name]), unordered)?;
+            let request = build::metadata(&[&name]).with_allow_auto_topic_creation(version < 4);
+            pair.ask_but(version, request, unordered)?;
         }
     }
     for (number, assignment) in

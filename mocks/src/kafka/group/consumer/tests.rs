@@ -61,7 +61,7 @@ impl World {
 
     /// Makes a topic, or lets it grow.
     fn set_topic(&mut self, name: &str, partitions: usize) {
-        let partition = Partition { leader: None, epoch: 0, replicas: vec![], isr: vec![], held: false };
+        let partition = Partition::new(vec![], &BTreeSet::new());
         let new = Uuid::from_u128(self.random.random());
         let id = self.image.topics.get(name).map_or(new, |topic| topic.id);
         let topic = Topic { id, partitions: vec![partition; partitions], configs: BTreeMap::new() };

@@ -63,7 +63,6 @@ fn with_version_2_an_end_bumps_the_epoch_and_its_repetition_is_known_by_the_old_
     assert_eq!(known.end(end(4, true, BUMPS), 2, || 8), Ok(Ended::Prepared));
     assert_eq!(known.identity_after(), (7, 5));
     assert_eq!(known.end(end(4, true, BUMPS), 2, || 8), Err(ResponseError::ConcurrentTransactions));
-    assert_eq!(known.end(end(4, false, BUMPS), 2, || 8), Err(ResponseError::InvalidTxnState));
     known.complete(3);
     assert_eq!(known.end(end(4, true, BUMPS), 4, || 8), Ok(Ended::Already));
     assert_eq!(known.end(end(4, false, BUMPS), 4, || 8), Err(ResponseError::InvalidTxnState));
@@ -72,6 +71,25 @@ fn with_version_2_an_end_bumps_the_epoch_and_its_repetition_is_known_by_the_old_
     assert_eq!(known.end(end(5, true, BUMPS), 4, || 8), Err(ResponseError::InvalidTxnState));
     assert_eq!(known.end(end(5, false, BUMPS), 4, || 8), Ok(Ended::Prepared));
     assert_eq!(known.identity_after(), (7, 6));
+}
+
+#[test]
+fn until_a_transaction_is_complete_whoever_would_begin_the_next_one_has_to_wait() {
+    let busy = ResponseError::ConcurrentTransactions;
+    let mut known = at(4, true);
+    known.end(end(4, true, BUMPS), 2, || 8).expect("ends");
+    // The producer has its next epoch already, and may abort what it never began.
+    for epoch in [3, 4, 5] {
+        for commit in [true, false] {
+            assert_eq!(known.end(end(epoch, commit, BUMPS), 2, || 8), Err(busy));
+        }
+        assert_eq!(known.add((7, epoch), [], BUMPS, 2), Err(busy));
+        assert_eq!(known.init(60_000, Some((9, epoch)), BUMPS, 2, || 8), Err(busy));
+    }
+    // Who only asks hears first that it is not the one.
+    assert_eq!(known.current((7, 4)), Err(ResponseError::ProducerFenced));
+    assert_eq!(known.end(end(4, true, KEEPS), 2, || 8), Err(ResponseError::ProducerFenced));
+    assert_eq!(known.end(end(5, false, KEEPS), 2, || 8), Err(busy));
 }
 
 #[test]
