@@ -5,6 +5,7 @@
 
 mod dead_letters;
 mod delivery;
+mod gaps;
 mod mutants;
 mod outbox;
 mod property;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use squall_core::bus::Gap;
 use squall_core::bus::memory::PublishFault;
 use squall_core::keys::MemoryKeys;
 use squall_core::mutant;
-use squall_core::processor::Authority;
+use squall_core::processor::{Authority, CatchUp};
 
 use crate::world::{Step, World};
 
@@ -94,6 +95,12 @@ const CASES: &[Case] = &[
         breaks: "idempotent",
         provoke: |world| world.bus.fail_publishes([PublishFault::LoseAnswer]),
     },
+    Case { mutant: "gap-skipped", breaks: "no-acked-loss", provoke: |world| gap(world, Gap::Deleted) },
+    Case {
+        mutant: "new-leader-trusted",
+        breaks: "no-acked-loss",
+        provoke: |world| gap(world, Gap::Truncated),
+    },
     Case {
         mutant: "poison-retried-forever",
         breaks: "recovered",
@@ -106,10 +113,18 @@ fn redis_authority(world: &mut World) {
     world.options.dedup.authority = Authority::Redis;
 }
 
+fn gap(world: &mut World, gap: Gap) {
+    world.gap = Some(gap);
+    world.options.catch_up = Some(CatchUp { types: vec!["order.placed".to_owned()] });
+}
+
 async fn broken(case: &Case, mutant: Option<&'static str>) -> Vec<&'static str> {
     mutant::enable(mutant);
     let mut world = World::new();
     (case.provoke)(&mut world);
+    if let Some(gap) = world.gap {
+        world.lose("o-0", "k", gap).await;
+    }
     world.emit("o-1", "k").await;
     world.emit("o-2", "k").await;
     let settled = world.run().await;
@@ -140,6 +155,7 @@ const ELSEWHERE: &[&str] = &[
     "fence-from-redis",
     "lock-without-fence",
     "stream-entry-is-new",
+    "zombie-not-fenced",
 ];
 
 #[test]

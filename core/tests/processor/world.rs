@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use squall_core::bus::memory::MemoryBus;
-use squall_core::bus::{Bus, OutgoingRecord, PublisherOptions};
+use squall_core::bus::{Bus, Gap, OutgoingRecord, PublisherOptions};
 use squall_core::clock::Clock;
 use squall_core::emitter::{Emitter, EmitterOptions};
 use squall_core::entropy::Entropy;
@@ -20,7 +20,7 @@ use squall_core::keys::MemoryKeys;
 use squall_core::outbox::{OutboxRelay, RelayOptions};
 use squall_core::point::{self, Passage};
 use squall_core::processor::{Processor, ProcessorOptions, RetryOptions};
-use squall_core::store::{EventStore, MemoryStore};
+use squall_core::store::{Append, EventStore, ExpectedVersion, MemoryStore, StreamName};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -74,6 +74,8 @@ pub struct World {
     pub stop: CancellationToken,
     /// Orders in the order they were emitted, with key.
     pub emitted: Vec<(String, String)>,
+    /// Why an order of each case is missing from the log.
+    pub gap: Option<Gap>,
     _hook: point::Installed,
 }
 
@@ -107,6 +109,7 @@ impl World {
             tasks: JoinSet::new(),
             stop: CancellationToken::new(),
             emitted: Vec::new(),
+            gap: None,
             _hook: point::install(hook),
         }
     }
@@ -149,6 +152,16 @@ impl World {
         let emitted = emitter.emit(ORDERS, Self::order(name, key)).await.expect("emitted");
         self.emitted.push((name.to_owned(), key.to_owned()));
         emitted.event
+    }
+
+    /// Stores an order that the log has lost, and has the workers told of the gap.
+    pub async fn lose(&mut self, name: &str, key: &str, gap: Gap) {
+        let events = vec![Self::order(name, key).build().expect("an order")];
+        let stream = StreamName::new(format!("order-{name}")).expect("a name");
+        let append = Append { stream, expected: ExpectedVersion::NoStream, events };
+        self.store.append(append).await.expect("stored");
+        self.emitted.push((name.to_owned(), key.to_owned()));
+        self.bus.tell_gap(ORDERS, 0, gap);
     }
 
     /// Publishes bytes as they are.

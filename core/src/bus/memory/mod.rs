@@ -17,8 +17,8 @@ use tokio::time::Instant;
 
 use self::group::{Group, Step};
 use super::{
-    Bus, BusError, Consumer, ConsumerOptions, Delivery, OutgoingRecord, Publisher, PublisherOptions, Record,
-    TopicPartition,
+    Bus, BusError, Consumer, ConsumerOptions, Delivery, Gap, OutgoingRecord, Publisher, PublisherOptions,
+    Record, TopicPartition,
 };
 use crate::clock::Clock;
 
@@ -40,6 +40,7 @@ struct State {
     groups: BTreeMap<String, Group>,
     publish_faults: VecDeque<PublishFault>,
     commit_faults: VecDeque<BusError>,
+    gaps: VecDeque<(TopicPartition, Gap)>,
     next_member: u64,
 }
 
@@ -97,6 +98,12 @@ impl MemoryBus {
     /// Lets coming commits fail, one after another.
     pub fn fail_commits(&self, errors: impl IntoIterator<Item = BusError>) {
         self.lock().commit_faults.extend(errors);
+    }
+
+    /// Tells the next consumer that asks that a partition has a gap; no record is taken from it.
+    pub fn tell_gap(&self, topic: &str, partition: i32, gap: Gap) {
+        self.lock().gaps.push_back((TopicPartition { topic: topic.into(), partition }, gap));
+        self.shared.changed.notify_waiters();
     }
 
     /// Throws every member out of the group, as if their sessions had expired. Each learns it by
@@ -231,6 +238,10 @@ impl MemoryConsumer {
         let group = state.groups.entry(self.options.group.clone()).or_default();
         let partitions = |topic: &str| state.topics.get(topic).map_or(0, Vec::len);
         match group.step(self.member, &self.options, Instant::now(), partitions) {
+            Step::Wait(_) if !state.gaps.is_empty() => {
+                let gap = state.gaps.pop_front().map(|(partition, gap)| Delivery::Gap(partition, gap));
+                gap.map_or(Step::Changed, Step::Deliver)
+            }
             Step::Wait(until) => match group.fetch(self.member, &state.topics, MAX_POLL) {
                 Some(records) => Step::Deliver(Delivery::Records(records)),
                 None => Step::Wait(until),
