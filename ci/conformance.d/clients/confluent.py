@@ -144,6 +144,8 @@ def _():
         for _, _, _, value in take(reader, 2):
             producer.produce("out", value, partition=0)
         producer.send_offsets_to_transaction(reader.position(reader.assignment()), reader.consumer_group_metadata(), 30)
+        # What waits to be sent would be thrown away by an abort.
+        producer.flush(30)
         producer.commit_transaction(30) if commit else producer.abort_transaction(30)
     committed = reader.committed([TopicPartition("in", 0)])[0].offset
     reader.close()

@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kafka_protocol::error::ResponseError;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -192,7 +194,8 @@ impl Cluster {
     pub fn new(mut options: KafkaOptions) -> Self {
         options.settle();
         let mut random = ChaCha8Rng::seed_from_u64(options.seed);
-        let cluster_id = random_uuid(&mut random).simple().to_string();
+        // 22 characters, as Kafka writes a UUID.
+        let cluster_id = URL_SAFE_NO_PAD.encode(random_uuid(&mut random).as_bytes());
         let truth = Arc::new(Image::default());
         let node = |(id, address): (i32, &String)| (id, Node::new(broker(address), Arc::clone(&truth)));
         let nodes = (1..).zip(&options.advertised).map(node).collect();

@@ -209,3 +209,14 @@ async fn the_same_seed_gives_the_same_ids_and_another_seed_others() {
     assert_eq!(ids[0], ids[1]);
     assert_ne!(ids[1], ids[2]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_is_named_by_a_uuid_in_22_characters() {
+    let bench = Bench::three();
+    let mut wire = bench.connect(1).await;
+    let described = wire.call(0, DescribeClusterRequest::default()).await.cluster_id.to_string();
+    assert_eq!(described.len(), 22);
+    assert!(described.chars().all(|character| character.is_ascii_alphanumeric() || "-_".contains(character)));
+    let told = wire.call(12, MetadataRequest::default()).await.cluster_id.map(|id| id.to_string());
+    assert_eq!(told, Some(described));
+}

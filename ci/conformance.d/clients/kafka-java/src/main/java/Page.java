@@ -270,6 +270,8 @@ public class Page {
                     producer.send(new ProducerRecord<>("out", 0, "k", record));
                 }
                 producer.sendOffsetsToTransaction(Map.of(partition, new OffsetAndMetadata(consumer.position(partition))), consumer.groupMetadata());
+                // What waits to be sent would be thrown away by an abort.
+                producer.flush();
                 if (commits) {
                     producer.commitTransaction();
                 } else {
