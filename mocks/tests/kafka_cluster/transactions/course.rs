@@ -84,12 +84,17 @@ async fn a_partition_without_a_leader_holds_up_the_end_of_its_transaction() {
     assert_eq!(client.produce(12, 0, next, 0).await.0, 0);
 }
 
-/// The follower of "orders" 0 that leads nothing of it copies nothing more.
-fn hold(bench: &Bench, lag: Option<ReplicaLag>) {
+/// A follower of "orders" 0 copies nothing more.
+fn hold(bench: &Bench) -> i32 {
     let leader = bench.cluster.leader("orders", 0).expect("led");
     let replicas = bench.cluster.replicas("orders", 0).expect("a partition").isr;
-    let follower = replicas.into_iter().rfind(|node| *node != leader).expect("a follower");
-    bench.cluster.set_replica_lag("orders", 0, follower, lag).expect("a replica");
+    let follower = replicas.into_iter().find(|node| *node != leader).expect("a follower");
+    bench.cluster.set_replica_lag("orders", 0, follower, Some(ReplicaLag::Held)).expect("a replica");
+    follower
+}
+
+fn release(bench: &Bench, follower: i32) {
+    bench.cluster.set_replica_lag("orders", 0, follower, None).expect("a replica");
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,14 +103,14 @@ async fn a_transaction_is_complete_once_the_replicas_in_sync_have_its_markers() 
     let who = client.init().await;
     client.produce(12, 0, who, 0).await;
     client.produce(12, 1, who, 0).await;
-    hold(&bench, Some(ReplicaLag::Held));
+    let held = hold(&bench);
     let (error, next) = client.end(5, who, true).await;
     assert_eq!((error, state(&bench)), (0, TransactionState::PrepareCommit));
     let left = bench.cluster.transaction("payments").expect("it is known").partitions;
     assert_eq!(left, [("orders".to_owned(), 0)].into());
     assert_eq!(client.produce(12, 1, next, 0).await.0, 51);
     assert_eq!(client.init_as(5, 60_000, (-1, -1)).await.0, 51);
-    hold(&bench, None);
+    release(&bench, held);
     assert_eq!(state(&bench), TransactionState::CompleteCommit);
     let seen = client.read(0, 0, true).await;
     assert_eq!((seen.high_watermark, seen.last_stable), (2, 2), "one marker was enough");
@@ -116,16 +121,16 @@ async fn a_marker_nobody_acknowledged_is_written_again_by_the_next_leader() {
     let (bench, mut client) = three_nodes(KafkaOptions::brokers(3)).await;
     let who = client.init().await;
     client.produce(12, 0, who, 0).await;
-    hold(&bench, Some(ReplicaLag::Held));
+    let held = hold(&bench);
     client.end(5, who, false).await;
-    // One follower has the marker, the other has not: the one that has it leads next.
+    // The other follower has the marker, and leads next.
     let replicas = bench.cluster.replicas("orders", 0).expect("a partition");
-    let old = bench.cluster.leader("orders", 0).expect("led");
-    let complete = replicas.ends.iter().find(|(node, end)| **node != old && **end == 2);
-    let new = *complete.expect("a follower that follows").0;
+    let leads = |node: &i32| bench.cluster.leader("orders", 0) == Some(*node);
+    let new = replicas.isr.into_iter().find(|node| *node != held && !leads(node)).expect("another");
+    assert_eq!(replicas.ends[&new], 2);
     bench.cluster.move_leader("orders", 0, Some(new)).expect("moved");
     assert_eq!(state(&bench), TransactionState::PrepareAbort);
-    hold(&bench, None);
+    release(&bench, held);
     assert_eq!(state(&bench), TransactionState::CompleteAbort);
     let seen = Client::over(bench.connect(new).await, "payments").read(0, 0, true).await;
     assert_eq!((seen.last_stable, seen.aborted), (3, Some(vec![(who.0, 0)])), "two markers");
