@@ -1,8 +1,8 @@
 //! OffsetDelete (47): forgets committed offsets of topics that the group does not read.
 //!
 //! Behaviour: GROUP_SUBSCRIBED_TO_TOPIC for a topic that a member reads, NON_EMPTY_GROUP if the members are not
-//! consumers; an offset that was never committed is deleted just as well. A partition that does not exist is
-//! refused before the group is looked at.
+//! consumers; an offset that was never committed is deleted just as well, and so is what an open transaction
+//! holds. A partition that does not exist is refused before the group is looked at.
 //! Versions: 0.
 
 use kafka_protocol::error::ResponseError;
@@ -78,6 +78,6 @@ fn delete(cluster: &mut Cluster, id: &str, topic: &str, number: i32) -> i16 {
     if group.is_subscribed(topic) {
         return ResponseError::GroupSubscribedToTopic.code();
     }
-    group.offsets.remove(&(topic.to_owned(), number));
+    group.delete_offset(topic, number);
     0
 }

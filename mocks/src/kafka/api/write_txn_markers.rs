@@ -4,7 +4,8 @@
 //! the transaction; epochs are checked as in `log/producers.rs`. The mock's own coordinators do not send it:
 //! their markers are written directly.
 //! Versions: 1.
-//! Not supported: version 2, which the codec does not have (a marker then tells its transaction's version).
+//! Not supported: version 2, which the codec does not have (a marker then tells its transaction's version);
+//! answering only when the replicas in sync have the markers.
 
 use kafka_protocol::messages::write_txn_markers_response::{
     WritableTxnMarkerPartitionResult, WritableTxnMarkerResult, WritableTxnMarkerTopicResult,
@@ -42,7 +43,10 @@ pub(super) fn handle(
             let one = |number: i32| {
                 let code = match call.faults.before(&topic.name, Some(number)) {
                     Some(code) => code,
-                    None => super::code(&cluster.write_marker_at(call.node, &topic.name, number, &marker)),
+                    None => {
+                        let written = cluster.write_marker_at(call.node, &topic.name, number, &marker, None);
+                        super::code(&written)
+                    }
                 };
                 let after = call.faults.after(&topic.name, Some(number)).filter(|_| code == 0);
                 let answer = WritableTxnMarkerPartitionResult::default().with_partition_index(number);

@@ -86,9 +86,10 @@ impl<W: Copy> Group<W> {
         Ok(())
     }
 
-    /// Forgets offsets that expired. Returns whether none is left.
+    /// Forgets offsets that expired and that no open transaction holds. Returns whether none is left.
     pub fn expire_offsets(&mut self, env: &Env<'_, W>) -> bool {
-        let Some(base_ms) = self.counts_from() else { return self.offsets.is_empty() };
+        let is_left = |group: &Self| !group.offsets.is_empty() || !group.pending_offsets.is_empty();
+        let Some(base_ms) = self.counts_from() else { return !is_left(self) };
         let (now, retention) = (env.now_ms, env.config.offsets_retention);
         let is_due = |kept: &Committed| match kept.expires_ms {
             Some(at) => now >= at,
@@ -99,9 +100,17 @@ impl<W: Copy> Group<W> {
             .iter()
             .filter(|((topic, _), kept)| is_due(kept) && !self.is_subscribed(topic))
             .map(|(key, _)| key.clone())
+            .filter(|key| !self.pending_offsets.is_open(key))
             .collect();
         due.iter().for_each(|key| drop(self.offsets.remove(key)));
-        self.offsets.is_empty()
+        !is_left(self)
+    }
+
+    /// Forgets a partition's offset, and what open transactions hold of it.
+    pub fn delete_offset(&mut self, topic: &str, partition: i32) {
+        let key = (topic.to_owned(), partition);
+        self.offsets.remove(&key);
+        self.pending_offsets.forget(&key);
     }
 
     /// From when the time of offsets counts: from the moment within, or else from their commit. None means that

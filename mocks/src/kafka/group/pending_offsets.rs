@@ -1,55 +1,79 @@
 //! Offsets committed within transactions: held until the transaction's marker is in the group's partition.
 //!
 //! An offset that is held is not stable: who asks for stable offsets hears UNSTABLE_OFFSET_COMMIT. When its
-//! transaction is committed it counts, unless a plain commit of the same partition came after it.
+//! transaction is committed it counts, unless an offset that was committed after it counts already. A partition
+//! whose offset is deleted is held by nobody any more.
 
 use std::collections::BTreeMap;
 
 use super::{Committed, Group};
 
-/// What producers hold in a group, by producer id.
+/// What producers hold in a group.
 #[derive(Debug, Default)]
-pub(crate) struct PendingOffsets(BTreeMap<i64, BTreeMap<(String, i32), Held>>);
+pub(crate) struct PendingOffsets {
+    by_producer: BTreeMap<i64, BTreeMap<(String, i32), Held>>,
+    /// How many were held so far.
+    count: u64,
+}
 
 #[derive(Debug)]
 struct Held {
     committed: Committed,
-    /// A plain commit came after it.
+    /// Counts up with every offset that is held.
+    number: u64,
+    /// One that was committed after it counts.
     superseded: bool,
 }
 
 impl PendingOffsets {
     /// Holds an offset for a producer's transaction.
     pub fn hold(&mut self, producer_id: i64, topic: &str, partition: i32, committed: Committed) {
-        let held = Held { committed, superseded: false };
-        self.0.entry(producer_id).or_default().insert((topic.to_owned(), partition), held);
+        self.count += 1;
+        let held = Held { committed, number: self.count, superseded: false };
+        self.by_producer.entry(producer_id).or_default().insert((topic.to_owned(), partition), held);
     }
 
     /// The partition's offset was committed plainly.
     pub fn supersede(&mut self, key: &(String, i32)) {
-        for held in self.0.values_mut().filter_map(|held| held.get_mut(key)) {
-            held.superseded = true;
-        }
+        self.supersede_before(key, u64::MAX);
+    }
+
+    fn supersede_before(&mut self, key: &(String, i32), number: u64) {
+        let held = self.by_producer.values_mut().filter_map(|held| held.get_mut(key));
+        held.filter(|held| held.number < number).for_each(|held| held.superseded = true);
     }
 
     /// Whether some transaction that is not ended holds an offset of the partition.
     pub fn is_open(&self, key: &(String, i32)) -> bool {
-        self.0.values().any(|held| held.contains_key(key))
+        self.by_producer.values().any(|held| held.contains_key(key))
+    }
+
+    /// Whether nothing is held.
+    pub fn is_empty(&self) -> bool {
+        self.by_producer.is_empty()
+    }
+
+    /// The partition's offset was deleted.
+    pub fn forget(&mut self, key: &(String, i32)) {
+        self.by_producer.values_mut().for_each(|held| drop(held.remove(key)));
+        self.by_producer.retain(|_, held| !held.is_empty());
     }
 
     /// The topic was deleted.
     pub fn forget_topic(&mut self, name: &str) {
-        self.0.values_mut().for_each(|held| held.retain(|(topic, _), _| topic != name));
-        self.0.retain(|_, held| !held.is_empty());
+        self.by_producer.values_mut().for_each(|held| held.retain(|(topic, _), _| topic != name));
+        self.by_producer.retain(|_, held| !held.is_empty());
     }
 }
 
 impl<W: Copy> Group<W> {
     /// The producer's transaction ended: what it holds counts now, or is dropped.
     pub fn end_pending_offsets(&mut self, producer_id: i64, commit: bool) {
-        let held = self.pending_offsets.0.remove(&producer_id).unwrap_or_default();
-        let counting = held.into_iter().filter(|(_, held)| commit && !held.superseded);
-        self.offsets.extend(counting.map(|(key, held)| (key, held.committed)));
+        let held = self.pending_offsets.by_producer.remove(&producer_id).unwrap_or_default();
+        for (key, held) in held.into_iter().filter(|(_, held)| commit && !held.superseded) {
+            self.pending_offsets.supersede_before(&key, held.number);
+            self.offsets.insert(key, held.committed);
+        }
     }
 }
 
@@ -99,5 +123,25 @@ mod tests {
         assert!(group.pending_offsets.is_open(&key()));
         group.end_pending_offsets(7, true);
         assert_eq!(group.offsets.get(&key()), Some(&committed(9)));
+    }
+
+    #[test]
+    fn of_two_transactions_the_offset_that_was_held_later_counts_whichever_ends_first() {
+        for [first, second] in [[7, 8], [8, 7]] {
+            let mut group = group();
+            group.pending_offsets.hold(8, "orders", 0, committed(6));
+            group.end_pending_offsets(first, true);
+            group.end_pending_offsets(second, true);
+            assert_eq!(group.offsets.get(&key()), Some(&committed(6)));
+        }
+    }
+
+    #[test]
+    fn a_deleted_offset_is_held_by_nobody() {
+        let mut group = group();
+        group.pending_offsets.forget(&key());
+        assert!(group.pending_offsets.is_empty());
+        group.end_pending_offsets(7, true);
+        assert!(group.offsets.is_empty());
     }
 }

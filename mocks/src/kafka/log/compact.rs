@@ -3,18 +3,18 @@
 //! Rules of Kafka's `LogCleaner`: the active segment, what is not stable and what is younger than
 //! `min.compaction.lag.ms` is left alone; a log is cleaned when the part that was not yet is large enough, or too
 //! old. A tombstone stays for `delete.retention.ms` after the run that first saw it as its key's newest record,
-//! which writes that time into the batch. Offsets and batches keep their places: a batch without records stays
-//! if it is the last of its producer, or the last of the run. The batches of a transaction are not told from
-//! others, and its markers stay.
-
-use std::collections::BTreeMap;
+//! which writes that time into the batch; so does a transaction's marker after the run that first saw nothing left
+//! of its transaction (`cleaned_transactions.rs`). Offsets and batches keep their places: a batch without records
+//! stays if its producer is known by it, or if it is the last of the run.
 
 use bytes::Bytes;
 use indexmap::IndexMap;
 
 use super::Log;
 use super::batch::Batch;
+use super::cleaned_transactions::CleanedTransactions;
 use super::config::LogConfig;
+use super::producers::Producers;
 use super::segment::Segment;
 use crate::kafka::wire::batch::BatchHeader;
 use crate::kafka::wire::compression::Codec;
@@ -52,9 +52,10 @@ impl Log {
 
     /// Cleans what [`dirty`](Self::dirty) found.
     pub fn compact(&mut self, dirty: &Dirty, now_ms: i64, config: &LogConfig) {
-        let run = Run {
+        let mut run = Run {
             newest: self.newest_of_keys(dirty),
-            last_of_producers: self.last_of_producers(),
+            producers: &self.producers,
+            transactions: CleanedTransactions::new(&self.producers),
             until: dirty.until,
             now_ms,
             delete_retention_ms: config.delete_retention_ms,
@@ -63,10 +64,12 @@ impl Log {
         let mut groups: Vec<Group> = Vec::new();
         for segment in std::mem::replace(&mut self.closed, behind) {
             match groups.last_mut().filter(|group| group.takes(&segment, config.segment_bytes)) {
-                Some(group) => group.add(&segment, &run),
-                None => groups.push(Group::new(&segment, &run)),
+                Some(group) => group.add(&segment, &mut run),
+                None => groups.push(Group::new(&segment, &mut run)),
             }
         }
+        let emptied = run.transactions.emptied();
+        self.producers.forget_aborted(&emptied);
         for group in groups.into_iter().rev().filter(|group| !group.cleaned.batches.is_empty()) {
             self.closed.push_front(group.cleaned);
         }
@@ -88,11 +91,15 @@ impl Log {
         self.closed.iter().zip(next).filter(move |(_, next)| *next > offset).map(|(segment, _)| segment)
     }
 
-    /// The newest offset of every key among the records to be cleaned.
+    /// The newest offset of every key among the records to be cleaned; those of aborted transactions do not count.
     fn newest_of_keys(&self, dirty: &Dirty) -> IndexMap<Box<[u8]>, i64> {
         let mut newest = IndexMap::new();
         let batches = self.batches_from(dirty.from).take_while(|batch| batch.base < dirty.until);
-        for batch in batches.filter(|batch| !batch.header().is_control()) {
+        let counts = |header: &BatchHeader, base| {
+            let aborted = header.is_transactional() && self.producers.is_aborted(header.producer_id, base);
+            !header.is_control() && !aborted
+        };
+        for batch in batches.filter(|batch| counts(&batch.header(), batch.base)) {
             let Some(plain) = batch.plain() else { continue };
             for record in Records::new(&plain, batch.header().count).map_while(Result::ok) {
                 let offset = batch.base + record.offset_delta;
@@ -105,19 +112,13 @@ impl Log {
         }
         newest
     }
-
-    /// The offset behind the last batch of every producer.
-    fn last_of_producers(&self) -> BTreeMap<i64, i64> {
-        let batches = self.batches().map(|batch| (batch.header(), batch.next()));
-        let of_producers = batches.filter(|(header, _)| header.producer_id >= 0 && !header.is_control());
-        of_producers.map(|(header, next)| (header.producer_id, next)).collect()
-    }
 }
 
 /// What decides in one run of the cleaner.
-struct Run {
+struct Run<'a> {
     newest: IndexMap<Box<[u8]>, i64>,
-    last_of_producers: BTreeMap<i64, i64>,
+    producers: &'a Producers,
+    transactions: CleanedTransactions<'a>,
     until: i64,
     now_ms: i64,
     delete_retention_ms: i64,
@@ -131,7 +132,7 @@ struct Group {
 }
 
 impl Group {
-    fn new(segment: &Segment, run: &Run) -> Self {
+    fn new(segment: &Segment, run: &mut Run<'_>) -> Self {
         let mut group = Self { cleaned: Segment::new(segment.base, segment.modified_ms()), bytes: 0 };
         group.add(segment, run);
         group
@@ -142,7 +143,7 @@ impl Group {
         self.bytes + segment.bytes <= largest && last - self.cleaned.base <= i64::from(i32::MAX)
     }
 
-    fn add(&mut self, segment: &Segment, run: &Run) {
+    fn add(&mut self, segment: &Segment, run: &mut Run<'_>) {
         self.bytes += segment.bytes;
         for batch in segment.batches.iter().filter_map(|batch| run.cleaned(batch)) {
             self.cleaned.push(batch, segment.modified_ms());
@@ -150,23 +151,29 @@ impl Group {
     }
 }
 
-impl Run {
+impl Run<'_> {
     /// What is left of a batch. One that cannot be read stays as it is.
-    fn cleaned(&self, batch: &Batch) -> Option<Batch> {
+    fn cleaned(&mut self, batch: &Batch) -> Option<Batch> {
         let header = batch.header();
-        let Some(plain) = batch.plain().filter(|_| !header.is_control()) else { return Some(batch.clone()) };
-        let records = Records::new(&plain, header.count).map_while(Result::ok);
-        let kept: Vec<(i64, Record<'_>)> = records
-            .filter(|record| self.keeps(batch.base, &header, record))
+        let may_go = self.transactions.may_go(batch, &header);
+        let is_dropped = may_go && (!header.is_control() || self.is_over(&header));
+        let Some(plain) = batch.plain() else { return Some(batch.clone()) };
+        let keeps = |record: &Record<'_>| {
+            !is_dropped && (header.is_control() || self.keeps(batch.base, &header, record))
+        };
+        let kept: Vec<(i64, Record<'_>)> = Records::new(&plain, header.count)
+            .map_while(Result::ok)
+            .filter(keeps)
             .map(|record| (header.timestamp(record.timestamp_delta), record))
             .collect();
         if kept.is_empty() {
-            let is_last = self.last_of_producers.get(&header.producer_id) == Some(&batch.next());
-            return (is_last || batch.next() == self.until).then(|| rebuilt(batch, &header, &kept, None));
+            let stays = self.producers.is_known_by(&header, batch.base) || batch.next() == self.until;
+            return stays.then(|| rebuilt(batch, &header, &kept, None));
         }
-        let tombstones = kept.iter().any(|(_, record)| record.value.is_none());
         let horizon = header.delete_horizon_ms();
-        let new = horizon.is_none() && tombstones;
+        let may_go_later =
+            (header.is_control() && may_go) || kept.iter().any(|(_, record)| record.value.is_none());
+        let new = horizon.is_none() && may_go_later;
         if !new && i32::try_from(kept.len()) == Ok(header.count) {
             return Some(batch.clone());
         }
@@ -181,8 +188,12 @@ impl Run {
         }
         let Some(key) = record.key else { return false };
         let is_newest = self.newest.get(key).is_none_or(|newest| offset >= *newest);
-        let may_go = header.delete_horizon_ms().is_some_and(|horizon| self.now_ms >= horizon);
-        is_newest && (record.value.is_some() || !may_go)
+        is_newest && (record.value.is_some() || !self.is_over(header))
+    }
+
+    /// Whether the time of what may go from this batch is over.
+    fn is_over(&self, header: &BatchHeader) -> bool {
+        header.delete_horizon_ms().is_some_and(|horizon| self.now_ms >= horizon)
     }
 }
 

@@ -6,6 +6,7 @@
 //! when they run is the cluster's affair (`housekeeping.rs`).
 
 mod batch;
+mod cleaned_transactions;
 mod compact;
 pub(crate) mod config;
 mod epochs;

@@ -10,7 +10,7 @@
 //! confirmed the partition ([`Producers::begin_verification`]): else INVALID_TXN_STATE. Markers end
 //! transactions; since version 2 a marker's epoch is above that of the records.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use kafka_protocol::error::ResponseError;
 
@@ -255,6 +255,21 @@ impl Producers {
     /// Whether a producer's transactional record at `offset` was aborted.
     pub fn is_aborted(&self, producer_id: i64, offset: i64) -> bool {
         self.transactions.is_aborted(producer_id, offset)
+    }
+
+    /// Forgets the aborted transactions that end with these markers.
+    pub fn forget_aborted(&mut self, markers: &BTreeSet<i64>) {
+        self.transactions.forget_aborted(markers);
+    }
+
+    /// Whether its producer is known by the batch at `base`: by its sequences or, of a producer that has only ended
+    /// a transaction in its epoch, by the epoch.
+    pub fn is_known_by(&self, header: &BatchHeader, base: i64) -> bool {
+        let Some(producer) = self.known.get(&header.producer_id) else { return false };
+        match producer.batches.back() {
+            Some(seen) => seen.base_offset == base,
+            None => header.is_control() && header.producer_epoch == producer.epoch,
+        }
     }
 
     /// Every producer that is known, by id.

@@ -2,6 +2,7 @@
 
 mod cases;
 mod model;
+mod transactions;
 
 use proptest::prelude::*;
 

@@ -4,7 +4,7 @@
 //! and ends at its marker; what comes before the first one that is open, or whose marker is not replicated yet,
 //! is stable. Who may begin or end one is decided in `producers.rs`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// See the module's text.
 #[derive(Debug, Default)]
@@ -75,6 +75,11 @@ impl Transactions {
         let begin = self.aborted.partition_point(|aborted| aborted.marker < offset);
         let mut later = self.aborted.range(begin..);
         later.any(|aborted| aborted.producer_id == producer_id && aborted.first <= offset)
+    }
+
+    /// Forgets the aborted transactions that end with these markers.
+    pub fn forget_aborted(&mut self, markers: &BTreeSet<i64>) {
+        self.aborted.retain(|aborted| !markers.contains(&aborted.marker));
     }
 
     /// Forgets everything from `to` on. Transactions whose marker is cut off are to be begun again.

@@ -187,6 +187,7 @@ impl Cluster {
             self.event(|| format!("{topic}-{} is cut from {end} to {had}, which its leader had", key.1));
         }
         self.fail_produces(key, ResponseError::NotLeaderOrFollower);
+        self.forget_markers(key);
     }
 
     /// Lets every follower of a partition go after its leader.
@@ -219,6 +220,7 @@ impl Cluster {
             if to > log.high_watermark() {
                 log.set_high_watermark(to);
                 self.acknowledge(key, to);
+                self.acknowledge_markers(key, to);
                 self.wake_fetches(key.0, key.1);
             }
         }
@@ -245,6 +247,7 @@ impl Cluster {
         for number in 0..i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX) {
             self.lagging.remove(&(topic.id, number));
             self.fail_produces((topic.id, number), ResponseError::UnknownTopicOrPartition);
+            self.forget_markers((topic.id, number));
         }
     }
 

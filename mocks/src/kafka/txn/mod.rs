@@ -23,7 +23,9 @@ mod snapshot;
 mod state;
 mod verify;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+
+use uuid::Uuid;
 
 pub(crate) use coordinator::Init;
 pub(crate) use expiry::TxnTimer;
@@ -39,5 +41,7 @@ pub(crate) const TRANSACTIONS_TOPIC: &str = "__transaction_state";
 pub(crate) struct Transactions {
     /// By transactional id.
     pub known: BTreeMap<String, Transaction>,
+    /// Markers that not every replica in sync has, by topic id and partition, in the order of the log.
+    awaited: BTreeMap<(Uuid, i32), VecDeque<markers::Awaited>>,
     pub ids: ProducerIds,
 }

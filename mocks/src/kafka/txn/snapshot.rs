@@ -58,7 +58,7 @@ pub struct TransactionSnapshot {
     pub timeout: Duration,
     /// When the transaction began, Unix milliseconds; -1 if there is none.
     pub started_at_ms: i64,
-    /// Partitions in the transaction; while it ends, those whose marker is not written yet. An offset that is
+    /// Partitions in the transaction; while it ends, those whose marker not all replicas in sync have. An offset that is
     /// committed in it shows as the group's partition of `__consumer_offsets`.
     pub partitions: BTreeSet<(String, i32)>,
 }

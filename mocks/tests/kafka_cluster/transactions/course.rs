@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kafka_protocol::messages::*;
-use squall_mocks::kafka::{KafkaMatch, KafkaOptions, TransactionState};
+use squall_mocks::kafka::{KafkaMatch, KafkaOptions, ReplicaLag, TransactionState};
 use squall_mocks::rule::{Act, Rule};
 use tokio::time::sleep;
 
@@ -82,6 +82,81 @@ async fn a_partition_without_a_leader_holds_up_the_end_of_its_transaction() {
     assert_eq!(state(&bench), TransactionState::CompleteCommit);
     assert_eq!(client.read(1, 0, true).await.last_stable, 2);
     assert_eq!(client.produce(12, 0, next, 0).await.0, 0);
+}
+
+/// A follower of "orders" 0 copies nothing more.
+fn hold(bench: &Bench) -> i32 {
+    let leader = bench.cluster.leader("orders", 0).expect("led");
+    let replicas = bench.cluster.replicas("orders", 0).expect("a partition").isr;
+    let follower = replicas.into_iter().find(|node| *node != leader).expect("a follower");
+    bench.cluster.set_replica_lag("orders", 0, follower, Some(ReplicaLag::Held)).expect("a replica");
+    follower
+}
+
+fn release(bench: &Bench, follower: i32) {
+    bench.cluster.set_replica_lag("orders", 0, follower, None).expect("a replica");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_is_complete_once_the_replicas_in_sync_have_its_markers() {
+    let (bench, mut client) = three_nodes(KafkaOptions::brokers(3)).await;
+    let who = client.init().await;
+    client.produce(12, 0, who, 0).await;
+    client.produce(12, 1, who, 0).await;
+    let held = hold(&bench);
+    let (error, next) = client.end(5, who, true).await;
+    assert_eq!((error, state(&bench)), (0, TransactionState::PrepareCommit));
+    let left = bench.cluster.transaction("payments").expect("it is known").partitions;
+    assert_eq!(left, [("orders".to_owned(), 0)].into());
+    assert_eq!(client.produce(12, 1, next, 0).await.0, 51);
+    assert_eq!(client.init_as(5, 60_000, (-1, -1)).await.0, 51);
+    release(&bench, held);
+    assert_eq!(state(&bench), TransactionState::CompleteCommit);
+    let seen = client.read(0, 0, true).await;
+    assert_eq!((seen.high_watermark, seen.last_stable), (2, 2), "one marker was enough");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_marker_nobody_acknowledged_is_written_again_by_the_next_leader() {
+    let (bench, mut client) = three_nodes(KafkaOptions::brokers(3)).await;
+    let who = client.init().await;
+    client.produce(12, 0, who, 0).await;
+    let held = hold(&bench);
+    client.end(5, who, false).await;
+    // The other follower has the marker, and leads next.
+    let replicas = bench.cluster.replicas("orders", 0).expect("a partition");
+    let leads = |node: &i32| bench.cluster.leader("orders", 0) == Some(*node);
+    let new = replicas.isr.into_iter().find(|node| *node != held && !leads(node)).expect("another");
+    assert_eq!(replicas.ends[&new], 2);
+    bench.cluster.move_leader("orders", 0, Some(new)).expect("moved");
+    assert_eq!(state(&bench), TransactionState::PrepareAbort);
+    release(&bench, held);
+    assert_eq!(state(&bench), TransactionState::CompleteAbort);
+    let seen = Client::over(bench.connect(new).await, "payments").read(0, 0, true).await;
+    assert_eq!((seen.last_stable, seen.aborted), (3, Some(vec![(who.0, 0)])), "two markers");
+}
+
+#[tokio::test(start_paused = true)]
+async fn offsets_of_a_transaction_count_once_the_replicas_have_its_marker() {
+    let (bench, mut client) = three_nodes(KafkaOptions::brokers(3)).await;
+    let who = client.init().await;
+    let groups = FindCoordinatorRequest::default().with_coordinator_keys(vec![text("workers")]);
+    let found = loop {
+        match client.wire.call(4, groups.clone()).await.coordinators.remove(0) {
+            found if found.error_code == 0 => break found.node_id.0,
+            _ => sleep(Duration::from_millis(20)).await,
+        }
+    };
+    let mut group = Client::over(bench.connect(found).await, "payments");
+    let request = group.offsets(who, "workers", 7);
+    assert_eq!(group.commit_offsets(5, request).await, 0);
+    for node in 1..=3 {
+        bench.cluster.set_node_replica_lag(node, ReplicaLag::By(Duration::from_secs(1))).expect("a node");
+    }
+    assert_eq!(client.end(5, who, true).await.0, 0);
+    assert_eq!(group.committed("workers", true).await, (88, -1));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(group.committed("workers", true).await, (0, 7));
 }
 
 #[tokio::test(start_paused = true)]
