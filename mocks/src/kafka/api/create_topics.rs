@@ -11,12 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
+use kafka_protocol::messages::describe_configs_response::DescribeConfigsResourceResult;
 use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
 
+use super::describe_configs::topic_settings;
 use super::{Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster};
-use crate::kafka::config::setting::Setting;
-use crate::kafka::config::topic::SETTINGS;
 use crate::kafka::controller::{MAX_PARTITIONS, NewTopic, Refused, TOO_MANY_PARTITIONS};
 use crate::kafka::image::Topic;
 use crate::kafka::topic_config;
@@ -24,9 +24,6 @@ use crate::kafka::wire::text;
 
 /// The topic that controllers keep to themselves.
 const METADATA_TOPIC: &str = "__cluster_metadata";
-/// DescribeConfigs' numbers for where a value comes from.
-const FROM_TOPIC: i8 = 1;
-const FROM_DEFAULT: i8 = 5;
 
 pub(super) fn describe(request: &CreateTopicsRequest, _: &Cluster, _: i32) -> Described {
     Described::topics(request.topics.iter().map(|topic| topic.name.to_string()))
@@ -66,7 +63,7 @@ pub(super) fn handle(
             Some(code) if result.is_ok() => Err((code, None)),
             _ => result,
         };
-        results.push(told(call, topic, result));
+        results.push(told(cluster, call, topic, result));
     }
     Answer::Now(CreateTopicsResponse::default().with_topics(results))
 }
@@ -142,6 +139,7 @@ fn assignments(asked: &CreatableTopic) -> Result<BTreeMap<i32, Vec<i32>>, Refuse
 }
 
 fn told(
+    cluster: &Cluster,
     call: &Call<'_>,
     asked: &CreatableTopic,
     result: Result<Topic, (i16, Option<String>)>,
@@ -151,7 +149,7 @@ fn told(
         Err((code, reason)) => answer.with_error_code(code).with_error_message(reason.as_deref().map(text)),
         Ok(topic) => {
             let replicas = topic.partitions.first().map_or(0, |partition| partition.replicas.len());
-            let configs = (call.version() >= 5).then(|| configs(&topic));
+            let configs = (call.version() >= 5).then(|| configs(cluster, &topic));
             answer
                 .with_error_message(None)
                 .with_topic_id(topic.id)
@@ -162,13 +160,13 @@ fn told(
     }
 }
 
-fn configs(topic: &Topic) -> Vec<CreatableTopicConfigs> {
-    let one = |setting: &Setting| {
-        let set = topic.configs.get(setting.name);
+/// What DescribeConfigs tells of the topic, in fewer words.
+fn configs(cluster: &Cluster, topic: &Topic) -> Vec<CreatableTopicConfigs> {
+    let one = |described: DescribeConfigsResourceResult| {
         CreatableTopicConfigs::default()
-            .with_name(text(setting.name))
-            .with_value(set.map(String::as_str).or(setting.default).map(text))
-            .with_config_source(if set.is_some() { FROM_TOPIC } else { FROM_DEFAULT })
+            .with_name(described.name)
+            .with_value(described.value)
+            .with_config_source(described.config_source)
     };
-    SETTINGS.iter().map(one).collect()
+    topic_settings(&topic.configs, &cluster.broker_levels()).into_iter().map(one).collect()
 }

@@ -132,7 +132,8 @@ fn check_node(name: &str, node: i32, expected: &str) -> Result<(), Refused> {
     Err(invalid(format!("Unexpected broker id, {expected} received {name}")))
 }
 
-fn topic_settings(set: &Values, levels: &Levels<'_>) -> Vec<DescribeConfigsResourceResult> {
+/// Every setting of a topic that sets these, in a cluster of these levels.
+pub(super) fn topic_settings(set: &Values, levels: &Levels<'_>) -> Vec<DescribeConfigsResourceResult> {
     let shown = |setting: &&Setting| setting.update != Update::Internal || set.contains_key(setting.name);
     let one = |setting: &Setting| {
         let value = topic::effective(set, levels, setting.name);

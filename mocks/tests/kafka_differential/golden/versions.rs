@@ -16,7 +16,18 @@ pub fn api_versions(pair: &mut Pair) -> Result<(), String> {
     let keys = pair.fetch(0, ApiVersionsRequest::default())?.mock.api_keys;
     let keys: Vec<i16> = keys.iter().map(|api| api.api_key).collect();
     // The codec does not know the last version of these.
-    let unknown = [ApiKey::OffsetCommit, ApiKey::OffsetFetch, ApiKey::ListOffsets].map(|key| key as i16);
+    let unknown = [
+        ApiKey::OffsetCommit,
+        ApiKey::OffsetFetch,
+        ApiKey::ListOffsets,
+        ApiKey::WriteTxnMarkers,
+        ApiKey::DescribeLogDirs,
+        ApiKey::ShareFetch,
+        ApiKey::ShareAcknowledge,
+        ApiKey::AddRaftVoter,
+        ApiKey::DescribeShareGroupOffsets,
+    ];
+    let unknown = unknown.map(|key| key as i16);
     for version in 0..=4 {
         pair.ask_but(version, if version < 3 { ApiVersionsRequest::default() } else { named() }, |answer| {
             answer.api_keys.retain(|api| keys.contains(&api.api_key) && !unknown.contains(&api.api_key));
