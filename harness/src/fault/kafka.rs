@@ -17,7 +17,7 @@ use super::{Needs, World};
 #[non_exhaustive]
 pub enum KafkaFault {
     /// Requests that match are answered wrongly, late or not at all.
-    Rule(Rule<KafkaMatch>),
+    Rule(Box<Rule<KafkaMatch>>),
     /// The coordinator of a consumer group moves to the next broker.
     MoveCoordinator {
         /// The group.

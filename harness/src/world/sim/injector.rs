@@ -308,7 +308,7 @@ impl Injector {
         for (index, Cluster { cluster, .. }) in self.targets.kafka.iter().enumerate() {
             match fault {
                 KafkaFault::Rule(rule) => {
-                    let rule = Rule { name: Some(name.to_owned()), ..rule.clone() };
+                    let rule = Rule { name: Some(name.to_owned()), ..(**rule).clone() };
                     undo.push(Undo::KafkaRule(cluster.rules().add(rule)));
                 }
                 KafkaFault::MoveCoordinator { group } => {
