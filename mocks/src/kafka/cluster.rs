@@ -193,7 +193,8 @@ impl Cluster {
         options.settle();
         let mut random = ChaCha8Rng::seed_from_u64(options.seed);
         let cluster_id = random_uuid(&mut random).simple().to_string();
-        let truth = Arc::new(Image::default());
+        let scram = options.sasl.as_ref().map(|sasl| sasl.scram_credentials(&mut random));
+        let truth = Arc::new(Image { scram: Arc::new(scram.unwrap_or_default()), ..Image::default() });
         let node = |(id, address): (i32, &String)| (id, Node::new(broker(address), Arc::clone(&truth)));
         let nodes = (1..).zip(&options.advertised).map(node).collect();
         let mut cluster = Self {
