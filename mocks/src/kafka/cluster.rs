@@ -196,7 +196,8 @@ impl Cluster {
         let mut random = ChaCha8Rng::seed_from_u64(options.seed);
         // 22 characters, as Kafka writes a UUID.
         let cluster_id = URL_SAFE_NO_PAD.encode(random_uuid(&mut random).as_bytes());
-        let truth = Arc::new(Image::default());
+        let scram = options.sasl.as_ref().map(|sasl| sasl.scram_credentials(&mut random));
+        let truth = Arc::new(Image { scram: Arc::new(scram.unwrap_or_default()), ..Image::default() });
         let node = |(id, address): (i32, &String)| (id, Node::new(broker(address), Arc::clone(&truth)));
         let nodes = (1..).zip(&options.advertised).map(node).collect();
         let mut cluster = Self {

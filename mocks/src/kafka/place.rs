@@ -102,7 +102,7 @@ impl Place {
     /// The answer to an authentication token; none if it is refused.
     pub fn authenticate(&self, token: &[u8]) -> Option<Frame> {
         self.shared.with(|cluster| {
-            let answer = cluster.sasl.token(self.conn, token, &mut cluster.random, cluster.now);
+            let answer = cluster.sasl_token(self.node, self.conn, token);
             answer.ok().map(|(bytes, _)| Frame::raw(bytes.into()))
         })
     }

@@ -1,7 +1,7 @@
 //! Credentials of users for SCRAM (RFC 5802), as administrators set them.
 //!
 //! Kept is what clients send: the salt, the rounds, and the password salted with both; never a password. Who
-//! wants to log in is checked elsewhere.
+//! wants to log in is checked in `sasl/`.
 
 use std::collections::BTreeMap;
 

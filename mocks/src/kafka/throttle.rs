@@ -12,6 +12,10 @@ use super::wire::frame::Frame;
 
 /// The user of connections that did not say who they are.
 const ANONYMOUS: &str = "ANONYMOUS";
+
+/// A user and a client id.
+type Client = (String, String);
+
 /// Most meters kept, and after how many milliseconds without a request one is not needed any more.
 const MAX_METERS: usize = 10_000;
 const STILL: i64 = 3_600_000;
@@ -21,7 +25,7 @@ const STILL: i64 = 3_600_000;
 pub(crate) struct Throttling {
     meters: std::collections::BTreeMap<(i32, Rate, Sharers), Meter>,
     /// Consumers whose answer is under way, by connection.
-    fetching: std::collections::BTreeMap<u64, String>,
+    fetching: std::collections::BTreeMap<u64, Client>,
     /// Milliseconds to wait, by connection, until the shell asks.
     waits: std::collections::BTreeMap<u64, i32>,
 }
@@ -40,16 +44,18 @@ impl Cluster {
         if self.quotas_of(call.node).is_empty() {
             return;
         }
+        let user = self.sasl.user_of(call.ticket.conn).unwrap_or(ANONYMOUS).to_owned();
+        let client = (user, call.client_id.to_owned());
         match call.ticket.api.key {
             ApiKey::Produce => {
-                let wait = self.charge(call.node, Rate::Produce, call.client_id, size);
+                let wait = self.charge(call.node, Rate::Produce, &client, size);
                 self.hold(call.ticket.conn, wait);
             }
             ApiKey::Fetch => {
                 // More than fits into all windows would never be let through.
                 let windows = self.windows(call.node);
                 let image = self.image_of(call.node);
-                let found = limit(&image.quotas, Rate::Fetch, ANONYMOUS, call.client_id);
+                let found = limit(&image.quotas, Rate::Fetch, &client.0, &client.1);
                 if let (Some(max), Some((limit, _))) = (max_bytes, found) {
                     #[expect(clippy::cast_precision_loss, reason = "a few samples of some seconds")]
                     let seconds = ((windows.samples as i64 - 1) * windows.size_ms) as f64 / 1000.0;
@@ -57,7 +63,7 @@ impl Cluster {
                     let window = (limit * seconds) as i32;
                     *max = (*max).min(window);
                 }
-                self.throttling.fetching.insert(call.ticket.conn, call.client_id.to_owned());
+                self.throttling.fetching.insert(call.ticket.conn, client);
             }
             _ => {}
         }
@@ -95,9 +101,9 @@ impl Cluster {
         }
     }
 
-    fn charge(&mut self, node: i32, rate: Rate, client: &str, size: usize) -> i64 {
+    fn charge(&mut self, node: i32, rate: Rate, client: &Client, size: usize) -> i64 {
         let image = self.image_of(node);
-        let Some((limit, sharers)) = limit(&image.quotas, rate, ANONYMOUS, client) else { return 0 };
+        let Some((limit, sharers)) = limit(&image.quotas, rate, &client.0, &client.1) else { return 0 };
         let (windows, now) = (self.windows(node), self.now_ms);
         let key = (node, rate, sharers);
         let meters = &mut self.throttling.meters;
@@ -115,9 +121,9 @@ impl Cluster {
     }
 
     /// Takes back what was not sent.
-    fn charge_back(&mut self, node: i32, client: &str, size: usize) {
+    fn charge_back(&mut self, node: i32, client: &Client, size: usize) {
         let image = self.image_of(node);
-        let Some((_, sharers)) = limit(&image.quotas, Rate::Fetch, ANONYMOUS, client) else { return };
+        let Some((_, sharers)) = limit(&image.quotas, Rate::Fetch, &client.0, &client.1) else { return };
         let (windows, now) = (self.windows(node), self.now_ms);
         if let Some(meter) = self.throttling.meters.get_mut(&(node, Rate::Fetch, sharers)) {
             #[expect(clippy::cast_precision_loss, reason = "answers are below 2^53 bytes")]

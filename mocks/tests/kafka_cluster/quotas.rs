@@ -12,6 +12,7 @@ use kafka_protocol::messages::*;
 use tokio::time::Instant;
 
 use crate::log::{batch, fetch_from, produce_to};
+use crate::sasl;
 use crate::wire::{Bench, Wire, text};
 
 type Entity<'a> = &'a [(&'a str, Option<&'a str>)];
@@ -120,6 +121,23 @@ async fn a_consumer_above_its_rate_gets_an_empty_answer_first_and_its_records_la
     }
     assert!(empty > 0 && full > 1, "{empty} empty, {full} full");
     assert!(begun.elapsed() > Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_users_quota_is_for_whoever_has_logged_in_as_that_user() {
+    let bench = sasl::bench(None);
+    bench.cluster.create_topic("orders", 1).expect("created");
+    let (mut alice, mut bob) = (bench.connect(1).await, bench.connect(1).await);
+    assert_eq!(sasl::login_with(&mut alice, b"\0alice\0secret").await.error_code, 0);
+    assert_eq!(sasl::login_with(&mut bob, b"\0bob\0hidden").await.error_code, 0);
+    let request = || produce_to("orders", 0, 1, batch(&"x".repeat(5000), -1, -1, -1));
+    for rate in ["producer_byte_rate", "consumer_byte_rate"] {
+        assert_eq!(limit(&mut bob, &[("user", Some("alice"))], rate, Some(400.0)).await.0, 0);
+    }
+    assert!(alice.call(9, request()).await.throttle_time_ms > 2000);
+    assert_eq!(bob.call(9, request()).await.throttle_time_ms, 0);
+    let fetched = alice.call(11, fetch_from("orders", 0, 0)).await.throttle_time_ms;
+    assert!(fetched > 0 && bob.call(11, fetch_from("orders", 0, 0)).await.throttle_time_ms == 0);
 }
 
 #[tokio::test(start_paused = true)]

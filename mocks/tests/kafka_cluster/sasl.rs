@@ -9,7 +9,8 @@ use tokio::time::sleep;
 
 use crate::wire::{Bench, Wire, text};
 
-fn bench(max_reauth: Option<Duration>) -> Bench {
+/// A cluster of one node that alice and bob may log in to.
+pub fn bench(max_reauth: Option<Duration>) -> Bench {
     let users = SaslOptions::users([("alice", "secret"), ("bob", "hidden")]);
     let sasl = SaslOptions { max_reauth, ..users };
     Bench::new(KafkaOptions { sasl: Some(sasl), ..KafkaOptions::brokers(1) })
@@ -26,8 +27,13 @@ async fn token(wire: &mut Wire, token: &'static [u8]) -> SaslAuthenticateRespons
 }
 
 async fn login(wire: &mut Wire) -> SaslAuthenticateResponse {
+    login_with(wire, b"\0alice\0secret").await
+}
+
+/// Logs in by a token of PLAIN.
+pub async fn login_with(wire: &mut Wire, plain: &'static [u8]) -> SaslAuthenticateResponse {
     assert_eq!(handshake(wire, "PLAIN").await, 0);
-    token(wire, b"\0alice\0secret").await
+    token(wire, plain).await
 }
 
 async fn is_served(wire: &mut Wire) -> bool {

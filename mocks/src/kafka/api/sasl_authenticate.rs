@@ -29,9 +29,7 @@ pub(super) fn handle(
     if let Some(error) = call.faults.before("", None) {
         return Answer::Now(failed(error, "injected by a fault rule"));
     }
-    let now = cluster.now;
-    let token = cluster.sasl.token(call.ticket.conn, &request.auth_bytes, &mut cluster.random, now);
-    let answer = match token {
+    let answer = match cluster.sasl_token(call.node, call.ticket.conn, &request.auth_bytes) {
         Ok((bytes, lifetime)) => SaslAuthenticateResponse::default()
             .with_auth_bytes(bytes.into())
             .with_session_lifetime_ms(i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX)),

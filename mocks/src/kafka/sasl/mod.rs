@@ -3,18 +3,22 @@
 //! A connection of a cluster with [`SaslOptions`] may ask for the API versions once, then names a mechanism
 //! (SaslHandshake), then sends its tokens, in SaslAuthenticate requests or, after a handshake of version 0, as
 //! frames of their own. Only then is it served. Whoever breaks the order is refused and its connection closed.
-//! Who logged in decides nothing further: there are no access rules.
+//! Who logged in decides which quotas count, and nothing further: there are no access rules. Passwords of SCRAM are
+//! those of the cluster's image, which begins with those of the options and which administrators change.
 
 mod plain;
 pub(crate) mod scram;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::ApiKey;
 use rand_chacha::ChaCha8Rng;
 
+use super::cluster::Cluster;
+use super::scram::{SHA_256, SHA_512, ScramCredentials};
 use scram::Credential;
 
 /// A client authenticates again at most this often.
@@ -44,6 +48,15 @@ impl SaslMechanism {
             Self::ScramSha512 => "SCRAM-SHA-512",
         }
     }
+
+    /// The number administrators name it by, if they set passwords for it.
+    fn scram_number(self) -> Option<i8> {
+        match self {
+            Self::Plain => None,
+            Self::ScramSha256 => Some(SHA_256),
+            Self::ScramSha512 => Some(SHA_512),
+        }
+    }
 }
 
 /// Who may connect, and how.
@@ -51,7 +64,7 @@ impl SaslMechanism {
 pub struct SaslOptions {
     /// Mechanisms offered, in this order (`sasl.enabled.mechanisms`).
     pub mechanisms: Vec<SaslMechanism>,
-    /// Passwords by user, for every mechanism.
+    /// Passwords by user, for every mechanism. Those of SCRAM can be changed later, as administrators do.
     pub users: BTreeMap<String, String>,
     /// How long an authentication is good for (`connections.max.reauth.ms`); for ever if none.
     pub max_reauth: Option<Duration>,
@@ -62,6 +75,19 @@ impl SaslOptions {
     pub fn users<N: Into<String>, P: Into<String>>(users: impl IntoIterator<Item = (N, P)>) -> Self {
         let users = users.into_iter().map(|(name, password)| (name.into(), password.into())).collect();
         Self { mechanisms: SaslMechanism::ALL.to_vec(), users, max_reauth: None }
+    }
+
+    /// The passwords as SCRAM keeps them.
+    pub(crate) fn scram_credentials(&self, random: &mut ChaCha8Rng) -> ScramCredentials {
+        let mut set = ScramCredentials::new();
+        for mechanism in &self.mechanisms {
+            let Some(number) = mechanism.scram_number() else { continue };
+            for (user, password) in &self.users {
+                let salt = scram::text(random).into();
+                set.insert((user.clone(), number), scram::salt_password(*mechanism, password, salt));
+            }
+        }
+        set
     }
 }
 
@@ -86,8 +112,6 @@ pub(crate) enum Refused {
 pub(crate) struct Sessions {
     options: Option<SaslOptions>,
     by_conn: BTreeMap<u64, Session>,
-    /// Made from passwords when they are needed first.
-    credentials: BTreeMap<(SaslMechanism, String), Credential>,
 }
 
 enum Session {
@@ -119,7 +143,7 @@ struct Login {
 
 impl Sessions {
     pub fn new(options: Option<SaslOptions>) -> Self {
-        Self { options, by_conn: BTreeMap::new(), credentials: BTreeMap::new() }
+        Self { options, by_conn: BTreeMap::new() }
     }
 
     pub fn is_on(&self) -> bool {
@@ -128,6 +152,15 @@ impl Sessions {
 
     pub fn forget(&mut self, conn: u64) {
         self.by_conn.remove(&conn);
+    }
+
+    /// Who has logged in.
+    pub fn user_of(&self, conn: u64) -> Option<&str> {
+        match self.by_conn.get(&conn)? {
+            Session::Done(login) => Some(&login.user),
+            Session::Exchange(exchange) => exchange.before.as_ref().map(|login| login.user.as_str()),
+            Session::Versions | Session::Over => None,
+        }
     }
 
     /// Whether the connection's next frame is a token and no request.
@@ -197,11 +230,13 @@ impl Sessions {
         (Ok(()), offered)
     }
 
-    /// A token of a client: the one to answer, and how long the session is good for, if it begins.
+    /// A token of a client: the one to answer, and how long the session is good for, if it begins. `set` is what
+    /// is known of SCRAM's passwords.
     pub fn token(
         &mut self,
         conn: u64,
         token: &[u8],
+        set: &ScramCredentials,
         random: &mut ChaCha8Rng,
         now: Duration,
     ) -> Result<(Vec<u8>, Duration), Refused> {
@@ -221,8 +256,8 @@ impl Sessions {
         let (user, answer) = match (mechanism, exchange.scram) {
             (SaslMechanism::Plain, _) => (self.plain(token)?, Vec::new()),
             (_, None) => {
-                let (scram, answer) =
-                    self.scram(mechanism, token, random).map_err(|e| e.unwrap_or_else(vague))?;
+                let begun = begin_scram(mechanism, token, set, random);
+                let (scram, answer) = begun.map_err(|error| error.unwrap_or_else(vague))?;
                 let exchange = Exchange { scram: Some(scram), ..exchange };
                 self.by_conn.insert(conn, Session::Exchange(exchange));
                 return Ok((answer, Duration::ZERO));
@@ -245,23 +280,31 @@ impl Sessions {
         plain::check(token, |user, given| password(user).is_some_and(|password| password == given))
             .map_err(Refused::Failed)
     }
+}
 
-    /// The first message of SCRAM. An error without words is told as vaguely as Kafka does.
-    fn scram(
-        &mut self,
-        mechanism: SaslMechanism,
-        token: &[u8],
-        random: &mut ChaCha8Rng,
-    ) -> Result<(scram::Server, Vec<u8>), Option<Refused>> {
-        let first = scram::First::read(token).ok_or(None)?;
-        let password =
-            self.options.as_ref().and_then(|options| options.users.get(&first.user)).ok_or(None)?;
-        if first.acts_as.as_ref().is_some_and(|other| *other != first.user) {
-            return Err(Some(Refused::Failed(plain::OTHER_USER.to_owned())));
-        }
-        let key = (mechanism, first.user.clone());
-        let make = || Credential::new(mechanism, password, scram::text(random).into_bytes());
-        let credential = self.credentials.entry(key).or_insert_with(make).clone();
-        Ok(first.answer(credential, &scram::text(random)))
+impl Cluster {
+    /// A connection to `node` sends a token; see [`Sessions::token`].
+    pub fn sasl_token(&mut self, node: i32, conn: u64, token: &[u8]) -> Result<(Vec<u8>, Duration), Refused> {
+        let set = Arc::clone(&self.image_of(node).scram);
+        self.sasl.token(conn, token, &set, &mut self.random, self.now)
     }
 }
+
+/// The first message of SCRAM. An error without words is told as vaguely as Kafka does.
+fn begin_scram(
+    mechanism: SaslMechanism,
+    token: &[u8],
+    set: &ScramCredentials,
+    random: &mut ChaCha8Rng,
+) -> Result<(scram::Server, Vec<u8>), Option<Refused>> {
+    let first = scram::First::read(token).ok_or(None)?;
+    let number = mechanism.scram_number().ok_or(None)?;
+    let set = set.get(&(first.user.clone(), number)).ok_or(None)?;
+    if first.acts_as.as_ref().is_some_and(|other| *other != first.user) {
+        return Err(Some(Refused::Failed(plain::OTHER_USER.to_owned())));
+    }
+    Ok(first.answer(Credential::of(mechanism, set), &scram::text(random)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,34 +5,41 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256, Sha512};
 
 use super::SaslMechanism;
+use crate::kafka::scram::ScramCredential;
 
 /// Kafka's default, and least.
-const ITERATIONS: u32 = 4096;
+const ITERATIONS: i32 = 4096;
 
-/// What a server keeps of a password.
+/// What a server checks a proof with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Credential {
-    pub mechanism: SaslMechanism,
-    pub salt: Vec<u8>,
-    pub iterations: u32,
-    pub stored_key: Vec<u8>,
-    pub server_key: Vec<u8>,
+    mechanism: SaslMechanism,
+    salt: Bytes,
+    iterations: i32,
+    stored_key: Vec<u8>,
+    server_key: Vec<u8>,
 }
 
 impl Credential {
-    /// Salts a password.
-    pub fn new(mechanism: SaslMechanism, password: &str, salt: Vec<u8>) -> Self {
-        let salted = salted(mechanism, password.as_bytes(), &salt, ITERATIONS);
-        let stored_key = hash(mechanism, &mac(mechanism, &salted, b"Client Key"));
-        let server_key = mac(mechanism, &salted, b"Server Key");
-        Self { mechanism, salt, iterations: ITERATIONS, stored_key, server_key }
+    /// From what administrators set.
+    pub fn of(mechanism: SaslMechanism, set: &ScramCredential) -> Self {
+        let stored_key = hash(mechanism, &mac(mechanism, &set.salted_password, b"Client Key"));
+        let server_key = mac(mechanism, &set.salted_password, b"Server Key");
+        Self { mechanism, salt: set.salt.clone(), iterations: set.iterations, stored_key, server_key }
     }
+}
+
+/// What an administrator would set for this password.
+pub(crate) fn salt_password(mechanism: SaslMechanism, password: &str, salt: Bytes) -> ScramCredential {
+    let salted_password = salted(mechanism, password.as_bytes(), &salt, ITERATIONS).into();
+    ScramCredential { iterations: ITERATIONS, salt, salted_password }
 }
 
 /// The client's first message.
@@ -152,8 +159,8 @@ fn mac(mechanism: SaslMechanism, key: &[u8], text: &[u8]) -> Vec<u8> {
 }
 
 /// The password with its salt, so often hashed that guessing is slow.
-fn salted(mechanism: SaslMechanism, password: &[u8], salt: &[u8], iterations: u32) -> Vec<u8> {
-    fn iterate<M: Mac + Clone>(keyed: &M, salt: &[u8], iterations: u32) -> Vec<u8> {
+fn salted(mechanism: SaslMechanism, password: &[u8], salt: &[u8], iterations: i32) -> Vec<u8> {
+    fn iterate<M: Mac + Clone>(keyed: &M, salt: &[u8], iterations: i32) -> Vec<u8> {
         let sign = |parts: [&[u8]; 2]| {
             let signed = parts.iter().fold(keyed.clone(), |keyed, part| keyed.chain_update(part));
             signed.finalize().into_bytes()
@@ -177,15 +184,30 @@ fn keyed<M: Mac + KeyInit>(key: &[u8]) -> M {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// A client's last message: `bare` is its first, `first` the server's.
+    pub fn proof(mechanism: SaslMechanism, password: &str, bare: &str, first: &[u8]) -> Vec<u8> {
+        let first = std::str::from_utf8(first).expect("a text");
+        let fields: Vec<&str> = first.split(',').map(|field| &field[2..]).collect();
+        let salt = STANDARD.decode(fields[1]).expect("base64");
+        let salted = salted(mechanism, password.as_bytes(), &salt, fields[2].parse().expect("a number"));
+        let last = format!("c=biws,r={}", fields[0]);
+        let client_key = mac(mechanism, &salted, b"Client Key");
+        let said = format!("{bare},{first},{last}");
+        let signature = mac(mechanism, &hash(mechanism, &client_key), said.as_bytes());
+        let proof: Vec<u8> = client_key.iter().zip(&signature).map(|(a, b)| a ^ b).collect();
+        format!("{last},p={}", STANDARD.encode(proof)).into_bytes()
+    }
 
     #[test]
     fn the_exchange_of_rfc_7677_comes_out_as_it_is_written_there() {
         let first = First::read(b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO").expect("a message");
         assert_eq!(first.user, "user");
         let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").expect("base64");
-        let credential = Credential::new(SaslMechanism::ScramSha256, "pencil", salt);
+        let mechanism = SaslMechanism::ScramSha256;
+        let credential = Credential::of(mechanism, &salt_password(mechanism, "pencil", salt.into()));
         let (server, answer) = first.answer(credential, "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0");
         assert_eq!(
             String::from_utf8_lossy(&answer),
