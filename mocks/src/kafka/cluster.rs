@@ -27,6 +27,7 @@ use super::config::topic as topic_config;
 use super::group::{Group, GroupTimer};
 use super::image::{Image, Node};
 use super::log::Log;
+use super::log::config::LogConfig;
 use super::matcher::Target;
 use super::options::KafkaOptions;
 use super::partitions::Reassignments;
@@ -157,6 +158,8 @@ pub(crate) struct Cluster {
     pub nodes: BTreeMap<i32, Node>,
     /// Logs by topic id and partition; a deleted topic's are dropped.
     pub logs: BTreeMap<(Uuid, i32), Log>,
+    /// What their topics' settings ask of them, by topic id.
+    pub log_configs: BTreeMap<Uuid, LogConfig>,
     /// Their replicas.
     pub replicas: BTreeMap<(Uuid, i32), Replicas>,
     /// Partitions with a replica in sync that lacks something.
@@ -208,6 +211,7 @@ impl Cluster {
             truth,
             nodes,
             logs: BTreeMap::new(),
+            log_configs: BTreeMap::new(),
             replicas: BTreeMap::new(),
             lagging: BTreeSet::new(),
             groups: BTreeMap::new(),

@@ -40,7 +40,6 @@ pub(super) struct Connection {
     stream: BoxStream,
     input: Input,
     output: Frame,
-    output_bytes: usize,
     idle_max: Duration,
     /// When the last whole request came.
     active: Instant,
@@ -63,7 +62,6 @@ impl Connection {
             stream,
             input: Input::new(limits.max_request_bytes),
             output: Frame::default(),
-            output_bytes: 0,
             idle_max: limits.max_idle.min(LONGEST),
             active: Instant::now(),
         }
@@ -202,18 +200,16 @@ impl Connection {
 
     /// Puts an answer behind those that wait to be written; one without bytes ends the connection.
     async fn push(&mut self, answer: Frame) -> Result<(), Closed> {
-        let size = answer.remaining();
-        if size == 0 {
+        if !answer.has_remaining() {
             return Err(Closed::AfterAnswers);
         }
-        self.output_bytes += size;
         self.output.append(answer);
-        if self.output_bytes >= WRITE_TOGETHER { self.flush().await } else { Ok(()) }
+        if self.output.remaining() >= WRITE_TOGETHER { self.flush().await } else { Ok(()) }
     }
 
     /// Writes what was answered. A client that does not read it in time is given up.
     async fn flush(&mut self) -> Result<(), Closed> {
-        if self.output_bytes == 0 {
+        if !self.output.has_remaining() {
             return Ok(());
         }
         let write = async {
@@ -226,7 +222,6 @@ impl Connection {
             () = self.place.mailbox.closed() => return Err(Closed::Now),
             written = in_time => written,
         };
-        self.output_bytes = 0;
         match written {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Closed::Now),

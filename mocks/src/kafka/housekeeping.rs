@@ -4,12 +4,12 @@
 //! check. The cleaner takes the dirtiest log, then soon the next until none is left. Both see to the logs of all
 //! brokers, where in Kafka each broker has its own.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::cluster::{Cluster, Timer};
+use super::image::Topic;
 use super::log::config::LogConfig;
 use super::topic_config;
 
@@ -17,13 +17,19 @@ use super::topic_config;
 const PAUSE: Duration = Duration::from_millis(1);
 
 impl Cluster {
-    /// What a topic with these settings asks of its logs.
-    pub fn log_config(&self, topic: &BTreeMap<String, String>) -> LogConfig {
+    /// What a topic asks of its logs. Known beforehand, since every append asks.
+    pub fn log_config(&self, topic: Uuid) -> LogConfig {
+        self.log_configs.get(&topic).cloned().unwrap_or(LogConfig::DEFAULT)
+    }
+
+    /// Reads from its settings, and those of the brokers, what a topic asks of its logs.
+    pub fn read_log_config(&mut self, topic: &Topic) {
         let levels = self.broker_levels();
         let inherited: Vec<_> = topic_config::inherited_settings(&levels).collect();
         let inherited = inherited.iter().map(|(name, value)| (*name, value.as_ref()));
-        let own = topic.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        LogConfig::DEFAULT.with(inherited.chain(own))
+        let own = topic.configs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let config = LogConfig::DEFAULT.with(inherited.chain(own));
+        self.log_configs.insert(topic.id, config);
     }
 
     /// Sets the clocks of retention and compaction.
@@ -88,7 +94,7 @@ impl Cluster {
     fn configured_logs(&self) -> Vec<((Uuid, i32), String, LogConfig)> {
         let mut out = Vec::new();
         for (name, topic) in &self.truth.topics {
-            let config = self.log_config(&topic.configs);
+            let config = self.log_config(topic.id);
             for number in (0..).take(topic.partitions.len()) {
                 out.push(((topic.id, number), format!("{name}-{number}"), config.clone()));
             }

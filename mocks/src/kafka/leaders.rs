@@ -155,7 +155,7 @@ impl Cluster {
 
     /// Fewest replicas of a partition in sync with which acknowledged records count as safe.
     pub fn min_isr(&self, topic: &Topic, partition: &Partition) -> usize {
-        partition.min_isr(topic_config::effective_number(&topic.configs, &self.broker_levels(), MIN_ISR))
+        partition.min_isr(self.log_config(topic.id).min_insync_replicas)
     }
 
     /// Whether so many replicas of a partition are in sync that all of them may acknowledge records.

@@ -248,6 +248,15 @@ async fn a_limit_set_on_all_brokers_acts_on_topics_that_have_none_of_their_own()
     assert_eq!(alter(&mut wire, (BROKER, ""), &[("message.max.bytes", SET, Some("10"))]).await.0, 0);
     assert_eq!(produce_one(&mut bench.leader("orders", 0).await, "orders", "a").await.0, 10);
     assert_eq!(produce_one(&mut bench.leader("own", 0).await, "own", "a").await.0, 0);
+    // What a topic asks of its logs is kept, but never longer than it is true.
+    for (value, expected) in [(Some("1000"), 0), (Some("20"), 10), (None, 10)] {
+        let op = if value.is_some() { SET } else { DELETE };
+        let changed = alter(&mut wire, (TOPIC, "orders"), &[("max.message.bytes", op, value)]).await;
+        assert_eq!(changed.0, 0);
+        assert_eq!(produce_one(&mut bench.leader("orders", 0).await, "orders", "a").await.0, expected);
+    }
+    assert_eq!(alter(&mut wire, (BROKER, ""), &[("message.max.bytes", DELETE, None)]).await.0, 0);
+    assert_eq!(produce_one(&mut bench.leader("orders", 0).await, "orders", "a").await.0, 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -74,8 +74,8 @@ fn delete(
         return Err(ResponseError::InvalidTopicException);
     }
     let (id, _) = cluster.led_by(node, topic, partition)?;
-    let config = image.topics.get(topic).map(|topic| cluster.log_config(&topic.configs));
-    if config.is_some_and(|config| config.compact && !config.delete) {
+    let config = cluster.log_config(id);
+    if config.compact && !config.delete {
         return Err(ResponseError::PolicyViolation);
     }
     let log = cluster.logs.get_mut(&(id, partition)).ok_or(ResponseError::KafkaStorageError)?;

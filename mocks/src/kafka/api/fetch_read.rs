@@ -4,20 +4,13 @@
 //! watermark; from a follower, nothing that follower does not have. An offset between the high watermark and the
 //! end of the log is no error: there is nothing to read there yet.
 
-use std::collections::VecDeque;
-
-use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 
 use super::fetch_response::{Data, Diverging, PartitionAnswer};
 use super::fetch_session::Wanted;
 use crate::kafka::cluster::{Cluster, Faults};
-use crate::kafka::log::Log;
-use crate::kafka::wire::batch::PREFIX;
-
-/// Where the last offset of a batch stands in its body, relative to the first.
-const LAST_DELTA: usize = 23 - PREFIX;
+use crate::kafka::log::{Log, Portion};
 
 /// Who reads, and how.
 #[derive(Debug)]
@@ -63,17 +56,17 @@ impl Reader {
             Ok(sight) => sight,
             Err(code) => return PartitionAnswer::error(asked, wanted, code),
         };
-        let (mut chunks, mut aborted) = (VecDeque::new(), self.read_committed.then(Vec::new));
+        let (mut portion, mut aborted) = (Portion::default(), self.read_committed.then(Vec::new));
         if !sight.is_special() && wanted.offset < sight.until {
             let limit = left.min(wanted.max_bytes);
-            let size = sight.log.read(wanted.offset, sight.until, limit, at_least_one, &mut chunks);
-            if let Some(aborted) = &mut aborted {
-                *aborted = sight.log.aborted_within(wanted.offset, &chunks);
+            portion = sight.log.read(wanted.offset, sight.until, limit, at_least_one);
+            if let (Some(aborted), Some(next)) = (&mut aborted, portion.next) {
+                *aborted = sight.log.producers.aborted(wanted.offset, next);
             }
-            add_part(&sight, limit.saturating_sub(size), &mut chunks);
+            add_part(&sight, limit, &mut portion);
         }
         let data = Data {
-            chunks,
+            chunks: portion.chunks,
             high_watermark: sight.high_watermark,
             last_stable: sight.log.last_stable().min(sight.high_watermark),
             log_start: sight.log.start(),
@@ -177,27 +170,17 @@ impl Reader {
     }
 }
 
-/// Adds the first `left` bytes of the batch behind those that were read: a broker sends bytes up to the limit, not
-/// batches, and clients drop what is not whole.
-fn add_part(sight: &Sight<'_>, left: usize, chunks: &mut VecDeque<Bytes>) {
-    let Some(next) = next_offset(chunks).filter(|next| left > 0 && *next < sight.until) else { return };
-    let mut batch = VecDeque::new();
-    sight.log.read(next, sight.until, 0, true, &mut batch);
-    let mut left = left;
-    for chunk in batch {
-        let part = chunk.slice(..chunk.len().min(left));
-        left -= part.len();
-        if !part.is_empty() {
-            chunks.push_back(part);
+/// Fills up to `limit` with the beginning of the next batch: a broker sends bytes up to the limit, not batches, and
+/// clients drop what is not whole.
+fn add_part(sight: &Sight<'_>, limit: usize, portion: &mut Portion) {
+    let Some(next) = portion.next.filter(|next| portion.size < limit && *next < sight.until) else { return };
+    for mut chunk in sight.log.read(next, sight.until, 0, true).chunks {
+        chunk.truncate(limit - portion.size);
+        portion.size += chunk.len();
+        if !chunk.is_empty() {
+            portion.chunks.push_back(chunk);
         }
     }
-}
-
-/// The offset behind the last batch of what was read: a prefix with its first offset, a body with its length.
-fn next_offset(chunks: &VecDeque<Bytes>) -> Option<i64> {
-    let (body, prefix) = (chunks.back()?, chunks.get(chunks.len().checked_sub(2)?)?);
-    let delta = body.get(LAST_DELTA..LAST_DELTA + 4)?.try_into().ok().map(i32::from_be_bytes)?;
-    Some(i64::from_be_bytes(*prefix.first_chunk::<8>()?) + i64::from(delta) + 1)
 }
 
 /// Where the client's log and this one part, if they do. An epoch the leader does not know leaves nothing to

@@ -205,11 +205,10 @@ fn try_append(
         return Err(ResponseError::InvalidTopicException.into());
     }
     let (id, led) = cluster.led_by(node, topic, index)?;
-    let truth = cluster.truth.topics.get(topic).ok_or(ResponseError::UnknownTopicOrPartition)?;
     if acks == -1 && !cluster.enough_in_sync(topic, index) {
         return Err(ResponseError::NotEnoughReplicas.into());
     }
-    let config = cluster.log_config(&truth.configs);
+    let config = cluster.log_config(id);
     let to = Append { topic, partition: index, epoch: led.epoch, now_ms: cluster.now_ms, config: &config };
     let log = cluster.logs.get_mut(&(id, index)).ok_or(ResponseError::KafkaStorageError)?;
     let appended = log.append(&batch, &to)?;

@@ -1,6 +1,6 @@
 //! What a topic's settings ask of its logs.
 //!
-//! Read from the settings at every use, so that a change acts at once, as in Kafka; a setting that is not
+//! Read from the settings whenever these change, so that a change acts at once, as in Kafka; a setting that is not
 //! there, or whose value is no value of it, has Kafka's default. Which settings exist and may be set is in
 //! `config/topic.rs`.
 
@@ -30,6 +30,8 @@ pub(crate) struct LogConfig {
     pub min_cleanable_dirty_ratio: f64,
     pub min_compaction_lag_ms: i64,
     pub max_compaction_lag_ms: i64,
+    /// Fewest replicas in sync with which acknowledged records count as safe.
+    pub min_insync_replicas: i64,
 }
 
 impl LogConfig {
@@ -50,6 +52,7 @@ impl LogConfig {
         min_cleanable_dirty_ratio: 0.5,
         min_compaction_lag_ms: 0,
         max_compaction_lag_ms: i64::MAX,
+        min_insync_replicas: 1,
     };
 
     /// The settings by name and value; what comes later wins.
@@ -89,6 +92,7 @@ impl LogConfig {
             "delete.retention.ms" => &mut self.delete_retention_ms,
             "min.compaction.lag.ms" => &mut self.min_compaction_lag_ms,
             "max.compaction.lag.ms" => &mut self.max_compaction_lag_ms,
+            "min.insync.replicas" => &mut self.min_insync_replicas,
             _ => return None,
         })
     }

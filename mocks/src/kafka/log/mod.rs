@@ -12,6 +12,7 @@ pub(crate) mod config;
 mod epochs;
 mod find;
 mod producers;
+mod read;
 mod retention;
 mod segment;
 mod transactions;
@@ -19,10 +20,10 @@ mod validate;
 
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 
-use super::wire::batch::{BatchHeader, PREFIX, put_prefix, with_max_timestamp};
+use super::wire::batch::{BatchHeader, with_max_timestamp};
 use super::wire::marker::EndMarker;
 use batch::Batch;
 use config::LogConfig;
@@ -31,6 +32,7 @@ pub(crate) use producers::Producer;
 use producers::{Check, Producers};
 use segment::Segment;
 
+pub(crate) use read::Portion;
 pub(crate) use validate::{Append, Rejected};
 
 /// The records of one partition.
@@ -197,55 +199,6 @@ impl Log {
         self.epochs.advance(to);
         self.producers.advance_start(to);
         true
-    }
-
-    /// Bytes of the whole batches from `offset` up to `until`, at most `limit` of them counted.
-    pub fn bytes_between(&self, offset: i64, until: i64, limit: usize) -> usize {
-        let mut sum = 0;
-        for batch in self.batches_from(offset).take_while(|batch| batch.next() <= until) {
-            sum += batch.size();
-            if sum >= limit {
-                break;
-            }
-        }
-        sum
-    }
-
-    /// Pushes whole batches from the one that holds `offset` on and before `until`, at most `limit` bytes, but
-    /// at least one batch if `at_least_one`. Returns the bytes pushed.
-    pub fn read(
-        &self,
-        offset: i64,
-        until: i64,
-        limit: usize,
-        at_least_one: bool,
-        out: &mut VecDeque<Bytes>,
-    ) -> usize {
-        let mut size = 0;
-        let fits = |batch: &&Batch| {
-            let taken = size + batch.size() <= limit || (size == 0 && at_least_one);
-            size += if taken { batch.size() } else { 0 };
-            taken
-        };
-        let batches = self.batches_from(offset).take_while(|batch| batch.next() <= until);
-        let chosen: Vec<&Batch> = batches.take_while(fits).collect();
-        let mut prefixes = BytesMut::with_capacity(chosen.len() * PREFIX);
-        for batch in chosen {
-            put_prefix(&mut prefixes, batch.base, batch.epoch, &batch.body);
-            out.push_back(prefixes.split().freeze());
-            out.push_back(batch.body.clone());
-        }
-        size
-    }
-
-    /// Producer and first offset of the aborted transactions that have records in what a [`read`](Self::read)
-    /// from `offset` on pushed.
-    pub fn aborted_within(&self, offset: i64, read: &VecDeque<Bytes>) -> Vec<(i64, i64)> {
-        let mut last = read.iter().rev();
-        let (Some(body), Some(prefix)) = (last.next(), last.next()) else { return Vec::new() };
-        let base = prefix.first_chunk().map_or(offset, |base| i64::from_be_bytes(*base));
-        let until = base + i64::from(BatchHeader::read(body).last_offset_delta) + 1;
-        self.producers.aborted(offset, until)
     }
 
     /// The largest epoch up to `epoch` and the offset it ends at, as a leader of epoch `current` tells it;

@@ -4,12 +4,14 @@ mod cases;
 mod model;
 mod transactions;
 
+use bytes::BytesMut;
 use proptest::prelude::*;
 
 use super::config::LogConfig;
 use super::*;
 use crate::kafka::LogRecord;
 use crate::kafka::wire::batch::tests::batch;
+use crate::kafka::wire::batch::{PREFIX, put_prefix};
 use crate::kafka::wire::compression::Codec;
 use crate::kafka::wire::rebuild::Rebuild;
 use crate::kafka::wire::records::Record;
@@ -53,6 +55,20 @@ fn values(log: &Log) -> Vec<String> {
         .collect()
 }
 
+/// First offset and the one behind the last of each batch in `bytes`, which are whole and sound.
+fn batches_in(bytes: &[u8]) -> Vec<(i64, i64)> {
+    let (mut rest, mut out) = (Bytes::copy_from_slice(bytes), Vec::new());
+    while !rest.is_empty() {
+        let length = i32::from_be_bytes(rest[8..12].try_into().expect("4 bytes"));
+        let batch = rest.split_to(12 + usize::try_from(length).expect("not negative"));
+        assert!(BatchHeader::is_sound(&batch));
+        let base = i64::from_be_bytes(batch[..8].try_into().expect("8 bytes"));
+        let last = BatchHeader::read(&batch.slice(PREFIX..)).last_offset_delta;
+        out.push((base, base + i64::from(last) + 1));
+    }
+    out
+}
+
 proptest! {
     #[test]
     fn a_log_is_the_list_of_what_was_appended_whatever_was_sent_twice(
@@ -81,25 +97,26 @@ proptest! {
 
     #[test]
     fn a_read_starts_with_the_batch_of_the_offset_and_keeps_to_the_limit(
-        sizes in proptest::collection::vec(1_usize..4, 1..20),
+        sizes in proptest::collection::vec(prop_oneof![1_usize..4, Just(600)], 1..20),
         from in 0_i64..80,
-        limit in 0_usize..2000,
+        limit in prop_oneof![0_usize..2000, 0_usize..50_000],
         at_least_one: bool,
     ) {
         let mut log = Log::default();
         for size in &sizes {
             log.append(&batch(&vec!["x"; *size], 0, (-1, -1, -1)), &AT_0).expect("appends");
         }
-        let mut chunks = VecDeque::new();
-        let size = log.read(from, log.end(), limit, at_least_one, &mut chunks);
-        prop_assert_eq!(size, chunks.iter().map(Bytes::len).sum::<usize>());
-        prop_assert!(size <= limit || (at_least_one && chunks.len() == 2));
+        let portion = log.read(from, log.end(), limit, at_least_one);
+        let whole: Vec<u8> = portion.chunks.iter().flatten().copied().collect();
+        prop_assert_eq!(portion.size, whole.len());
+        let read = batches_in(&whole);
+        prop_assert!(portion.size <= limit || (at_least_one && read.len() == 1));
+        prop_assert!(read.windows(2).all(|pair| pair[0].1 == pair[1].0));
+        prop_assert_eq!(portion.next, read.last().map(|(_, next)| *next));
         if from >= log.end() {
-            prop_assert!(chunks.is_empty());
-        } else if let (Some(prefix), Some(body)) = (chunks.front(), chunks.get(1)) {
-            let base = i64::from_be_bytes(prefix[..8].try_into().expect("8 bytes"));
-            let header = BatchHeader::read(body);
-            prop_assert!(base <= from && from <= base + i64::from(header.last_offset_delta));
+            prop_assert!(read.is_empty());
+        } else if let Some((base, next)) = read.first() {
+            prop_assert!((*base..*next).contains(&from));
         } else {
             prop_assert!(!at_least_one);
         }

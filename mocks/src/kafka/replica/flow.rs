@@ -80,7 +80,11 @@ impl Cluster {
         let mut joined = Vec::new();
         for (name, topic) in &truth.topics {
             let old = before.topics.get(name).filter(|old| old.id == topic.id);
-            if old.is_some_and(|old| Arc::ptr_eq(old, topic)) {
+            let is_same = old.is_some_and(|old| Arc::ptr_eq(old, topic));
+            if !is_same || !Arc::ptr_eq(&before.configs, &truth.configs) {
+                self.read_log_config(topic);
+            }
+            if is_same {
                 continue;
             }
             for (number, partition) in (0..).zip(&topic.partitions) {
@@ -244,6 +248,7 @@ impl Cluster {
 
     fn forget_topic(&mut self, topic: &Topic) {
         self.replicas.retain(|(id, _), _| *id != topic.id);
+        self.log_configs.remove(&topic.id);
         for number in 0..i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX) {
             self.lagging.remove(&(topic.id, number));
             self.fail_produces((topic.id, number), ResponseError::UnknownTopicOrPartition);

@@ -127,8 +127,7 @@ impl Cluster {
         if !self.enough_in_sync(topic, partition) {
             return Err(ResponseError::NotEnoughReplicas);
         }
-        let known = self.truth.topics.get(topic).ok_or(ResponseError::UnknownTopicOrPartition)?;
-        let config = self.log_config(&known.configs);
+        let config = self.log_config(topic_id);
         let key = (topic_id, partition);
         let log = self.logs.get_mut(&key).ok_or(ResponseError::KafkaStorageError)?;
         log.append_end(marker, led.epoch, self.now_ms, &config)?;

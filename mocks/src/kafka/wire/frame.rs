@@ -83,6 +83,8 @@ pub(crate) fn head(frame: &mut Bytes) -> Result<Head, FrameError> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Frame {
     chunks: VecDeque<Bytes>,
+    /// Bytes of all chunks: it is asked for after every write, and chunks may be very many.
+    size: usize,
 }
 
 impl Frame {
@@ -116,14 +118,14 @@ impl Frame {
 
     /// A frame of `chunks`, the first of which comes from [`begin`](Self::begin).
     pub fn finish(mut chunks: VecDeque<Bytes>) -> Self {
-        let total: usize = chunks.iter().map(Bytes::len).sum();
+        let size: usize = chunks.iter().map(Bytes::len).sum();
         if let Some(first) = chunks.pop_front() {
             let mut first = BytesMut::from(first);
-            let size = i32::try_from(total.saturating_sub(4)).unwrap_or(i32::MAX);
-            first[..4].copy_from_slice(&size.to_be_bytes());
+            let length = i32::try_from(size.saturating_sub(4)).unwrap_or(i32::MAX);
+            first[..4].copy_from_slice(&length.to_be_bytes());
             chunks.push_front(first.freeze());
         }
-        Self { chunks }
+        Self { chunks, size }
     }
 
     /// Bytes that are no answer to a request, with their length in front: an authentication of old clients.
@@ -152,19 +154,21 @@ impl Frame {
     /// Puts another frame behind this one.
     pub fn append(&mut self, other: Self) {
         self.chunks.extend(other.chunks);
+        self.size += other.size;
     }
 
     /// Keeps the first `length` bytes.
     pub fn truncate(&mut self, length: usize) {
         let whole = self.chunks.iter().flat_map(|chunk| chunk.iter().copied());
         let kept: Bytes = whole.take(length).collect();
+        self.size = kept.len();
         self.chunks = VecDeque::from([kept]);
     }
 }
 
 impl Buf for Frame {
     fn remaining(&self) -> usize {
-        self.chunks.iter().map(Bytes::len).sum()
+        self.size
     }
 
     fn chunk(&self) -> &[u8] {
@@ -177,6 +181,7 @@ impl Buf for Frame {
     }
 
     fn advance(&mut self, mut count: usize) {
+        self.size = self.size.saturating_sub(count);
         while let Some(front) = self.chunks.front_mut() {
             if front.len() > count {
                 front.advance(count);

@@ -151,17 +151,12 @@ impl Model {
 
     /// Batches are whole, sound and in order, in the order of segments that are neither too large nor empty.
     fn check_batches(&self) {
-        let mut chunks = VecDeque::new();
-        self.log.read(0, self.log.end(), usize::MAX, false, &mut chunks);
         let mut next = 0;
-        while let (Some(prefix), Some(body)) = (chunks.pop_front(), chunks.pop_front()) {
-            let whole = [prefix, body].concat();
-            assert!(BatchHeader::is_sound(&whole));
-            let base = i64::from_be_bytes(whole[..8].try_into().expect("8 bytes"));
+        let portion = self.log.read(0, self.log.end(), usize::MAX, false);
+        let whole: Vec<u8> = portion.chunks.iter().flatten().copied().collect();
+        for (base, behind) in batches_in(&whole) {
             assert!(next <= base, "batches overlap");
-            next = base
-                + i64::from(BatchHeader::read(&Bytes::from(whole).slice(PREFIX..)).last_offset_delta)
-                + 1;
+            next = behind;
         }
         assert!(next <= self.log.end());
         assert!(self.log.segments().all(|segment| segment.bytes <= self.config.segment_bytes));
