@@ -149,7 +149,7 @@ fn told(
         Err((code, reason)) => answer.with_error_code(code).with_error_message(reason.as_deref().map(text)),
         Ok(topic) => {
             let replicas = topic.partitions.first().map_or(0, |partition| partition.replicas.len());
-            let configs = (call.version() >= 5).then(|| configs(cluster, &topic));
+            let configs = (call.version() >= 5).then(|| configs(cluster, asked, &topic));
             answer
                 .with_error_message(None)
                 .with_topic_id(topic.id)
@@ -160,12 +160,13 @@ fn told(
     }
 }
 
-/// What DescribeConfigs tells of the topic, in fewer words.
-fn configs(cluster: &Cluster, topic: &Topic) -> Vec<CreatableTopicConfigs> {
+/// What DescribeConfigs tells of the topic, in fewer words, and what was asked for as it was written.
+fn configs(cluster: &Cluster, asked: &CreatableTopic, topic: &Topic) -> Vec<CreatableTopicConfigs> {
     let one = |described: DescribeConfigsResourceResult| {
+        let written = asked.configs.iter().rev().find(|config| config.name == described.name);
         CreatableTopicConfigs::default()
             .with_name(described.name)
-            .with_value(described.value)
+            .with_value(written.map_or(described.value, |config| config.value.clone()))
             .with_config_source(described.config_source)
     };
     topic_settings(&topic.configs, &cluster.broker_levels()).into_iter().map(one).collect()

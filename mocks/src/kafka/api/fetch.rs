@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
 use uuid::Uuid;
@@ -32,7 +33,8 @@ pub(crate) struct ParkedFetch {
     ticket: Ticket,
     reader: Reader,
     min_bytes: usize,
-    max_bytes: usize,
+    /// None if it is negative.
+    max_bytes: Option<usize>,
     context: Context,
     wanted: Vec<Wanted>,
     /// Those of the partitions that no log of this node can be asked for: which, and the error.
@@ -99,7 +101,7 @@ fn begin(
         rack: request.rack_id.clone(),
         faults: call.faults.clone(),
     };
-    let min_bytes = size(request.min_bytes.min(most));
+    let min_bytes = size(request.min_bytes.min(most)).unwrap_or(0);
     let name = |id: Uuid| image.ids.get(&id).map(|name| Arc::from(name.as_str()));
     let asked = asked(request, by_id, replica >= 0, &name);
     let (context, wanted) = if asked.epoch == -1 && asked.session == 0 {
@@ -126,8 +128,8 @@ fn begin(
     })
 }
 
-fn size(bytes: i32) -> usize {
-    usize::try_from(bytes).unwrap_or(0)
+fn size(bytes: i32) -> Option<usize> {
+    usize::try_from(bytes).ok()
 }
 
 /// The error of a partition that this node knows nothing of. It is told with the others, and wakes nobody.
@@ -160,6 +162,7 @@ fn asked(
             max_bytes: size(partition.partition_max_bytes),
         }));
     }
+    let wanted = once(wanted);
     for topic in request.forgotten_topics_data {
         let name: Option<Arc<str>> = (!by_id).then(|| Arc::from(&**topic.topic));
         forgotten.extend(topic.partitions.into_iter().map(|number| Wanted {
@@ -169,11 +172,23 @@ fn asked(
             leader_epoch: -1,
             offset: 0,
             last_epoch: -1,
-            max_bytes: 0,
+            max_bytes: Some(0),
         }));
     }
     let (session, epoch) = (request.session_id, request.session_epoch);
     Asked { session, epoch, by_follower, by_id, wanted, forgotten }
+}
+
+/// A partition that is named again has the place of the first and the wishes of the last.
+fn once(wanted: Vec<Wanted>) -> Vec<Wanted> {
+    if wanted.len() < 2 {
+        return wanted;
+    }
+    let mut each = IndexMap::with_capacity(wanted.len());
+    for one in wanted {
+        each.insert((one.name.clone(), one.id, one.number), one);
+    }
+    each.into_values().collect()
 }
 
 impl ParkedFetch {
@@ -189,7 +204,7 @@ impl ParkedFetch {
             }
             let answer = self.reader.read(cluster, (at, wanted), left, nothing_yet);
             let size = answer.data.size();
-            left = left.saturating_sub(size);
+            left = Some(left.unwrap_or(0).saturating_sub(size));
             nothing_yet &= size == 0;
             answers.push(answer);
         }
@@ -217,8 +232,9 @@ impl ParkedFetch {
         if sight.is_special() || wanted.offset > sight.until {
             return true;
         }
-        let more = sight.log.bytes_between(counted.to, sight.until, wanted.max_bytes);
-        let bytes = (counted.bytes + more).min(wanted.max_bytes);
+        let most = wanted.max_bytes.unwrap_or(0);
+        let more = sight.log.bytes_between(counted.to, sight.until, most);
+        let bytes = (counted.bytes + more).min(most);
         self.bytes += bytes - counted.bytes;
         (counted.bytes, counted.to) = (bytes, sight.until);
         self.bytes >= self.min_bytes

@@ -45,11 +45,12 @@ impl Sight<'_> {
 
 impl Reader {
     /// Reads a partition: at most `left` bytes and its own limit, but at least one batch if `at_least_one`.
+    /// A limit that is none is negative.
     pub fn read(
         &self,
         cluster: &Cluster,
         (asked, wanted): (usize, &Wanted),
-        left: usize,
+        left: Option<usize>,
         at_least_one: bool,
     ) -> PartitionAnswer {
         let sight = match self.look(cluster, wanted) {
@@ -58,7 +59,9 @@ impl Reader {
         };
         let (mut portion, mut aborted) = (Portion::default(), self.read_committed.then(Vec::new));
         if !sight.is_special() && wanted.offset < sight.until {
-            let limit = left.min(wanted.max_bytes);
+            let Some(limit) = left.zip(wanted.max_bytes).map(|(left, own)| left.min(own)) else {
+                return PartitionAnswer::error(asked, wanted, ResponseError::UnknownServerError.code());
+            };
             portion = sight.log.read(wanted.offset, sight.until, limit, at_least_one);
             if let (Some(aborted), Some(next)) = (&mut aborted, portion.next) {
                 *aborted = sight.log.producers.aborted(wanted.offset, next);

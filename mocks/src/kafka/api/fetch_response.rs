@@ -275,7 +275,7 @@ mod tests {
                 leader_epoch: -1,
                 offset: 0,
                 last_epoch: -1,
-                max_bytes: 0,
+                max_bytes: Some(0),
             };
             let mut good = PartitionAnswer::error(0, &wanted(3), 0);
             good.data = Data {

@@ -36,7 +36,8 @@ pub(crate) struct Wanted {
     pub leader_epoch: i32,
     pub offset: i64,
     pub last_epoch: i32,
-    pub max_bytes: usize,
+    /// None if it is negative, upon which a broker fails to read.
+    pub max_bytes: Option<usize>,
 }
 
 /// What a session knows a partition by: the id, or else the name.
@@ -354,7 +355,7 @@ mod tests {
             leader_epoch: -1,
             offset: 0,
             last_epoch: -1,
-            max_bytes: 1,
+            max_bytes: Some(1),
         }
     }
 

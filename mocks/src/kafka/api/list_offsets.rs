@@ -2,19 +2,20 @@
 //!
 //! Behaviour: timestamps -1 latest (the last stable offset for `read_committed`), -2 earliest, -3 the record with
 //! the largest timestamp, -4 earliest local, -5 latest tiered (there is none: -1). Else the first record not
-//! older; -1 if there is none that this reader may see. A partition twice is INVALID_REQUEST both times. A leader
+//! older; -1 if there is none that this reader may see. A partition twice is INVALID_REQUEST, told once. A leader
 //! whose high watermark is not yet where its epoch began answers OFFSET_NOT_AVAILABLE.
 //! Versions: 1-10.
 //! Not supported: version 11, which the codec does not know (earliest pending upload).
 
 use std::collections::BTreeMap;
 
+use indexmap::IndexMap;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
-use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
+use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse, TopicName};
 
 use super::{Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster};
@@ -45,12 +46,14 @@ pub(super) fn handle(
         }
     }
     let reader = Reader::of(request.replica_id.0, request.isolation_level);
-    let mut topics = Vec::new();
+    let mut topics: IndexMap<TopicName, Vec<ListOffsetsPartitionResponse>> = IndexMap::new();
     for topic in request.topics {
-        let mut partitions = Vec::new();
+        let partitions = topics.entry(topic.name.clone()).or_default();
         for asked in &topic.partitions {
             let number = asked.partition_index;
-            let twice = named.get(&(topic.name.to_string(), number)).is_some_and(|times| *times > 1);
+            // Once it was told of, it is not told of again.
+            let Some(times) = named.remove(&(topic.name.to_string(), number)) else { continue };
+            let twice = times > 1;
             let found = match call.faults.either(&topic.name, Some(number)) {
                 Some(code) => Err(code),
                 None if twice => Err(ResponseError::InvalidRequest.code()),
@@ -58,8 +61,10 @@ pub(super) fn handle(
             };
             partitions.push(response(call.version(), number, found));
         }
-        topics.push(ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(partitions));
     }
+    let answer =
+        |(name, partitions)| ListOffsetsTopicResponse::default().with_name(name).with_partitions(partitions);
+    let topics = topics.into_iter().map(answer).collect();
     Answer::Now(ListOffsetsResponse::default().with_topics(topics))
 }
 

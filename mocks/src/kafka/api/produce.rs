@@ -171,7 +171,17 @@ fn append(
     if let Some(code) = call.faults.before(topic, Some(index)) {
         return (refused(index, code, -1), None);
     }
-    match try_append(cluster, call, topic, acks, &data) {
+    // What comes before the log tells nothing of it.
+    let known = cluster.image_of(call.node).partition(topic, index).is_some();
+    let batch = match known {
+        true => one_batch(data.records.as_ref(), call.version()),
+        false => Err(ResponseError::UnknownTopicOrPartition),
+    };
+    let batch = match batch {
+        Ok(batch) => batch,
+        Err(error) => return (refused(index, error.code(), -1), None),
+    };
+    match try_append(cluster, call, (topic, index), acks, &batch) {
         Ok((stored, appended)) => {
             let answer = PartitionProduceResponse::default()
                 .with_index(index)
@@ -190,30 +200,26 @@ fn append(
 fn try_append(
     cluster: &mut Cluster,
     call: &Call<'_>,
-    topic: &str,
+    (topic, index): (&str, i32),
     acks: i16,
-    data: &PartitionProduceData,
+    batch: &Bytes,
 ) -> Result<(Stored, Appended), Rejected> {
-    let (node, index) = (call.node, data.index);
-    let image = cluster.image_of(node);
-    image.partition(topic, index).ok_or(ResponseError::UnknownTopicOrPartition)?;
-    let batch = one_batch(data.records.as_ref(), call.version())?;
     if !(-1..=1).contains(&acks) {
         return Err(ResponseError::InvalidRequiredAcks.into());
     }
     if [OFFSETS_TOPIC, TRANSACTIONS_TOPIC].contains(&topic) && call.client_id != ADMIN_CLIENT {
         return Err(ResponseError::InvalidTopicException.into());
     }
-    let (id, led) = cluster.led_by(node, topic, index)?;
+    let (id, led) = cluster.led_by(call.node, topic, index)?;
     if acks == -1 && !cluster.enough_in_sync(topic, index) {
         return Err(ResponseError::NotEnoughReplicas.into());
     }
     let config = cluster.log_config(id);
     let to = Append { topic, partition: index, epoch: led.epoch, now_ms: cluster.now_ms, config: &config };
     let log = cluster.logs.get_mut(&(id, index)).ok_or(ResponseError::KafkaStorageError)?;
-    let appended = log.append(&batch, &to)?;
+    let appended = log.append(batch, &to)?;
     if !appended.duplicate {
-        cluster.note_producer(&batch);
+        cluster.note_producer(batch);
         cluster.appended(topic, id, index);
     }
     let last_delta = batch.get(23..27).and_then(|delta| delta.try_into().ok()).map_or(0, i32::from_be_bytes);
@@ -267,8 +273,7 @@ fn told_start(cluster: &Cluster, topic: &str, index: i32, error: ResponseError) 
         | KafkaStorageError
         | UnknownTopicId
         | InvalidRequiredAcks
-        | InvalidTopicException
-        | UnsupportedCompressionType => -1,
+        | InvalidTopicException => -1,
         _ => cluster.log_of(topic, index).map_or(-1, Log::start),
     }
 }

@@ -102,7 +102,7 @@ impl Producers {
                 Ok(Check::Next)
             };
         }
-        if header.base_sequence < 0 || header.producer_epoch < 0 {
+        if header.base_sequence < 0 {
             return Err(ResponseError::InvalidRecord);
         }
         let producer = self.known.get(&header.producer_id);
