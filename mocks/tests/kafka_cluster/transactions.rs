@@ -2,4 +2,5 @@
 
 mod client;
 mod course;
+mod offsets;
 mod transcript;

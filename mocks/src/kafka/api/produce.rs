@@ -76,8 +76,8 @@ pub(super) fn handle(
                 continue;
             };
             let index = data.index;
-            if let Some(error) = verified.error(name, index) {
-                partitions.push(refused(index, error.code(), -1));
+            if let Some(why) = verified.error(name, index) {
+                partitions.push(told(refused(index, why.error.code(), -1), why.clone()));
                 continue;
             }
             let (answer, appended) = append(cluster, call, name, request.acks, data);

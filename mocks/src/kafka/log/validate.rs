@@ -49,6 +49,13 @@ impl From<ResponseError> for Rejected {
     }
 }
 
+impl Rejected {
+    /// An error with words of its own.
+    pub fn with(error: ResponseError, message: &str) -> Self {
+        Self { message: Some(message.to_owned()), ..error.into() }
+    }
+}
+
 /// A batch that is wrong as a whole. The client hears only of the error, the text is for the log.
 fn refused(error: ResponseError, text: String) -> Rejected {
     tracing::debug!(?error, text, "a batch is refused");

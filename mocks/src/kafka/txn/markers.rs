@@ -66,7 +66,7 @@ impl Cluster {
                 self.marked(id, topic, partition);
                 continue;
             }
-            if self.awaits_marker(id, &topic, partition) {
+            if !self.lacks_marker(id, &topic, partition) {
                 continue;
             }
             match self.write_marker(id, &topic, partition, &marker) {
@@ -139,10 +139,14 @@ impl Cluster {
         Ok(())
     }
 
-    fn awaits_marker(&self, id: &str, topic: &str, partition: i32) -> bool {
-        let Some(topic_id) = self.truth.topics.get(topic).map(|topic| topic.id) else { return false };
-        let awaited = self.transactions.awaited.get(&(topic_id, partition));
-        awaited.is_some_and(|awaited| awaited.iter().any(|marker| marker.id.as_deref() == Some(id)))
+    /// Whether a partition of a decided transaction has no marker. Writing one may change the replicas in sync,
+    /// upon which all markers that are left are tried.
+    fn lacks_marker(&self, id: &str, topic: &str, partition: i32) -> bool {
+        let known = self.transactions.known.get(id).filter(|known| known.state.is_prepared());
+        let is_left = known.is_some_and(|known| known.partitions.contains(&(topic.to_owned(), partition)));
+        let topic_id = self.truth.topics.get(topic).map(|topic| topic.id).unwrap_or_default();
+        let awaited = self.transactions.awaited.get(&(topic_id, partition)).into_iter().flatten();
+        is_left && !awaited.map(|marker| marker.id.as_deref()).any(|of| of == Some(id))
     }
 
     /// The high watermark of a partition moved to `to`: markers before it do their work.

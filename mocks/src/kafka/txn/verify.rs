@@ -14,7 +14,9 @@ use kafka_protocol::messages::ProduceRequest;
 
 use super::state::Version;
 use crate::kafka::cluster::{Call, Cluster, OFFSETS_TOPIC};
+use crate::kafka::log::Rejected;
 use crate::kafka::wire::batch::{BatchHeader, HEADER, PREFIX};
+use crate::kafka::wire::errors;
 
 /// Offsets are committed without sequences.
 const NO_SEQUENCE: i32 = -1;
@@ -34,17 +36,17 @@ enum Operation {
 #[derive(Debug, Default)]
 pub(crate) struct Verified {
     /// Stands for every partition.
-    whole: Option<ResponseError>,
-    refused: BTreeMap<(String, i32), ResponseError>,
+    whole: Option<Rejected>,
+    refused: BTreeMap<(String, i32), Rejected>,
 }
 
 impl Verified {
     /// Why a partition may not be written to.
-    pub fn error(&self, topic: &str, partition: i32) -> Option<ResponseError> {
+    pub fn error(&self, topic: &str, partition: i32) -> Option<&Rejected> {
         if self.refused.is_empty() {
-            return self.whole;
+            return self.whole.as_ref();
         }
-        self.whole.or_else(|| self.refused.get(&(topic.to_owned(), partition)).copied())
+        self.whole.as_ref().or_else(|| self.refused.get(&(topic.to_owned(), partition)))
     }
 }
 
@@ -78,21 +80,20 @@ impl Cluster {
         let whole = |error| Verified { whole: Some(error), refused: BTreeMap::new() };
         let Some(producer) = producers.first().copied() else { return Verified::default() };
         let Some(id) = &request.transactional_id else {
-            return whole(ResponseError::TransactionalIdAuthorizationFailed);
+            return whole(ResponseError::TransactionalIdAuthorizationFailed.into());
         };
         if producers.len() > 1 {
-            return whole(ResponseError::InvalidProducerIdMapping);
+            let text = "Transactional records contained more than one producer ID";
+            return whole(Rejected::with(ResponseError::InvalidProducerIdMapping, text));
         }
         let operation = match call.version() {
             12.. => Operation::Add,
             11 => Operation::Verify,
             _ => Operation::DefaultErrors,
         };
-        let mut refused = self.verify(call.node, id, producer, operation, &batches);
-        for error in refused.values_mut() {
-            *error = for_producer(*error, operation);
-        }
-        Verified { whole: None, refused }
+        let refused = self.verify(call.node, id, producer, operation, &batches);
+        let told = refused.into_iter().map(|(partition, error)| (partition, for_producer(error, operation)));
+        Verified { whole: None, refused: told.collect() }
     }
 
     /// Asks the coordinator whether offsets of `group` may be committed in a transaction.
@@ -231,16 +232,20 @@ impl Cluster {
 }
 
 /// What a producer hears instead of errors between brokers.
-fn for_producer(error: ResponseError, operation: Operation) -> ResponseError {
+fn for_producer(error: ResponseError, operation: Operation) -> Rejected {
+    let unable = || {
+        let name = errors::name_of(error.code());
+        let text = "Unable to verify the partition has been added to the transaction. Underlying error:";
+        Rejected::with(ResponseError::NotEnoughReplicas, &format!("{text} {name}"))
+    };
     match error {
+        ResponseError::InvalidTxnState => Rejected::with(error, "Partition was not added to the transaction"),
         ResponseError::NetworkException
         | ResponseError::CoordinatorLoadInProgress
         | ResponseError::CoordinatorNotAvailable
-        | ResponseError::NotCoordinator => ResponseError::NotEnoughReplicas,
-        ResponseError::ConcurrentTransactions if operation != Operation::Add => {
-            ResponseError::NotEnoughReplicas
-        }
-        error => error,
+        | ResponseError::NotCoordinator => unable(),
+        ResponseError::ConcurrentTransactions if operation != Operation::Add => unable(),
+        error => error.into(),
     }
 }
 

@@ -129,6 +129,19 @@ impl Client {
         (partition.error_code, partition.base_offset)
     }
 
+    /// Error and text for the first of several partitions, each written to by one of these producers.
+    pub async fn refusal(&mut self, version: i16, producers: &[Who]) -> (i16, Option<String>) {
+        let mut request = produce_to("orders", 0, -1, self.batch(producers[0], 0, true));
+        for (number, who) in (1..).zip(&producers[1..]) {
+            let mut more = produce_to("orders", number, -1, self.batch(*who, 0, true));
+            request.topic_data[0].partition_data.append(&mut more.topic_data[0].partition_data);
+        }
+        let request = request.with_transactional_id(Some(self.id.clone()));
+        let partition =
+            self.wire.call(version, request).await.responses.remove(0).partition_responses.remove(0);
+        (partition.error_code, partition.error_message.map(|text| text.to_string()))
+    }
+
     /// Errors by topic and partition, in the order of their names.
     pub async fn add(&mut self, version: i16, who: Who, wanted: &[(&str, i32)]) -> Vec<(String, i32, i16)> {
         let topic = |(name, number): &(&str, i32)| {

@@ -315,3 +315,23 @@ async fn transactional_ids_are_listed_by_an_expression_they_match_as_a_whole() {
         assert_eq!((answer.error_code, answer.transaction_states.len()), (error, found), "{pattern}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_coordinators_refuse_is_told_to_producers_in_kafkas_words() {
+    let bench = Bench::new(KafkaOptions::brokers(1));
+    bench.cluster.create_topic("orders", 2).expect("created");
+    let mut client = Client::over(bench.connect(1).await, "payments");
+    let unable = "Unable to verify the partition has been added to the transaction. Underlying error: \
+        COORDINATOR_NOT_AVAILABLE";
+    for version in [9, 11, 12] {
+        assert_eq!(client.refusal(version, &[(5, 0)]).await, (19, Some(unable.to_owned())));
+    }
+    client.coordinator().await;
+    let who = client.init().await;
+    let outside = "Partition was not added to the transaction".to_owned();
+    assert_eq!(client.refusal(9, &[who]).await, (48, Some(outside)));
+    assert_eq!(client.refusal(11, &[who]).await, (120, None));
+    let several = "Transactional records contained more than one producer ID".to_owned();
+    assert_eq!(client.refusal(12, &[who, (5, 0)]).await, (49, Some(several)));
+    assert_eq!(client.refusal(12, &[(who.0, who.1 + 1)]).await, (47, None));
+}

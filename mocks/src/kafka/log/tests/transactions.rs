@@ -62,12 +62,16 @@ impl Writer {
         self.producers.insert(producer, (epoch, sequence + 1));
     }
 
+    /// Ends a transaction of version 2.
     fn end(&mut self, producer_id: i64, commit: bool) {
         let epoch = self.producers.entry(producer_id).or_default().0 + 1;
-        let end = EndMarker { producer_id, epoch, coordinator_epoch: 0, commit, version: 2 };
-        self.log.append_end(&end, 0, self.time(), &CONFIG).expect("the epoch is new");
-        self.log.set_high_watermark(self.log.end());
+        self.mark(EndMarker { producer_id, epoch, coordinator_epoch: 0, commit, version: 2 });
         self.producers.insert(producer_id, (epoch, 0));
+    }
+
+    fn mark(&mut self, end: EndMarker) {
+        self.log.append_end(&end, 0, self.time(), &CONFIG).expect("the epoch is current");
+        self.log.set_high_watermark(self.log.end());
     }
 
     /// Rolls the last segment and compacts; what is left: base offset, records and horizon of each batch.
@@ -100,6 +104,21 @@ fn records_of_an_aborted_transaction_go_at_once_and_its_marker_after_the_time_th
     assert_eq!(writer.compact(6000)[1], (2, 0, None), "the producer is known by it");
     writer.log.producers.expire(i64::MAX, 0);
     assert_eq!(writer.compact(6000)[1].0, 6);
+}
+
+#[test]
+fn with_older_transactions_a_producer_is_known_by_its_records_which_stay_empty_until_it_is_forgotten() {
+    let mut writer = Writer::default();
+    writer.plain("a");
+    writer.transactional(7, "a");
+    let end = EndMarker { producer_id: 7, epoch: 0, coordinator_epoch: 0, commit: false, version: 0 };
+    writer.mark(end);
+    assert_eq!(writer.compact(0)[..3], [(0, 1, None), (1, 0, None), (2, 1, None)]);
+    assert_eq!(writer.compact(0)[..3], [(0, 1, None), (1, 0, None), (2, 1, None)]);
+    writer.log.producers.expire(i64::MAX, 0);
+    assert_eq!(writer.compact(5000)[..2], [(0, 1, None), (2, 1, None)]);
+    assert_eq!(writer.compact(5000)[..2], [(0, 1, None), (2, 1, Some(6000))]);
+    assert!(writer.compact(6000).iter().all(|(base, ..)| *base != 2));
 }
 
 #[test]
