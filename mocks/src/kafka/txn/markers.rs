@@ -69,12 +69,11 @@ impl Cluster {
             if !self.lacks_marker(id, &topic, partition) {
                 continue;
             }
-            match self.write_marker(id, &topic, partition, &marker) {
+            let written = self.write_marker(id, &topic, partition, &marker);
+            let fenced = [ResponseError::InvalidProducerEpoch, ResponseError::TransactionCoordinatorFenced];
+            if written.is_err_and(|error| fenced.contains(&error)) {
                 // The partition knows a later epoch: as in Kafka this end is given up.
-                Err(ResponseError::InvalidProducerEpoch | ResponseError::TransactionCoordinatorFenced) => {
-                    return;
-                }
-                Ok(()) | Err(_) => {}
+                return;
             }
         }
         self.complete_transaction(id);
