@@ -174,6 +174,11 @@ fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
 
 /// A zigzag varint of up to 64 bits.
 fn varint(rest: &mut &[u8]) -> Option<i64> {
+    // Nearly all are one byte, and every record of every batch has five or more.
+    if let Some((byte @ ..0x80, behind)) = rest.split_first() {
+        *rest = behind;
+        return Some(i64::from(byte >> 1) ^ -i64::from(byte & 1));
+    }
     let mut value = 0_u64;
     for shift in (0..64).step_by(7) {
         let byte = take(rest, 1)?[0];
