@@ -13,6 +13,7 @@ use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Encodable, Request, StrBytes};
 use kafka_protocol::records::{Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType};
 use libfuzzer_sys::fuzz_target;
+use squall_mocks::Clock;
 use squall_mocks::kafka::{KafkaCluster, KafkaOptions};
 use squall_mocks::net::{BoxStream, Dial, MemoryNet};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -207,7 +208,8 @@ async fn exchange(stream: &mut BoxStream, frame: &[u8], correlation: i32) -> boo
 
 async fn run(data: &[u8]) {
     let net = MemoryNet::new();
-    let cluster = KafkaCluster::new(KafkaOptions::brokers(3));
+    // Not the machine's clock: an input that fails must fail again.
+    let cluster = KafkaCluster::new(KafkaOptions { clock: Clock::default(), ..KafkaOptions::brokers(3) });
     let mut nodes = tokio::task::JoinSet::new();
     for node in 1..=3 {
         let (listener, cluster) = (net.listen(&format!("kafka-{node}:9092")), cluster.clone());

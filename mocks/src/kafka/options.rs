@@ -22,7 +22,8 @@ pub struct KafkaOptions {
     pub seed: u64,
     /// Tells the records' and the offsets' timestamps and their age, and measures every timeout. By default it
     /// starts at the machine's time: a broker refuses records whose clients are more than an hour ahead of it
-    /// (`message.timestamp.after.max.ms`).
+    /// (`message.timestamp.after.max.ms`). Runs that must be the same twice hand in one that starts at a fixed
+    /// time.
     pub clock: Clock,
     /// Whether a metadata request creates the topics it names (`auto.create.topics.enable`). Kafka's own
     /// default is true; a test rather wants to hear of its typing errors.

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use squall_mocks::Clock;
 use squall_mocks::kafka::KafkaMatch;
 use squall_mocks::net::TcpDial;
 use squall_mocks::rule::{Act, Rule};
@@ -12,7 +13,8 @@ use super::*;
 /// A run with a group of two, five batches under way and broken connections; answers all the brokers saw and
 /// when.
 async fn run(client_seed: u64) -> Vec<String> {
-    let world = World::start(3, 4);
+    let clock = Clock::default();
+    let world = World::start_with(KafkaOptions { clock: clock.clone(), ..KafkaOptions::brokers(3) }, 4);
     for act in [Act::DropBefore, Act::DropAfter] {
         world.cluster.rules().add(Rule::new(KafkaMatch::default(), act).with_probability(0.05));
     }
@@ -22,7 +24,8 @@ async fn run(client_seed: u64) -> Vec<String> {
         seen.lock().expect("unpoisoned").push(format!("{:?} {sighting:?}", start.elapsed()));
     }));
     let client = |name: &str| {
-        let options = ClientOptions { seed: client_seed, ..world.client(name).options().clone() };
+        let options =
+            ClientOptions { seed: client_seed, clock: clock.clone(), ..world.client(name).options().clone() };
         KafkaClient::new(options, Arc::new(world.net.clone()))
     };
     let producer = client("p").producer(ProducerOptions::default()).expect("valid options");

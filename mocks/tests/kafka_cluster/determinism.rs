@@ -1,9 +1,10 @@
-//! The same seed and the same calls give the same bytes.
+//! The same seed, the same clock and the same calls give the same bytes.
 
 use std::time::Duration;
 
 use kafka_protocol::messages::*;
 use proptest::prelude::*;
+use squall_mocks::Clock;
 use squall_mocks::kafka::{KafkaMatch, KafkaOptions};
 use squall_mocks::rule::{Act, Rule};
 
@@ -40,7 +41,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Every answer of a run, in order; an empty one stands for a connection that closed.
 async fn transcript(seed: u64, steps: &[Step]) -> Vec<Vec<u8>> {
-    let bench = Bench::new(KafkaOptions { seed, ..KafkaOptions::brokers(3) });
+    let bench = Bench::new(KafkaOptions { seed, clock: Clock::default(), ..KafkaOptions::brokers(3) });
     bench.cluster.create_topic("orders", 2).expect("created");
     let rule = Rule::new(KafkaMatch::api("produce"), Act::Error("REQUEST_TIMED_OUT".to_owned()));
     bench.cluster.rules().add(rule.with_probability(0.3));
