@@ -2,7 +2,7 @@
 //!
 //! As Kafka's `ReplicaManager.readFromLog` and `Partition.readRecords`. A consumer sees nothing behind the high
 //! watermark; from a follower, nothing that follower does not have. An offset between the high watermark and the
-//! end of the log is no error: there is nothing to read there yet.
+//! end of the log is no error: there is nothing to read there yet. A read ends with its segment.
 
 use std::collections::VecDeque;
 
@@ -69,11 +69,12 @@ impl Reader {
             let Some(limit) = left.zip(wanted.max_bytes).map(|(left, own)| left.min(own)) else {
                 return PartitionAnswer::error(asked, wanted, ResponseError::UnknownServerError.code());
             };
-            let size = sight.log.read(wanted.offset, sight.until, limit, at_least_one, &mut chunks);
+            let until = sight.until.min(sight.log.segment_end(wanted.offset));
+            let size = sight.log.read(wanted.offset, until, limit, at_least_one, &mut chunks);
             if let Some(aborted) = &mut aborted {
                 *aborted = sight.log.aborted_within(wanted.offset, &chunks);
             }
-            add_part(&sight, limit.saturating_sub(size), &mut chunks);
+            add_part(sight.log, until, limit.saturating_sub(size), &mut chunks);
         }
         let data = Data {
             chunks,
@@ -182,10 +183,10 @@ impl Reader {
 
 /// Adds the first `left` bytes of the batch behind those that were read: a broker sends bytes up to the limit, not
 /// batches, and clients drop what is not whole.
-fn add_part(sight: &Sight<'_>, left: usize, chunks: &mut VecDeque<Bytes>) {
-    let Some(next) = next_offset(chunks).filter(|next| left > 0 && *next < sight.until) else { return };
+fn add_part(log: &Log, until: i64, left: usize, chunks: &mut VecDeque<Bytes>) {
+    let Some(next) = next_offset(chunks).filter(|next| left > 0 && *next < until) else { return };
     let mut batch = VecDeque::new();
-    sight.log.read(next, sight.until, 0, true, &mut batch);
+    log.read(next, until, 0, true, &mut batch);
     let mut left = left;
     for chunk in batch {
         let part = chunk.slice(..chunk.len().min(left));

@@ -237,6 +237,13 @@ impl Log {
         size
     }
 
+    /// Where the segment ends that has the first batch from `offset` on; far away if it is the last.
+    pub fn segment_end(&self, offset: i64) -> i64 {
+        let mut segments = self.segments_from(offset);
+        let found = segments.find(|segment| !segment.from(offset).is_empty());
+        found.and_then(|_| segments.next()).map_or(i64::MAX, |next| next.base)
+    }
+
     /// Producer and first offset of the aborted transactions that have records in what a [`read`](Self::read)
     /// from `offset` on pushed.
     pub fn aborted_within(&self, offset: i64, read: &VecDeque<Bytes>) -> Vec<(i64, i64)> {
@@ -290,9 +297,12 @@ impl Log {
 
     /// The batches from the one that holds `offset`, or the first behind it, on.
     fn batches_from(&self, offset: i64) -> impl Iterator<Item = &Batch> {
+        self.segments_from(offset).flat_map(move |segment| segment.from(offset))
+    }
+
+    fn segments_from(&self, offset: i64) -> impl Iterator<Item = &Segment> {
         let at = self.closed.partition_point(|segment| segment.base <= offset).saturating_sub(1);
-        let closed = self.closed.iter().skip(at);
-        closed.chain(std::iter::once(&self.active)).flat_map(move |segment| segment.from(offset))
+        self.closed.iter().skip(at).chain(std::iter::once(&self.active))
     }
 }
 
