@@ -1,12 +1,15 @@
 //! Sequences by hand, a file per area: each says what is sent, the real broker says what comes back.
 
+mod admin;
 mod cluster;
 mod commits;
 mod fetch;
 mod groups;
 pub mod list_offsets;
 mod produce;
+mod sessions;
 mod topics;
+mod transactions;
 mod versions;
 
 use crate::pair::Pair;
@@ -41,6 +44,14 @@ pub const ONE: &[(&str, Golden)] = &[
     ("two_members", groups::two_members),
     ("static_members", groups::static_members),
     ("listed_groups", groups::listed),
+    ("transactions", transactions::first_version),
+    ("transactions_of_version_2", transactions::second_version),
+    ("fetch_sessions", sessions::of_fetches),
+    ("consumer_groups", sessions::of_consumers),
+    ("deleted_records", admin::delete_records),
+    ("created_partitions", admin::create_partitions),
+    ("altered_settings", admin::alter_settings),
+    ("deleted_groups", admin::delete_groups),
 ];
 
 /// For three brokers.
