@@ -124,21 +124,6 @@ impl Pair {
         format!("{}{name}", self.prefix)
     }
 
-    /// Runs a part of a sequence, or all of it, in which the sides are known to differ. Fails if they agree.
-    pub fn known(
-        &mut self,
-        why: &str,
-        part: impl FnOnce(&mut Self) -> Result<(), String>,
-    ) -> Result<(), String> {
-        let before = std::mem::take(&mut self.differences);
-        let ended = part(self);
-        let found = std::mem::replace(&mut self.differences, before);
-        match found.is_empty() && ended.is_ok() {
-            true => Err(format!("no longer differs, so the mark is to be taken away: {why}")),
-            false => Ok(()),
-        }
-    }
-
     /// Speaks to these brokers from now on.
     pub fn go(&mut self, node: Both<i32>) {
         self.node = node;

@@ -10,6 +10,9 @@ use squall_mocks::kafka::{KafkaCluster, KafkaOptions, RunningCluster};
 
 use crate::pair::{Both, Pair};
 
+/// Records are kept for ever: brokers delete old ones half a minute after they started.
+const RETENTION: (&str, &str) = ("log.retention.ms", "-1");
+
 /// The program that starts real brokers, if that and Java are there.
 pub fn find() -> Result<String, String> {
     let program = std::env::var("SQUALL_KAFKA").map_err(|_| "SQUALL_KAFKA names no program".to_owned())?;
@@ -47,7 +50,7 @@ impl Real {
     fn start(brokers: usize) -> Result<Self, String> {
         let version = std::env::var("SQUALL_KAFKA_VERSION").unwrap_or_else(|_| "4.3".to_owned());
         let mut program = Command::new(find()?)
-            .args(["start", &version, &brokers.to_string()])
+            .args(["start", &version, &brokers.to_string(), &format!("{}={}", RETENTION.0, RETENTION.1)])
             // It serves until this ends, whichever way we do.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -82,6 +85,7 @@ impl Mock {
         let runtime = runtime.map_err(|error| error.to_string())?;
         let mut options = KafkaOptions::brokers(brokers);
         options.clock = Clock::system();
+        options.broker_configs.insert(RETENTION.0.to_owned(), RETENTION.1.to_owned());
         options.offsets_topic_partitions = 5;
         options.offsets_topic_at_start = false;
         let running =

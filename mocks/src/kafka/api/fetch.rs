@@ -229,7 +229,9 @@ impl ParkedFetch {
             return false;
         }
         let Ok(sight) = self.reader.look(cluster, wanted) else { return true };
-        if sight.is_special() || wanted.offset > sight.until {
+        // What is read from an older segment does not become more.
+        let is_older = sight.log.segment_end(wanted.offset) < sight.until;
+        if sight.is_special() || wanted.offset > sight.until || is_older {
             return true;
         }
         let most = wanted.max_bytes.unwrap_or(0);

@@ -2,7 +2,7 @@
 //!
 //! As Kafka's `ReplicaManager.readFromLog` and `Partition.readRecords`. A consumer sees nothing behind the high
 //! watermark; from a follower, nothing that follower does not have. An offset between the high watermark and the
-//! end of the log is no error: there is nothing to read there yet.
+//! end of the log is no error: there is nothing to read there yet. A read ends with its segment.
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
@@ -62,11 +62,12 @@ impl Reader {
             let Some(limit) = left.zip(wanted.max_bytes).map(|(left, own)| left.min(own)) else {
                 return PartitionAnswer::error(asked, wanted, ResponseError::UnknownServerError.code());
             };
-            portion = sight.log.read(wanted.offset, sight.until, limit, at_least_one);
+            let until = sight.until.min(sight.log.segment_end(wanted.offset));
+            portion = sight.log.read(wanted.offset, until, limit, at_least_one);
             if let (Some(aborted), Some(next)) = (&mut aborted, portion.next) {
                 *aborted = sight.log.producers.aborted(wanted.offset, next);
             }
-            add_part(&sight, limit, &mut portion);
+            add_part(sight.log, until, limit, &mut portion);
         }
         let data = Data {
             chunks: portion.chunks,
@@ -175,9 +176,9 @@ impl Reader {
 
 /// Fills up to `limit` with the beginning of the next batch: a broker sends bytes up to the limit, not batches, and
 /// clients drop what is not whole.
-fn add_part(sight: &Sight<'_>, limit: usize, portion: &mut Portion) {
-    let Some(next) = portion.next.filter(|next| portion.size < limit && *next < sight.until) else { return };
-    for mut chunk in sight.log.read(next, sight.until, 0, true).chunks {
+fn add_part(log: &Log, until: i64, limit: usize, portion: &mut Portion) {
+    let Some(next) = portion.next.filter(|next| portion.size < limit && *next < until) else { return };
+    for mut chunk in log.read(next, until, 0, true).chunks {
         chunk.truncate(limit - portion.size);
         portion.size += chunk.len();
         if !chunk.is_empty() {

@@ -201,6 +201,13 @@ impl Log {
         true
     }
 
+    /// Where the segment ends that has the first batch from `offset` on; far away if it is the last.
+    pub fn segment_end(&self, offset: i64) -> i64 {
+        let mut segments = self.segments_from(offset);
+        let found = segments.find(|segment| !segment.from(offset).is_empty());
+        found.and_then(|_| segments.next()).map_or(i64::MAX, |next| next.base)
+    }
+
     /// The largest epoch up to `epoch` and the offset it ends at, as a leader of epoch `current` tells it;
     /// none of epochs it does not know.
     pub fn end_of_epoch(&self, epoch: i32, current: i32) -> Option<(i32, i64)> {
@@ -244,9 +251,12 @@ impl Log {
 
     /// The batches from the one that holds `offset`, or the first behind it, on.
     fn batches_from(&self, offset: i64) -> impl Iterator<Item = &Batch> {
+        self.segments_from(offset).flat_map(move |segment| segment.from(offset))
+    }
+
+    fn segments_from(&self, offset: i64) -> impl Iterator<Item = &Segment> {
         let at = self.closed.partition_point(|segment| segment.base <= offset).saturating_sub(1);
-        let closed = self.closed.iter().skip(at);
-        closed.chain(std::iter::once(&self.active)).flat_map(move |segment| segment.from(offset))
+        self.closed.iter().skip(at).chain(std::iter::once(&self.active))
     }
 }
 

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use kafka_protocol::messages::*;
+use squall_mocks::Clock;
 use squall_mocks::kafka::KafkaOptions;
 
 use super::client::{Client, Who, one_node};
@@ -16,6 +17,8 @@ const KAFKA: &str = include_str!("kafka-4.3.1.txt");
 #[tokio::test(start_paused = true)]
 async fn a_long_scenario_is_answered_as_by_kafka() {
     let (_bench, mut client) = one_node(KafkaOptions::brokers(1)).await;
+    // As old as the markers, so that all are in one segment.
+    client.timestamp_ms = Clock::system().unix_ms();
     let told = scenario(&mut client).await;
     for (line, (told, kafka)) in told.lines().zip(KAFKA.lines()).enumerate() {
         assert_eq!(told, kafka, "line {}", line + 1);

@@ -12,7 +12,7 @@ pub fn reads(pair: &mut Pair) -> Result<(), String> {
     for records in [plain(&["a", "b"]), plain(&["c"]), zstd(&["d", "e"], TIME)] {
         pair.ask(9, produce_to(&name, 0, -1, records))?;
     }
-    for version in 4..=17 {
+    for version in 4..=18 {
         let at = |id: &Uuid, partitions: Vec<fetch_request::FetchPartition>| {
             let name = if version < 13 { &name[..] } else { "" };
             fetch_by(name, *id, partitions)
