@@ -18,6 +18,8 @@ PYTHON = {"kafka-python": "3.0.12", "aiokafka": "0.14.0", "confluent-kafka": "2.
 NODE = {"kafkajs": "2.2.4"}
 RUST = re.search(r'^rdkafka .*"=(.*?)"', (PAGES / "kafka-rust" / "Cargo.toml").read_text(), re.M).group(1)
 JAVA = re.search(r"kafka-clients</artifactId>\s+<version>(.*?)<", (PAGES / "kafka-java" / "pom.xml").read_text()).group(1)
+# Seconds that a page may take: each of the tools starts a Java program, some eighty times.
+PAGE_LIMIT = 900
 SETTINGS = ["auto.create.topics.enable=true"]
 
 # What differs from run to run, and what stands for it.
@@ -90,9 +92,9 @@ CLIENTS = {
 }
 
 
-def run_page(command, server, log, limit):
+def run_page(command, server, log, _):
     with tempfile.TemporaryDirectory(prefix="squall-clients-") as folder, server() as cluster:
-        text, ended = pages.output_of(command, folder, {"KAFKA": cluster.addresses}, log, limit)
+        text, ended = pages.output_of(command, folder, {"KAFKA": cluster.addresses}, log, PAGE_LIMIT)
         return text, cluster.ended() or ended
 
 

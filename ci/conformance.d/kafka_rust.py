@@ -29,7 +29,8 @@ def rskafka(squall, work, arguments):
     def environment(cluster):
         return {"TEST_INTEGRATION": "1", "TEST_BROKER_IMPL": "kafka", "KAFKA_CONNECT": cluster.addresses}
 
-    words = ["--tests", "--locked", "--features", "full"]
+    # Its lock file names an rsasl that today's compiler refuses: others are taken as they come.
+    words = ["--tests", "--features", "full"]
     return run("rskafka", "rskafka", 3, ["auto.create.topics.enable=false"], environment, words, squall, work, arguments)
 
 
@@ -37,6 +38,8 @@ def run(key, package, brokers, settings, environment, words, squall, work, argum
     version, source = rust_tests.newest(package, work / f"kafka-{key}-fetch")
     folder = work / f"kafka-{key}"
     rust_tests.copy_of(folder, source, version)
+    if "--locked" not in words:
+        (folder / "Cargo.lock").unlink(missing_ok=True)
     print(f"building the tests of {package} {version}", flush=True)
     programs = rust_tests.build(folder, *words)
     suite = Suite(key, f"Tests of the {package} crate {version}")

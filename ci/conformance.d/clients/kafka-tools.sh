@@ -5,11 +5,11 @@
 set -u
 cd "$(mktemp -d)" || exit 1
 trap 'rm -rf "$PWD"' EXIT
-# Times, and lines that tell how a Java program was started, are of no interest.
+# What they log beside what they print is of no interest: it begins with a time, and ends with where in the code it was.
 tool() {
     local name=$1
     shift
-    timeout 60 "$KAFKA_PATH/bin/$name.sh" --bootstrap-server "$KAFKA" "$@" 2>&1 | grep -v '^\(OpenJDK\|SLF4J\|log4j\|\[20\)'
+    timeout 60 "$KAFKA_PATH/bin/$name.sh" --bootstrap-server "$KAFKA" "$@" 2>&1 | grep -Ev $'^(OpenJDK|SLF4J|log4j|\\[?20[0-9][0-9]-|Caused by|$|\tat |\t[.]{3})'
 }
 example() { echo "## $1"; }
 
@@ -18,7 +18,7 @@ tool kafka-topics --create --topic orders --partitions 3 --replication-factor 1 
 tool kafka-topics --create --topic orders --partitions 3
 tool kafka-topics --create --topic orders --if-not-exists
 tool kafka-topics --create --topic payments --replica-assignment 1,1
-tool kafka-topics --list
+tool kafka-topics --list --exclude-internal
 tool kafka-topics --describe --topic orders
 tool kafka-topics --describe --topic nowhere
 
@@ -34,7 +34,7 @@ tool kafka-topics --describe --topic payments
 tool kafka-topics --alter --topic payments --partitions 2
 tool kafka-topics --delete --topic payments
 tool kafka-topics --delete --topic payments
-tool kafka-topics --list
+tool kafka-topics --list --exclude-internal
 
 example "configs of a topic"
 tool kafka-configs --describe --topic orders
