@@ -28,6 +28,8 @@ MASKS = [
     (r"\bport=\d+", "port=PORT"),
     (r"\b1[6-9]\d{11}\b", "TIME"),
     (r"\b(?:[A-Za-z0-9_.]+-)+[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "MEMBER"),
+    (r"console-consumer-\d+", "CONSOLE-GROUP"),
+    (r"(?<=Epoch: )\d+", "EPOCH"),
     (r"(?<=TopicId: )[\w-]{22}", "TOPIC-ID"),
     (r"^%\d\|\d+\.\d+\|", "LOG|"),
 ]
