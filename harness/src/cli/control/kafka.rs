@@ -10,7 +10,9 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use squall_mocks::kafka::{KafkaCluster, KafkaError, KafkaMatch, RequestRecord, api_names, error_code};
+use squall_mocks::kafka::{
+    KafkaCluster, KafkaError, KafkaMatch, ReplicaLag, RequestRecord, api_names, error_code,
+};
 use squall_mocks::rule::{Act, Rule, duration_text};
 
 use super::{Control, Question, Refusal, cluster, rules};
@@ -20,7 +22,7 @@ const PAGE: (usize, usize) = (1000, 10_000);
 /// Longest wait for requests.
 const WAIT: Duration = Duration::from_secs(25);
 
-const ROUTES: [&str; 24] = [
+const ROUTES: [&str; 28] = [
     "GET /health",
     "POST /advance {\"ms\": 1000}",
     "POST /jump {\"ms\": -1000}",
@@ -31,11 +33,15 @@ const ROUTES: [&str; 24] = [
     "GET /nodes",
     "POST /crash {\"node\": 1}",
     "POST /restart {\"node\": 1}",
+    "POST /wipe {\"node\": 1}",
     "POST /metadata-lag {\"node\": 1, \"by\": \"500ms\"}",
+    "POST /replica-lag {\"node\": 1, \"by\": \"500ms\" | \"hold\"}",
     "GET /topics",
     "POST /topics {\"name\": \"orders\", \"partitions\": 3, \"replicas\": 3, \"configs\": {}}",
     "DELETE /topics/{name}",
     "POST /move-leader {\"topic\": \"orders\", \"partition\": 0, \"to\": 2 | \"next\" | \"nobody\"}",
+    "POST /elect-unclean {\"topic\": \"orders\", \"partition\": 0}",
+    "POST /expire",
     "POST /isr {\"topic\": \"orders\", \"partition\": 0, \"nodes\": [1, 2]}",
     "GET /records?topic=orders&partition=0&from=0&limit=1000",
     "GET /groups",
@@ -84,6 +90,13 @@ struct Lag {
     node: i32,
     /// None ends the lag.
     by: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Elect {
+    topic: String,
+    partition: i32,
 }
 
 #[derive(Deserialize)]
@@ -152,8 +165,8 @@ impl Control for KafkaControl {
             "" | "health" | "nodes" | "topics" | "records" | "groups" | "snapshot" | "requests"
             | "requests/wait" | "unsupported" => self.look(question).await,
             path if path.starts_with("groups/") => self.look(question).await,
-            "advance" | "jump" | "crash" | "restart" | "metadata-lag" | "move-leader" | "isr"
-            | "move-coordinator"
+            "advance" | "jump" | "crash" | "restart" | "wipe" | "metadata-lag" | "replica-lag"
+            | "move-leader" | "elect-unclean" | "expire" | "isr" | "move-coordinator"
                 if question.method != Method::POST =>
             {
                 Err(Refusal::method(question, "POST"))
@@ -207,6 +220,23 @@ impl KafkaControl {
             }
             "crash" => self.done(question, |it: Node| cluster.node_down(it.node))?,
             "restart" => self.done(question, |it: Node| cluster.node_up(it.node))?,
+            "wipe" => self.done(question, |it: Node| cluster.wipe(it.node))?,
+            "expire" => cluster.expire_now(),
+            "replica-lag" => {
+                let Lag { node, by } = question.json()?;
+                let wrong = |text| Refusal::invalid(format!("the body at by: {text}; or \"hold\""));
+                let lag = match by.as_deref() {
+                    None => ReplicaLag::None,
+                    Some("hold") => ReplicaLag::Held,
+                    Some(by) => ReplicaLag::By(duration_text::parse(by).map_err(wrong)?),
+                };
+                cluster.set_node_replica_lag(node, lag).map_err(refused)?;
+            }
+            "elect-unclean" => {
+                let Elect { topic, partition } = question.json()?;
+                let leader = cluster.elect_unclean(&topic, partition).map_err(refused)?;
+                return Ok(json!({ "leader": leader }));
+            }
             "metadata-lag" => {
                 let Lag { node, by } = question.json()?;
                 let wrong = |text| Refusal::invalid(format!("the body at by: {text}"));
