@@ -9,6 +9,8 @@
 pub mod clock;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+#[cfg(any(feature = "kafka", feature = "redis"))]
+mod kept;
 pub mod net;
 pub mod observe;
 #[cfg(feature = "redis")]

@@ -26,6 +26,7 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -95,6 +96,20 @@ struct Question<'a> {
     /// Whether the body is TOML, not JSON.
     is_toml: bool,
     body: &'a [u8],
+}
+
+/// The body of `/advance`: by how much time passes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Forwards {
+    ms: u64,
+}
+
+/// The body of `/jump`: by how much the wall clock is put forward, or back.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Jump {
+    ms: i64,
 }
 
 /// Why a request was not done.

@@ -6,7 +6,7 @@
 //! record is there when its request comes, and gets its error when that is answered. Neither records of topics
 //! nor passwords are in it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use super::matcher::Target;
 use super::wire::errors;
+use crate::kept::Kept;
 
 /// Most targets and groups of one request that are kept.
 const TARGETS: usize = 32;
@@ -76,9 +77,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    capacity: usize,
-    last: u64,
-    records: VecDeque<RequestRecord>,
+    records: Kept<RequestRecord>,
     /// The number of the request that is under way in a connection.
     under_way: BTreeMap<u64, u64>,
     unsupported: Vec<Unsupported>,
@@ -90,10 +89,7 @@ impl Requests {
     }
 
     pub(super) fn set_capacity(&self, capacity: usize) {
-        let mut state = self.lock();
-        state.capacity = capacity;
-        let surplus = state.records.len().saturating_sub(capacity);
-        state.records.drain(..surplus);
+        self.lock().records.set_capacity(capacity);
     }
 
     /// All records there are, the oldest first.
@@ -105,15 +101,13 @@ impl Requests {
     /// Records with numbers above `number`, the oldest first, at most `limit`.
     #[must_use]
     pub fn since(&self, number: u64, limit: usize) -> Vec<RequestRecord> {
-        let state = self.lock();
-        let start = state.records.partition_point(|record| record.number <= number);
-        state.records.range(start..).take(limit).cloned().collect()
+        self.lock().records.since(number, limit)
     }
 
     /// The number of the youngest record; 0 if there was none.
     #[must_use]
     pub fn last(&self) -> u64 {
-        self.lock().last
+        self.lock().records.last()
     }
 
     /// What no node could serve, the first first.
@@ -149,20 +143,16 @@ impl Requests {
     }
 
     pub(super) fn is_kept(&self) -> bool {
-        self.lock().capacity > 0
+        self.lock().records.capacity() > 0
     }
 
     /// A request came; `record` still has no number.
     pub(super) fn came(&self, record: RequestRecord) {
         let mut state = self.lock();
-        state.last += 1;
-        let number = state.last;
-        if state.capacity > 0 {
-            state.under_way.insert(record.connection, number);
-            if state.records.len() >= state.capacity {
-                state.records.pop_front();
-            }
-            state.records.push_back(RequestRecord { number, ..record });
+        let connection = record.connection;
+        let number = state.records.push(|number| RequestRecord { number, ..record });
+        if state.records.capacity() > 0 {
+            state.under_way.insert(connection, number);
         }
         drop(state);
         self.shared.news.notify_waiters();
@@ -172,8 +162,7 @@ impl Requests {
     pub(super) fn answered(&self, connection: u64, error: i16) {
         let mut state = self.lock();
         let Some(number) = state.under_way.remove(&connection) else { return };
-        let at = state.records.partition_point(|record| record.number < number);
-        if let Some(record) = state.records.get_mut(at).filter(|record| record.number == number) {
+        if let Some(record) = state.records.get_mut(number) {
             record.error = Some(errors::name_of(error));
         }
         drop(state);

@@ -5,7 +5,6 @@
 //! gaps; the oldest go when the log is full. Arguments are clipped and passwords left out, so a record is small
 //! and may be shown. Replies to requests are not kept, only their kind.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -13,6 +12,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::engine::{ClientId, Moment, redacted};
+use crate::kept::Kept;
 
 /// Longest text of one argument, in bytes of the argument.
 const ARGUMENT_BYTES: usize = 128;
@@ -89,48 +89,35 @@ pub struct Requests {
 }
 
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<Kept<Record>>,
     more: Notify,
-}
-
-struct State {
-    capacity: usize,
-    /// The number of the youngest record.
-    last: u64,
-    records: VecDeque<Record>,
 }
 
 impl Requests {
     pub(super) fn new() -> Self {
-        let state = State { capacity: 0, last: 0, records: VecDeque::new() };
-        Self { shared: Arc::new(Shared { state: Mutex::new(state), more: Notify::new() }) }
+        Self { shared: Arc::new(Shared { state: Mutex::default(), more: Notify::new() }) }
     }
 
     pub(super) fn set_capacity(&self, capacity: usize) {
-        let mut state = self.lock();
-        state.capacity = capacity;
-        let surplus = state.records.len().saturating_sub(capacity);
-        state.records.drain(..surplus);
+        self.lock().set_capacity(capacity);
     }
 
     /// All records there are, the oldest first.
     #[must_use]
     pub fn snapshot(&self) -> Vec<Record> {
-        self.lock().records.iter().cloned().collect()
+        self.lock().iter().cloned().collect()
     }
 
     /// Records with numbers above `number`, the oldest first, at most `limit`.
     #[must_use]
     pub fn since(&self, number: u64, limit: usize) -> Vec<Record> {
-        let state = self.lock();
-        let start = state.records.partition_point(|record| record.number <= number);
-        state.records.range(start..).take(limit).cloned().collect()
+        self.lock().since(number, limit)
     }
 
     /// The number of the youngest record; 0 if there was none.
     #[must_use]
     pub fn last(&self) -> u64 {
-        self.lock().last
+        self.lock().last()
     }
 
     /// The first record, of those that are kept and those to come, for which `wanted` is true. Each is shown to
@@ -152,20 +139,12 @@ impl Requests {
     }
 
     pub(super) fn push(&self, at: Moment, what: Recorded) {
-        let mut state = self.lock();
-        state.last += 1;
-        let record = Record { number: state.last, unix_us: at.unix_us, elapsed_us: at.elapsed_us, what };
-        if state.records.len() >= state.capacity {
-            state.records.pop_front();
-        }
-        if state.capacity > 0 {
-            state.records.push_back(record);
-        }
-        drop(state);
+        let Moment { unix_us, elapsed_us } = at;
+        self.lock().push(|number| Record { number, unix_us, elapsed_us, what });
         self.shared.more.notify_waiters();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Kept<Record>> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -15,7 +15,7 @@ use squall_mocks::kafka::{
 };
 use squall_mocks::rule::{Act, Rule, duration_text};
 
-use super::{Control, Question, Refusal, cluster, rules};
+use super::{Control, Forwards, Jump, Question, Refusal, cluster, rules};
 
 /// Records of one answer, unless asked otherwise, and at most.
 const PAGE: (usize, usize) = (1000, 10_000);
@@ -64,18 +64,6 @@ impl KafkaControl {
         cluster.log_requests(records);
         Self { cluster }
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Forwards {
-    ms: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Jump {
-    ms: i64,
 }
 
 #[derive(Deserialize)]

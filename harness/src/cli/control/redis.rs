@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use squall_mocks::redis::{Keep, Lose, RedisMatch, RedisServer, command_names};
 use squall_mocks::rule::{Rule, duration_text};
 
-use super::{Control, Question, Refusal, rules, values};
+use super::{Control, Forwards, Jump, Question, Refusal, rules, values};
 
 /// Records and keys of one answer, unless asked otherwise, and at most.
 const PAGE: (usize, usize) = (1000, 10_000);
@@ -49,18 +49,6 @@ impl RedisControl {
         server.log_requests(records);
         Self { server }
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Forwards {
-    ms: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Jump {
-    ms: i64,
 }
 
 #[derive(Deserialize)]

@@ -91,11 +91,10 @@ impl Observer {
                 // The topic was there a line ago. What may yet be aborted is not seen by those who wait for it.
                 for record in cluster.committed_from(topic, *partition, *next).unwrap_or_default() {
                     *next = record.offset + 1;
-                    let envelope =
-                        || record.value.as_deref().and_then(|value| EventEnvelope::from_bytes(value).ok());
                     let (what, root) = match *role {
                         Role::Results => {
-                            let envelope = envelope();
+                            let value = record.value.as_deref();
+                            let envelope = value.and_then(|value| EventEnvelope::from_bytes(value).ok());
                             let root = envelope.as_ref().and_then(EventEnvelope::correlation_id);
                             let root = root.map(str::to_owned);
                             (observed(topic, *partition, record.offset, envelope.as_ref()), root)
