@@ -44,6 +44,7 @@ pub use consumer::{Consumer, ConsumerOptions, Event, OffsetReset};
 pub use error::{ClientError, ErrorCode, ProduceError};
 pub use isolation::Isolation;
 pub use metadata::{ClusterMetadata, PartitionMetadata, TopicMetadata};
+pub use partitioner::of_key as partition_of;
 pub use producer::{Acks, Producer, ProducerOptions};
 pub use reader::{Reader, StartAt};
 pub use transaction::{GroupMetadata, Transaction, TransactionalOptions, TransactionalProducer};
