@@ -14,7 +14,9 @@ use kafka_protocol::messages::{
     ConsumerGroupDescribeRequest, DescribeGroupsRequest, DescribeTransactionsRequest, GroupId,
     InitProducerIdRequest, OffsetDeleteRequest, ProducerId, TopicName, TransactionalId,
 };
-use kafka_protocol::messages::{consumer_group_describe_response as consumer, describe_groups_response as classic};
+use kafka_protocol::messages::{
+    consumer_group_describe_response as consumer, describe_groups_response as classic,
+};
 
 use super::admin::{no_answer, text};
 use super::assignor::{read_assignment, read_subscription};
@@ -218,7 +220,11 @@ impl KafkaClient {
 fn partitions(assignment: &consumer::Assignment) -> BTreeSet<TopicPartition> {
     let of_topic = |topic: &consumer::TopicPartitions| {
         let name: std::sync::Arc<str> = topic.topic_name.as_str().into();
-        topic.partitions.iter().map(move |number| TopicPartition::new(name.clone(), *number)).collect::<Vec<_>>()
+        topic
+            .partitions
+            .iter()
+            .map(move |number| TopicPartition::new(name.clone(), *number))
+            .collect::<Vec<_>>()
     };
     assignment.topic_partitions.iter().flat_map(of_topic).collect()
 }
