@@ -36,7 +36,7 @@ use super::requests::Requests;
 use super::sasl;
 use super::throttle::Throttling;
 use super::timers::Timers;
-use super::txn::{Transactions, TxnTimer};
+use super::txn::{TRANSACTIONS_TOPIC, Transactions, TxnTimer};
 use super::view::{BrokerView, MetadataView};
 use super::wire::frame::Frame;
 use super::wire::keys::Api;
@@ -44,6 +44,8 @@ use crate::observe::{Sighting, What};
 
 /// The topic that holds groups and their offsets.
 pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+/// Topics of the cluster's own.
+const INTERNAL_TOPICS: [&str; 3] = [OFFSETS_TOPIC, TRANSACTIONS_TOPIC, "__share_group_state"];
 
 /// Names a request that is answered later.
 #[derive(Clone, Copy, Debug)]
@@ -393,6 +395,11 @@ impl Cluster {
             self.sightings.push(Sighting::new("kafka", What::Event(text())));
         }
     }
+}
+
+/// Whether a topic is the cluster's own.
+pub(crate) fn is_internal(topic: &str) -> bool {
+    INTERNAL_TOPICS.contains(&topic)
 }
 
 /// A random (version 4) id from the cluster's stream. All zeros and one are Kafka's reserved ids.

@@ -323,3 +323,24 @@ async fn a_partition_nobody_knows_is_told_with_the_others_and_ends_no_wait() {
     assert_eq!(read(&wire.call(11, request).await).0, 3);
     assert!(start.elapsed().as_millis() < 710, "alone it is told at once");
 }
+
+#[tokio::test(start_paused = true)]
+async fn partitions_are_told_with_who_may_lead_them_and_who_led_last() {
+    let bench = Bench::new(KafkaOptions { auto_leader_rebalance: false, ..KafkaOptions::brokers(2) });
+    bench.cluster.create_topic_with("orders", 1, 1, &[]).expect("created");
+    let leader = bench.cluster.replicas("orders", 0).expect("a partition").leader.expect("a leader");
+    let mut wire = bench.connect(3 - leader).await;
+    bench.cluster.node_down(leader).expect("a node");
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let topic =
+        describe_topic_partitions_request::TopicRequest::default().with_name(TopicName(text("orders")));
+    let request =
+        DescribeTopicPartitionsRequest::default().with_topics(vec![topic]).with_response_partition_limit(100);
+    let answer = wire.call(0, request).await;
+    let told = &answer.topics[0].partitions[0];
+    assert_eq!((told.error_code, told.leader_id.0, told.leader_epoch), (0, -1, 1));
+    let dead = vec![BrokerId(leader)];
+    assert_eq!((told.isr_nodes.as_slice(), &told.offline_replicas), ([].as_slice(), &dead));
+    assert_eq!(told.eligible_leader_replicas.as_ref(), Some(&dead));
+    assert_eq!(told.last_known_elr.as_ref(), Some(&dead));
+}

@@ -19,7 +19,7 @@ use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, Topi
 use uuid::Uuid;
 
 use super::{ALL_OF_CLUSTER, ALL_OF_TOPIC, Answer, Described, first_error};
-use crate::kafka::cluster::{Call, Cluster, OFFSETS_TOPIC};
+use crate::kafka::cluster::{Call, Cluster, is_internal};
 use crate::kafka::controller::{NewTopic, check_name};
 use crate::kafka::view::{MetadataView, PartitionView, TopicView};
 use crate::kafka::wire::text;
@@ -163,7 +163,7 @@ fn told(call: &Call<'_>, name: &str, topic: &TopicView, view: &MetadataView) -> 
     MetadataResponseTopic::default()
         .with_name(Some(TopicName(text(name))))
         .with_topic_id(topic.id)
-        .with_is_internal(name == OFFSETS_TOPIC)
+        .with_is_internal(is_internal(name))
         .with_partitions(partitions)
 }
 
