@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::api::fetch::ParkedFetch;
 use super::api::fetch_session::Sessions;
 use super::api::produce::ParkedProduce;
+use super::api::replica_wait::ParkedChange;
 use super::config::Values;
 use super::config::levels::Levels;
 use super::config::topic as topic_config;
@@ -125,6 +126,8 @@ pub(crate) enum Timer {
     Failure(i32),
     /// The wait of this connection's produce request is over.
     Produce(u64),
+    /// The wait of this connection's DeleteRecords or WriteTxnMarkers is over.
+    Change(u64),
     /// Records arrive at a follower.
     Replica((Uuid, i32), i32),
     /// Leaders look for followers that have not caught up for too long.
@@ -178,6 +181,8 @@ pub(crate) struct Cluster {
     pub produces: BTreeMap<u64, ParkedProduce>,
     /// Which of them wait for a partition's high watermark to come to an offset.
     pub acks: BTreeMap<(Uuid, i32), BTreeSet<(i64, u64)>>,
+    /// DeleteRecords and WriteTxnMarkers requests that wait for replicas.
+    pub changes: BTreeMap<u64, ParkedChange>,
     /// Requests of groups that wait.
     pub waiting: BTreeSet<u64>,
     pub transactions: Transactions,
@@ -224,6 +229,7 @@ impl Cluster {
             sessions: BTreeMap::new(),
             produces: BTreeMap::new(),
             acks: BTreeMap::new(),
+            changes: BTreeMap::new(),
             waiting: BTreeSet::new(),
             transactions: Transactions::default(),
             reassignments: Reassignments::new(),
@@ -254,6 +260,7 @@ impl Cluster {
                 Timer::Image(node) => self.apply_image(node),
                 Timer::Failure(node) => self.fence(node),
                 Timer::Produce(conn) => self.expire_produce(conn),
+                Timer::Change(conn) => self.expire_change(conn),
                 Timer::Replica(partition, node) => self.arrive(partition, node),
                 Timer::Isr => self.check_isr(),
                 Timer::Rebalance => self.rebalance_leaders(),
@@ -280,12 +287,13 @@ impl Cluster {
         self.throttling.forget(conn);
         self.sasl.forget(conn);
         self.forget_produce(conn);
+        self.forget_change(conn);
         self.waiting.remove(&conn);
     }
 
     /// Requests that wait.
     pub fn parked(&self) -> usize {
-        self.fetches.len() + self.produces.len() + self.waiting.len()
+        self.fetches.len() + self.produces.len() + self.changes.len() + self.waiting.len()
     }
 
     /// What `node` tells of the cluster.
