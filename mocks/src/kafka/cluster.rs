@@ -124,6 +124,8 @@ pub(crate) enum Timer {
     Image(i32),
     /// The controller notices that a broker is dead.
     Failure(i32),
+    /// The controller creates a topic that a client asked for.
+    Topic(String),
     /// The wait of this connection's produce request is over.
     Produce(u64),
     /// The wait of this connection's DeleteRecords or WriteTxnMarkers is over.
@@ -259,6 +261,7 @@ impl Cluster {
                 Timer::Fetch(conn) => self.finish_fetch(conn),
                 Timer::Image(node) => self.apply_image(node),
                 Timer::Failure(node) => self.fence(node),
+                Timer::Topic(name) => self.create_with_defaults(name),
                 Timer::Produce(conn) => self.expire_produce(conn),
                 Timer::Change(conn) => self.expire_change(conn),
                 Timer::Replica(partition, node) => self.arrive(partition, node),
