@@ -23,9 +23,7 @@ use squall_core::http::Http;
 use squall_core::net::TcpDial;
 use squall_core::redis::{Redis, RedisOptions};
 use squall_core::store::MemoryStore;
-use squall_fixtures::ready::{Failing, Poll};
 use squall_fixtures::{Kafka, Scope};
-use squall_mocks::kafka::client::TopicPartition;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -158,31 +156,19 @@ async fn produce_twice(env: &Env, topic: &str, orders: usize) -> Result<(), Fail
     Ok(())
 }
 
-/// The results' orders, once there is one for each order.
+/// The results' orders, once there are as many as orders and every order is done with.
 async fn results(kafka: &Kafka, orders: usize) -> Result<Vec<String>, Failure> {
-    let poll = Poll {
-        deadline: Duration::from_secs(60),
-        passes: 1,
-        max_delay: Duration::from_millis(50),
-        ..Poll::default()
-    };
-    let found = poll.until("the results", |_| async {
-        let mut found = Vec::new();
-        for partition in 0..3 {
-            let partition = TopicPartition::new(kafka.topic("payments"), partition);
-            let records = kafka.client().read_all(&partition).await.map_err(Failing::yet)?;
-            for record in records {
-                let event = EventEnvelope::from_bytes(record.value.as_deref().unwrap_or_default());
-                let event = event.map_err(Failing::for_good)?;
-                found.extend(event.data()["order_id"].as_str().map(str::to_owned));
-            }
-        }
-        if found.len() < orders {
-            return Err(Failing::yet(format!("expected {orders} results, found {}", found.len())));
-        }
-        Ok(found)
-    });
-    Ok(found.await?)
+    let mut collector = kafka.collector("payments").await?;
+    let mut records = collector.recv_n(orders, Duration::from_secs(60)).await?;
+    kafka.wait().await_lag_zero(&kafka.group("billing"), &[&kafka.topic("orders")]).await?;
+    // What a duplicate led to came before its offset was committed.
+    records.extend(collector.collect_until_idle(Duration::ZERO, Duration::from_secs(5)).await?);
+    let mut found = Vec::new();
+    for record in records {
+        let event = EventEnvelope::from_bytes(record.record.value.as_deref().unwrap_or_default())?;
+        found.extend(event.data()["order_id"].as_str().map(str::to_owned));
+    }
+    Ok(found)
 }
 
 fn check(mut results: Vec<String>, payment: &Payment, orders: usize) -> Result<(), Failure> {
