@@ -68,6 +68,8 @@ pub(crate) struct Call<'a> {
     pub node: i32,
     pub client_id: &'a str,
     pub client_host: &'a str,
+    /// Size of the request, and of the memory that any part of it keeps.
+    pub frame_bytes: usize,
     pub faults: &'a Faults,
 }
 

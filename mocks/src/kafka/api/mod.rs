@@ -148,7 +148,7 @@ pub(crate) struct Request {
     pub head: Head,
     body: Body,
     /// Bytes of the whole frame.
-    size: usize,
+    pub size: usize,
 }
 
 macro_rules! apis {
