@@ -15,6 +15,10 @@ test:
 ci:
     bash ci/test
 
+# Container images of Kafka, Redis and Postgres for fixtures, from Debian's packages and Maven Central.
+images *NAMES:
+    ci/images/build {{NAMES}}
+
 fmt:
     cargo fmt --all
 
