@@ -1,9 +1,9 @@
 """librdkafka's own tests, from the crate rdkafka-sys that the workspace's lock file names.
 
 Every entry of its test runner that needs a broker runs by itself, in full: against a mock of its own, and against one
-real cluster for all. Both have three brokers and the settings that the entry's scenario asks for. Tests that use
-Kafka's command line tools get those. Entries that need no broker, that their authors run by hand only, or that they
-know to fail are left out.
+real cluster for all. Both have three brokers and the settings that the entry's scenario asks for. Entries that use
+groups run a second time with the protocol of KIP-848, `consumer`. Tests that use Kafka's command line tools get those.
+Entries that need no broker, that their authors run by hand only, or that they know to fail are left out.
 """
 
 import json
@@ -26,6 +26,9 @@ SCENARIOS = {
     "default": ["auto.create.topics.enable=true", *COMMON],
     "noautocreate": ["auto.create.topics.enable=false", *COMMON],
 }
+PROTOCOLS = ("classic", "consumer")
+# What the source of an entry says that uses groups.
+OF_GROUPS = re.compile(r"subscribe|group\.id|test_create_consumer")
 # Seconds that an entry may take; the slowest takes four minutes.
 ENTRY_LIMIT = 400
 LEFT_OUT = ("TEST_F_LOCAL", "TEST_F_MANUAL", "TEST_F_KNOWN_ISSUE")
@@ -53,19 +56,30 @@ def fetch(work):
 
 
 def entries(source):
-    """(scenario, number, names) of the entries that need a broker; a number stands for all entries it begins."""
+    """(scenario, number, names, protocol) of the entries that need a broker; a number stands for all entries it
+    begins."""
     found = {}
     for name, flags, rest in ENTRY.findall((source / "tests" / "test.c").read_text()):
         if any(flag in flags.replace(" ", "").split("|") for flag in LEFT_OUT) or name.endswith("_mock"):
             continue
         scenario = re.search(r'\.scenario = "(\w+)', rest)
         found.setdefault((scenario[1] if scenario else "default", name[:4]), []).append(name)
-    return [(*key, names) for key, names in found.items()]
+    return [
+        (*key, names, protocol)
+        for protocol in PROTOCOLS
+        for key, names in found.items()
+        if protocol == "classic" or uses_groups(source, key[1])
+    ]
+
+
+def uses_groups(source, number):
+    files = (source / "tests").glob(f"{number}*.c*")
+    return any(OF_GROUPS.search(file.read_text(errors="replace")) for file in files)
 
 
 def run_entry(source, logs, cluster, tools, scenario, number, names, protocol):
     """Outcomes of the tests of one number: (name, state, why)."""
-    folder = logs / f"{number}-{scenario}"
+    folder = logs / f"{number}-{scenario}-{protocol}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     conf = folder / "test.conf"
@@ -109,14 +123,14 @@ def as_results(outcomes):
     return {"tests": tests, "skipped": skipped, "ended": None}
 
 
-def run_all(source, logs, tools, chosen, protocol, arguments, clusters):
-    """Results by scenario. `clusters(scenario)` gives a cluster and whether it is for one entry only."""
+def run_all(source, logs, tools, chosen, arguments, clusters):
+    """Results by scenario and protocol. `clusters(scenario)` gives a cluster and whether it is for one entry only."""
     # Some read files by their place in the sources.
     logs.mkdir(parents=True, exist_ok=True)
     if not (logs / "src").exists():
         (logs / "src").symlink_to(source / "src")
 
-    def one(scenario, number, names):
+    def one(scenario, number, names, protocol):
         cluster, is_own = clusters(scenario)
         began = time.monotonic()
         try:
@@ -127,15 +141,15 @@ def run_all(source, logs, tools, chosen, protocol, arguments, clusters):
             if is_own:
                 cluster.stop()
         for name, state, why in outcomes:
-            print(f"  {name}: {state} in {time.monotonic() - began:.0f} s {why[:100]}", flush=True)
-        return scenario, outcomes
+            print(f"  {name}, {protocol}: {state} in {time.monotonic() - began:.0f} s {why[:100]}", flush=True)
+        return title(scenario, protocol), outcomes
 
     results = {}
     with ThreadPoolExecutor(arguments.jobs) as pool:
         for job in [pool.submit(one, *entry) for entry in chosen]:
-            scenario, outcomes = job.result()
-            results.setdefault(scenario, []).extend(outcomes)
-    return {title(scenario, protocol): as_results(outcomes) for scenario, outcomes in results.items()}
+            group, outcomes = job.result()
+            results.setdefault(group, []).extend(outcomes)
+    return {group: as_results(outcomes) for group, outcomes in results.items()}
 
 
 def title(scenario, protocol):
@@ -147,14 +161,13 @@ def run(squall, work, arguments):
     tools = kafka_servers.tools(work / "kafka-tools")
     chosen = [entry for entry in entries(source) if not arguments.only or entry[1] in arguments.only]
     suite = Suite("librdkafka", f"librdkafka {version}'s tests")
-    protocol = "classic"
 
     def mocks(scenario):
         return kafka_servers.mock(squall, BROKERS, SCENARIOS[scenario]), True
 
     print("the mock:", flush=True)
     began = time.monotonic()
-    results = run_all(source, work / "logs" / "librdkafka-mock", tools, chosen, protocol, arguments, mocks)
+    results = run_all(source, work / "logs" / "librdkafka-mock", tools, chosen, arguments, mocks)
     suite.add_mock(results, time.monotonic() - began)
     if arguments.no_real:
         suite.load_real(work / "kafka-librdkafka-real.json")
@@ -166,7 +179,7 @@ def run(squall, work, arguments):
         if mine:
             with kafka_servers.real(BROKERS, settings) as cluster:
                 logs = work / "logs" / "librdkafka-real"
-                results |= run_all(source, logs, tools, mine, protocol, arguments, lambda _: (cluster, False))
+                results |= run_all(source, logs, tools, mine, arguments, lambda _: (cluster, False))
     suite.add_real(results, time.monotonic() - began)
     if not arguments.only:
         suite.save_real(work / "kafka-librdkafka-real.json")

@@ -13,11 +13,14 @@ import time
 from pathlib import Path
 
 import kafka_librdkafka
+import kafka_raw
 import kafka_servers
 
 HERE = Path(__file__).resolve().parent
 ROUNDS, STARTS = 3, 7
 SETTINGS = ["auto.create.topics.enable=true", "num.partitions=1"]
+# Records of a batch of nearly 1 MB, which librdkafka makes at most.
+IN_BATCH = {100: 9000, 1000: 950}
 # Title, what the client does, the records' size and how many.
 RUNS = [
     ("produce 100 B", "produce", "small", 100, 2_000_000),
@@ -26,7 +29,7 @@ RUNS = [
     ("consume 1 KB", "consume", "large", 1000, 500_000),
 ]
 TICKS = os.sysconf("SC_CLK_TCK")
-PARTS, OTHERS = ["throughput", "start"], ["rdmock", "kfake", "real"]
+PARTS, OTHERS = ["throughput", "raw", "start"], ["rdmock", "kfake", "real"]
 
 
 def add_arguments(parser):
@@ -74,7 +77,7 @@ def run_client(client, cluster, *words):
     return [float(word) for word in done.stdout.split()]
 
 
-def round_of(name, start, client):
+def round_of(name, start, client, _):
     """By run records per second and the broker's microseconds per record; and bytes held per byte of records."""
     found, held = {}, None
     with start() as cluster:
@@ -91,11 +94,40 @@ def round_of(name, start, client):
     return found, held
 
 
-def throughput(servers, client):
+def raw_round_of(name, start, _, batches):
+    """The same with a client that takes a batch as it is; says nothing of memory."""
+    found = {}
+    with start() as cluster:
+        for title, what, topic, size, count in RUNS:
+            if name == "rdmock" and what == "consume":
+                continue
+            client = kafka_raw.Raw(cluster.addresses, topic)
+            times = count // IN_BATCH[size]
+            used, began = cpu_seconds(cluster), time.perf_counter()
+            if what == "produce":
+                client.produce(batches[size], times)
+            else:
+                client.consume(times * IN_BATCH[size])
+            seconds, used = time.perf_counter() - began, cpu_seconds(cluster) - used
+            sent = times * IN_BATCH[size]
+            found[title] = sent / seconds, used / sent * 1e6
+    return found, None
+
+
+def keeping_us(batch, size):
+    """Microseconds a record takes that is copied to fresh memory and stays there: no broker that keeps it takes less."""
+    times = next(count for _, _, _, each, count in RUNS if each == size) // IN_BATCH[size]
+    used = time.process_time()
+    kept = [bytes(memoryview(batch)) for _ in range(times)]
+    return (time.process_time() - used) / len(kept) / IN_BATCH[size] * 1e6
+
+
+def throughput(servers, client, of_round):
     rounds = {name: [] for name in servers}
+    batches = {size: kafka_raw.batch(size, count) for size, count in IN_BATCH.items()}
     for _ in range(ROUNDS):
         for name, start in servers.items():
-            rounds[name].append(round_of(name, start, client))
+            rounds[name].append(of_round(name, start, client, batches))
             print(f"  {name}: {rounds[name][-1]}", flush=True)
     lines = [f"| | {' | '.join(f'{name}, records/s' for name in servers)} | {' | '.join(f'{name}, CPU µs' for name in servers)} |",
              "|---" * (1 + 2 * len(servers)) + "|"]
@@ -105,6 +137,10 @@ def throughput(servers, client):
         rates = [f"{each[0]:,.0f}" if each else "–" for each in medians]
         costs = [f"{each[1]:.2f}" if each else "–" for each in medians]
         lines.append(f"| {title} | {' | '.join(rates + costs)} |")
+    if of_round is raw_round_of:
+        costs = {size: statistics.median(keeping_us(batch, size) for _ in range(ROUNDS)) for size, batch in batches.items()}
+        said = ", ".join(f"of {size:,} B {cost:.2f} µs" for size, cost in costs.items())
+        return [*lines, "", f"A record that is copied to fresh memory and kept there, by a program that does nothing else: {said}."]
     kept = [(name, statistics.median(held for _, held in rounds[name])) for name in ("mock", "kfake") if name in servers]
     lines += ["", "Memory that a byte of 1 KB records takes: " + ", ".join(f"{name} {held:.2f}" for name, held in kept) + "."]
     return lines
@@ -138,7 +174,10 @@ def run(squall, work, arguments):
     parts = arguments.part or PARTS
     lines = [f"{os.cpu_count()} cores, {platform.machine()}, librdkafka {version}, Apache Kafka {kafka_servers.RELEASE}", ""]
     if "throughput" in parts:
-        lines += throughput(chosen, client)
+        lines += throughput(chosen, client, round_of)
+    if "raw" in parts:
+        lines += ["", "With a client that costs next to nothing, which sends one batch over and over and looks at headers only:", ""]
+        lines += throughput(chosen, client, raw_round_of)
     if "start" in parts:
         lines += start_times(chosen, client)
     return lines, not (arguments.part or arguments.against)

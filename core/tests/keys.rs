@@ -1,31 +1,32 @@
 //! One suite for every store of keys: the one in memory, in virtual time, and a real Redis 7 or later.
 //!
 //! The real server is `redis-server` on the path, or `SQUALL_REDIS_SERVER`; without one its trial is listed as
-//! ignored. Its own binary without the test harness, because only then can a trial be ignored at run time.
+//! ignored, or fails where `SQUALL_REQUIRE` names redis.
 
 #[path = "support/server.rs"]
 mod server;
 
 use std::future::Future;
+use std::process::ExitCode;
 use std::time::Duration;
 
-use libtest_mimic::{Arguments, Failed, Trial};
 use squall_core::keys::{Keys, KeysError, MemoryKeys};
+use squall_fixtures::suite::Suite;
 
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(50);
 
-fn main() {
-    let arguments = Arguments::from_args();
-    let missing = !server::is_installed();
-    let memory = Trial::test("the_store_in_memory_keeps_the_ports_promises", || {
-        run(true, async { check(&MemoryKeys::new()).await })
-    });
-    let real = Trial::test("a_real_redis_keeps_the_ports_promises", real);
-    libtest_mimic::run(&arguments, vec![memory, real.with_ignored_flag(missing)]).exit();
+fn main() -> ExitCode {
+    Suite::new()
+        .trial("the_store_in_memory_keeps_the_ports_promises", || {
+            run(true, async { check(&MemoryKeys::new()).await })
+        })
+        .needs(server::need())
+        .trial("a_real_redis_keeps_the_ports_promises", real)
+        .main()
 }
 
-fn run(paused: bool, test: impl Future<Output = Result<(), KeysError>>) -> Result<(), Failed> {
+fn run(paused: bool, test: impl Future<Output = Result<(), KeysError>>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(paused).build()?;
     Ok(runtime.block_on(test)?)
 }
@@ -84,12 +85,12 @@ async fn check(keys: &dyn Keys) -> Result<(), KeysError> {
 }
 
 #[cfg(not(feature = "redis"))]
-fn real() -> Result<(), Failed> {
-    Err("this build has no Redis adapter: enable the feature `redis`".into())
+fn real() -> anyhow::Result<()> {
+    anyhow::bail!("this build has no Redis adapter: enable the feature `redis`")
 }
 
 #[cfg(feature = "redis")]
-fn real() -> Result<(), Failed> {
+fn real() -> anyhow::Result<()> {
     let server = server::Server::start()?;
     run(false, async move {
         let redis = server.client();

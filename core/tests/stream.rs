@@ -1,27 +1,26 @@
-//! Consumer groups on the streams of a real Redis 7 or later, which must be installed or the trials are ignored.
+//! Consumer groups on the streams of a real Redis 7 or later.
 //!
-//! Its own binary without the test harness, because only then can a trial be ignored at run time.
+//! The server is `redis-server` on the path, or `SQUALL_REDIS_SERVER`; without one the trial is listed as ignored, or
+//! fails where `SQUALL_REQUIRE` names redis.
 
 #[path = "support/server.rs"]
 mod server;
 
+use std::process::ExitCode;
 use std::time::Duration;
 
-use libtest_mimic::{Arguments, Failed, Trial};
 use squall_core::keys::KeysError;
 use squall_core::redis::Redis;
 use squall_core::stream::{StreamGroup, StreamGroupOptions, add};
+use squall_fixtures::suite::Suite;
 
 const IDLE: Duration = Duration::from_millis(200);
 
-fn main() {
-    let arguments = Arguments::from_args();
-    let missing = !server::is_installed();
-    let trial = Trial::test("an_entry_comes_again_until_it_is_acknowledged", real);
-    libtest_mimic::run(&arguments, vec![trial.with_ignored_flag(missing)]).exit();
+fn main() -> ExitCode {
+    Suite::new().needs(server::need()).trial("an_entry_comes_again_until_it_is_acknowledged", real).main()
 }
 
-fn real() -> Result<(), Failed> {
+fn real() -> anyhow::Result<()> {
     let server = server::Server::start()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(check(&server.client()))?)

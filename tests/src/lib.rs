@@ -1,1 +1,3 @@
-//! Tests live in the `tests` folder of this package.
+//! What several tests and benches of this package share. The tests themselves live in its `tests` folder.
+
+pub mod order_flow;

@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::api::fetch::ParkedFetch;
 use super::api::fetch_session::Sessions;
 use super::api::produce::ParkedProduce;
+use super::api::replica_wait::ParkedChange;
 use super::config::Values;
 use super::config::levels::Levels;
 use super::config::topic as topic_config;
@@ -36,7 +37,7 @@ use super::requests::Requests;
 use super::sasl;
 use super::throttle::Throttling;
 use super::timers::Timers;
-use super::txn::{Transactions, TxnTimer};
+use super::txn::{TRANSACTIONS_TOPIC, Transactions, TxnTimer};
 use super::view::{BrokerView, MetadataView};
 use super::wire::frame::Frame;
 use super::wire::keys::Api;
@@ -44,6 +45,8 @@ use crate::observe::{Sighting, What};
 
 /// The topic that holds groups and their offsets.
 pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+/// Topics of the cluster's own.
+const INTERNAL_TOPICS: [&str; 3] = [OFFSETS_TOPIC, TRANSACTIONS_TOPIC, "__share_group_state"];
 
 /// Names a request that is answered later.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +68,8 @@ pub(crate) struct Call<'a> {
     pub node: i32,
     pub client_id: &'a str,
     pub client_host: &'a str,
+    /// Size of the request, and of the memory that any part of it keeps.
+    pub frame_bytes: usize,
     pub faults: &'a Faults,
 }
 
@@ -121,8 +126,12 @@ pub(crate) enum Timer {
     Image(i32),
     /// The controller notices that a broker is dead.
     Failure(i32),
+    /// The controller creates a topic that a client asked for.
+    Topic(String),
     /// The wait of this connection's produce request is over.
     Produce(u64),
+    /// The wait of this connection's DeleteRecords or WriteTxnMarkers is over.
+    Change(u64),
     /// Records arrive at a follower.
     Replica((Uuid, i32), i32),
     /// Leaders look for followers that have not caught up for too long.
@@ -176,6 +185,8 @@ pub(crate) struct Cluster {
     pub produces: BTreeMap<u64, ParkedProduce>,
     /// Which of them wait for a partition's high watermark to come to an offset.
     pub acks: BTreeMap<(Uuid, i32), BTreeSet<(i64, u64)>>,
+    /// DeleteRecords and WriteTxnMarkers requests that wait for replicas.
+    pub changes: BTreeMap<u64, ParkedChange>,
     /// Requests of groups that wait.
     pub waiting: BTreeSet<u64>,
     pub transactions: Transactions,
@@ -222,6 +233,7 @@ impl Cluster {
             sessions: BTreeMap::new(),
             produces: BTreeMap::new(),
             acks: BTreeMap::new(),
+            changes: BTreeMap::new(),
             waiting: BTreeSet::new(),
             transactions: Transactions::default(),
             reassignments: Reassignments::new(),
@@ -251,7 +263,9 @@ impl Cluster {
                 Timer::Fetch(conn) => self.finish_fetch(conn),
                 Timer::Image(node) => self.apply_image(node),
                 Timer::Failure(node) => self.fence(node),
+                Timer::Topic(name) => self.create_with_defaults(name),
                 Timer::Produce(conn) => self.expire_produce(conn),
+                Timer::Change(conn) => self.expire_change(conn),
                 Timer::Replica(partition, node) => self.arrive(partition, node),
                 Timer::Isr => self.check_isr(),
                 Timer::Rebalance => self.rebalance_leaders(),
@@ -278,12 +292,13 @@ impl Cluster {
         self.throttling.forget(conn);
         self.sasl.forget(conn);
         self.forget_produce(conn);
+        self.forget_change(conn);
         self.waiting.remove(&conn);
     }
 
     /// Requests that wait.
     pub fn parked(&self) -> usize {
-        self.fetches.len() + self.produces.len() + self.waiting.len()
+        self.fetches.len() + self.produces.len() + self.changes.len() + self.waiting.len()
     }
 
     /// What `node` tells of the cluster.
@@ -393,6 +408,11 @@ impl Cluster {
             self.sightings.push(Sighting::new("kafka", What::Event(text())));
         }
     }
+}
+
+/// Whether a topic is the cluster's own.
+pub(crate) fn is_internal(topic: &str) -> bool {
+    INTERNAL_TOPICS.contains(&topic)
 }
 
 /// A random (version 4) id from the cluster's stream. All zeros and one are Kafka's reserved ids.

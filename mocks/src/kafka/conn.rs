@@ -131,7 +131,8 @@ impl Connection {
         let ticket = Ticket { conn, node, api, version, correlation, error_after: faults.after };
         let client_id = std::mem::take(&mut request.head.client_id);
         let client_host = self.peer.rsplit_once(':').map_or(&*self.peer, |(host, _)| host);
-        let call = Call { ticket, node, client_id: &client_id, client_host, faults };
+        let call =
+            Call { ticket, node, client_id: &client_id, client_host, frame_bytes: request.size, faults };
         let (outcome, throttle_ms) = self.place.shared.with(|cluster| {
             let outcome = cluster.handle(&call, request);
             (outcome, cluster.take_wait(conn))

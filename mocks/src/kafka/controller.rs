@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
 use rand::RngExt;
@@ -18,6 +19,9 @@ pub(crate) const MAX_PARTITIONS: i32 = 10_000;
 /// Kafka's words for more.
 pub(crate) const TOO_MANY_PARTITIONS: &str = "Excessively large number of partitions per request.";
 const MAX_NAME: usize = 249;
+/// What creating a topic on demand takes: a broker asks the controller, whose log comes back to it. Whoever asks for a
+/// topic twice in one go is so told twice that it is not there.
+const ON_DEMAND: Duration = Duration::from_millis(10);
 
 /// A topic to be created.
 #[derive(Clone, Debug, Default)]
@@ -82,6 +86,21 @@ impl Cluster {
             image.ids.insert(id, name.to_owned());
             image.topics.insert(name.to_owned(), Arc::new(topic));
         });
+    }
+
+    /// A broker asks for a topic that a client wants to know of.
+    pub fn create_on_demand(&mut self, name: &str) {
+        self.timers.set_by(Timer::Topic(name.to_owned()), self.now.saturating_add(ON_DEMAND));
+    }
+
+    pub fn create_with_defaults(&mut self, name: String) {
+        let new = NewTopic { name, partitions: -1, replication: -1, ..NewTopic::default() };
+        match self.plan_topic(&new) {
+            Ok(topic) => self.create_topic(&new.name, topic),
+            Err((error, reason)) => {
+                tracing::debug!(name = new.name, ?error, reason, "a topic was not created on demand");
+            }
+        }
     }
 
     /// Creates the topic of the groups.

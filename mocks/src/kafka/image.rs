@@ -237,6 +237,8 @@ fn partition_view(partition: &Partition) -> PartitionView {
         leader_epoch: partition.epoch,
         replicas: partition.replicas.clone(),
         isr: partition.isr.clone(),
+        elr: partition.elr.clone(),
+        last_known_leader: partition.last_known_leader,
     }
 }
 

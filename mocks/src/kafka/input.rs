@@ -1,7 +1,7 @@
 //! What a connection has sent and nobody has read yet.
 //!
 //! Nothing is held for a connection that sends nothing: bytes are read to the stack, and what came is kept. A frame
-//! gets room as it arrives, at most four times what is there, so one that promises much and sends little costs
+//! gets room as it arrives, at most [`GROWTH`] times what is there, so one that promises much and sends little costs
 //! little; when it is whole, its room is its size, for records keep the room they arrived in.
 
 use std::future::poll_fn;
@@ -20,6 +20,8 @@ use crate::net::BoxStream;
 const READ_SIZE: usize = 64 * 1024;
 /// A frame that lacks more than this is read to where it stays.
 const LARGE: usize = 16 * 1024;
+/// Room for what came: a batch of librdkafka's largest gets all of its room after the first read.
+const GROWTH: usize = 16;
 
 /// See the module's text.
 pub(super) struct Input {
@@ -54,7 +56,7 @@ impl Input {
     pub async fn read(&mut self, stream: &mut BoxStream) -> io::Result<()> {
         let read = match self.size_of_partial() {
             Some(size) if size - self.buffer.len() > LARGE => {
-                self.make_room(size.min((4 * self.buffer.len()).max(LARGE)));
+                self.make_room(room_for(size, self.buffer.len()));
                 let room = self.buffer.capacity() - self.buffer.len();
                 stream.read_buf(&mut (&mut self.buffer).limit(room)).await?
             }
@@ -70,7 +72,9 @@ impl Input {
             let mut read = ReadBuf::uninit(&mut space);
             std::task::ready!(Pin::new(&mut *stream).poll_read(context, &mut read))?;
             if self.buffer.is_empty() {
-                self.buffer = BytesMut::from(read.filled());
+                let size = frame::size(read.filled(), self.max_frame).ok().flatten().unwrap_or(0);
+                self.make_room(room_for(size, read.filled().len()));
+                self.buffer.extend_from_slice(read.filled());
             } else {
                 if let Some(size) = partial.filter(|size| *size >= self.buffer.len() + read.filled().len()) {
                     self.make_room(size);
@@ -97,6 +101,11 @@ impl Input {
             self.buffer = larger;
         }
     }
+}
+
+/// Room for the `here` bytes that came and what they promise: a frame of `size` bytes.
+fn room_for(size: usize, here: usize) -> usize {
+    size.min((GROWTH * here).max(LARGE)).max(here)
 }
 
 #[cfg(test)]
@@ -150,7 +159,7 @@ mod tests {
             wire.truncate(sent);
             let (frames, room) = read_all(wire, Vec::new()).await;
             assert!(frames.is_empty());
-            assert!(room <= (4 * sent).max(READ_SIZE), "{room} bytes for {sent}");
+            assert!(room <= (GROWTH * sent).max(LARGE), "{room} bytes for {sent}");
         }
     }
 

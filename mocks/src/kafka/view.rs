@@ -49,4 +49,8 @@ pub struct PartitionView {
     pub replicas: Vec<i32>,
     /// Nodes whose replica is in sync.
     pub isr: Vec<i32>,
+    /// Nodes that may lead although they are not in sync (KIP-966).
+    pub elr: Vec<i32>,
+    /// Who led last, while nobody does.
+    pub last_known_leader: Option<i32>,
 }

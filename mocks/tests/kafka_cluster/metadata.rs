@@ -103,8 +103,13 @@ async fn a_topic_made_again_has_another_id_and_no_records() {
 async fn an_unknown_topic_is_created_on_demand_only_if_that_is_on() {
     for (on, expected) in [(false, None), (true, Some(0))] {
         let bench = Bench::new(KafkaOptions { auto_create_topics: on, ..KafkaOptions::brokers(1) });
-        assert_eq!(told(&mut bench.connect(1).await, 12, "orders").await.error_code, 3);
+        let mut wire = bench.connect(1).await;
+        // Twice in one go: the controller has not created it yet.
+        assert_eq!(told(&mut wire, 12, "orders").await.error_code, 3);
+        assert_eq!(told(&mut wire, 12, "orders").await.error_code, 3);
+        tokio::time::sleep(Duration::from_millis(100)).await;
         assert_eq!(bench.cluster.end_offset("orders", 0), expected);
+        assert_eq!(told(&mut wire, 12, "orders").await.error_code, if on { 0 } else { 3 });
     }
 }
 

@@ -323,3 +323,117 @@ async fn a_partition_nobody_knows_is_told_with_the_others_and_ends_no_wait() {
     assert_eq!(read(&wire.call(11, request).await).0, 3);
     assert!(start.elapsed().as_millis() < 710, "alone it is told at once");
 }
+
+/// Deletes to an offset; what it is answered, and after how many seconds.
+async fn delete(wire: &mut Wire, offset: i64, timeout_ms: i32) -> (i16, i64, u64) {
+    let start = Instant::now();
+    let answer = wire.call(2, delete_to(offset, timeout_ms)).await;
+    let partition = &answer.topics[0].partitions[0];
+    (partition.error_code, partition.low_watermark, start.elapsed().as_secs())
+}
+
+fn delete_to(offset: i64, timeout_ms: i32) -> DeleteRecordsRequest {
+    let partition = delete_records_request::DeleteRecordsPartition::default().with_offset(offset);
+    let topic = delete_records_request::DeleteRecordsTopic::default()
+        .with_name(TopicName(text("orders")))
+        .with_partitions(vec![partition]);
+    DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(timeout_ms)
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_are_deleted_once_every_live_replica_knows_in_sync_or_not() {
+    let (bench, mut wire) = led_by_1(&[]).await;
+    for value in ["a", "b", "c", "d", "e"] {
+        produce_one(&mut wire, "orders", value).await;
+    }
+    assert_eq!(delete(&mut wire, 1, 10_000).await, (0, 1, 0));
+    hold(&bench, 3);
+    // The low watermark is told as it was.
+    assert_eq!(delete(&mut wire, 2, 2_000).await, (7, 1, 2));
+    assert_eq!(delete(&mut wire, 2, 0).await, (7, 1, 0));
+    assert_eq!(read(&wire.call(11, fetch_from("orders", 1, 0)).await).0, 1, "deleted all the same");
+    bench.cluster.set_isr("orders", 0, &[1, 2]).expect("set");
+    assert_eq!(delete(&mut wire, 3, 2_000).await, (7, 1, 2));
+    let lag = ReplicaLag::By(Duration::from_secs(3));
+    bench.cluster.set_replica_lag("orders", 0, 3, Some(lag)).expect("a replica");
+    assert_eq!(delete(&mut wire, 4, 10_000).await, (0, 4, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_dead_replica_to_delete_records_learns_of_it_when_another_moves() {
+    let (bench, mut wire) = led_by_1(&[]).await;
+    for value in ["a", "b"] {
+        produce_one(&mut wire, "orders", value).await;
+    }
+    bench.cluster.node_down(3).expect("a node");
+    assert_eq!(delete(&mut wire, 1, 60_000).await, (7, 0, 60), "although it is fenced after 9 seconds");
+    bench.cluster.node_up(3).expect("a node");
+    bench.cluster.node_down(3).expect("a node");
+    let mut waiting = bench.connect(1).await;
+    waiting.send(2, &delete_to(2, 60_000)).await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    produce_one(&mut wire, "orders", "c").await;
+    let answer = waiting.receive::<DeleteRecordsRequest>(2).await.expect("an answer");
+    let partition = &answer.topics[0].partitions[0];
+    assert_eq!((partition.error_code, partition.low_watermark), (0, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_leader_fails_who_waits_to_delete_records() {
+    let (bench, mut wire) = led_by_1(&[]).await;
+    produce_one(&mut wire, "orders", "a").await;
+    hold(&bench, 3);
+    wire.send(2, &delete_to(1, 60_000)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    bench.cluster.move_leader("orders", 0, Some(2)).expect("moved");
+    let answer = wire.receive::<DeleteRecordsRequest>(2).await.expect("an answer");
+    let partition = &answer.topics[0].partitions[0];
+    assert_eq!((partition.error_code, partition.low_watermark), (6, -1));
+}
+
+/// Ends a transaction of nobody; the error code, and after how many seconds it came.
+async fn mark(wire: &mut Wire) -> (i16, u64) {
+    let topic = write_txn_markers_request::WritableTxnMarkerTopic::default()
+        .with_name(TopicName(text("orders")))
+        .with_partition_indexes(vec![0]);
+    let marker = write_txn_markers_request::WritableTxnMarker::default()
+        .with_producer_id(ProducerId(77))
+        .with_coordinator_epoch(5)
+        .with_topics(vec![topic]);
+    let start = Instant::now();
+    let answer = wire.call(1, WriteTxnMarkersRequest::default().with_markers(vec![marker])).await;
+    (answer.markers[0].topics[0].partitions[0].error_code, start.elapsed().as_secs())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_marker_is_written_once_the_replicas_in_sync_have_it() {
+    let (bench, mut wire) = led_by_1(&[]).await;
+    assert_eq!(mark(&mut wire).await, (0, 0));
+    assert_eq!(mark(&mut bench.connect(2).await).await, (6, 0));
+    hold(&bench, 3);
+    assert_eq!(mark(&mut wire).await, (7, 30), "request.timeout.ms");
+    bench.cluster.set_replica_lag("orders", 0, 3, None).expect("a replica");
+    bench.cluster.node_down(3).expect("a node");
+    assert_eq!(mark(&mut wire).await, (0, 9), "until the dead broker is fenced");
+}
+
+#[tokio::test(start_paused = true)]
+async fn partitions_are_told_with_who_may_lead_them_and_who_led_last() {
+    let bench = Bench::new(KafkaOptions { auto_leader_rebalance: false, ..KafkaOptions::brokers(2) });
+    bench.cluster.create_topic_with("orders", 1, 1, &[]).expect("created");
+    let leader = bench.cluster.replicas("orders", 0).expect("a partition").leader.expect("a leader");
+    let mut wire = bench.connect(3 - leader).await;
+    bench.cluster.node_down(leader).expect("a node");
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let topic =
+        describe_topic_partitions_request::TopicRequest::default().with_name(TopicName(text("orders")));
+    let request =
+        DescribeTopicPartitionsRequest::default().with_topics(vec![topic]).with_response_partition_limit(100);
+    let answer = wire.call(0, request).await;
+    let told = &answer.topics[0].partitions[0];
+    assert_eq!((told.error_code, told.leader_id.0, told.leader_epoch), (0, -1, 1));
+    let dead = vec![BrokerId(leader)];
+    assert_eq!((told.isr_nodes.as_slice(), &told.offline_replicas), ([].as_slice(), &dead));
+    assert_eq!(told.eligible_leader_replicas.as_ref(), Some(&dead));
+    assert_eq!(told.last_known_elr.as_ref(), Some(&dead));
+}

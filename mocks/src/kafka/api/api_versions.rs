@@ -5,7 +5,8 @@
 //! header of the answer is always version 0. Since version 3 features are told: what brokers support (before
 //! version 4 without those that may be 0, which older clients misread) and what the cluster has decided on.
 //! Versions: 0-4.
-//! Not supported: features the cluster has not (share groups, streams groups, eligible leader replicas).
+//! Not supported: features above the level the cluster is at, which is 0 for share groups, streams groups and changes of
+//! the controllers' quorum: they are told as by a broker that has them switched off.
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
@@ -57,12 +58,17 @@ struct Feature {
     level: i16,
 }
 
-/// What Kafka 4.3 tells of the features that are here.
-fn features(cluster: &Cluster) -> [Feature; 3] {
+/// What Kafka 4.3 tells of its features. Those at level 0 are switched off: brokers support them, and the cluster has not
+/// decided on them.
+fn features(cluster: &Cluster) -> [Feature; 7] {
     let transactions = cluster.options.transaction_version.clamp(0, 2);
     [
+        Feature { name: "eligible.leader.replicas.version", min: 0, max: 1, level: 1 },
         Feature { name: "group.version", min: 0, max: 1, level: 1 },
+        Feature { name: "kraft.version", min: 0, max: 1, level: 0 },
         Feature { name: "metadata.version", min: 7, max: 30, level: 30 },
+        Feature { name: "share.version", min: 0, max: 1, level: 0 },
+        Feature { name: "streams.version", min: 0, max: 1, level: 0 },
         Feature { name: "transaction.version", min: 0, max: 2, level: transactions },
     ]
 }

@@ -3,10 +3,10 @@
 //! Behaviour: to an offset, or with -1 to the high watermark; beyond it is OFFSET_OUT_OF_RANGE, an offset before
 //! the start changes nothing. Topics that are only compacted refuse (POLICY_VIOLATION), so do Kafka's own
 //! (INVALID_TOPIC_EXCEPTION). The records are gone for readers at once, their memory with the next check of
-//! retention.
+//! retention. Answered once every live replica has the new start (see `replica_wait.rs`), with the first offset that
+//! one of them has.
 //! Versions: 0-2.
-//! Not supported: waiting for followers; all replicas of a partition start at the same offset, so the low
-//! watermark is the new start.
+//! Not supported: a leader that has not heard of the new start, and so brings records back.
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::delete_records_response::{
@@ -14,12 +14,12 @@ use kafka_protocol::messages::delete_records_response::{
 };
 use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 
+use super::replica_wait::{Changed, Wait};
 use super::{Answer, Described, first_error};
-use crate::kafka::cluster::{Call, Cluster, OFFSETS_TOPIC};
+use crate::kafka::cluster::{Call, Cluster, is_internal};
+use crate::kafka::wire::millis;
 
 const HIGH_WATERMARK: i64 = -1;
-/// Topics of the cluster's own.
-const INTERNAL: [&str; 3] = [OFFSETS_TOPIC, "__transaction_state", "__share_group_state"];
 
 pub(super) fn describe(request: &DeleteRecordsRequest, _: &Cluster, _: i32) -> Described {
     let topics = request.topics.iter();
@@ -33,44 +33,48 @@ pub(super) fn handle(
     call: &Call<'_>,
     request: DeleteRecordsRequest,
 ) -> Answer<DeleteRecordsResponse> {
-    let mut topics = Vec::new();
+    let (mut topics, mut waits) = (Vec::with_capacity(request.topics.len()), Vec::new());
     for topic in request.topics {
-        let mut partitions = Vec::new();
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
         for asked in &topic.partitions {
             let number = asked.partition_index;
             let before = call.faults.before(&topic.name, Some(number)).map_or(Ok(()), Err);
             let deleted = before.and_then(|()| {
                 delete(cluster, call.node, &topic.name, number, asked.offset).map_err(|error| error.code())
             });
-            let deleted =
-                deleted.and_then(|low| call.faults.after(&topic.name, Some(number)).map_or(Ok(low), Err));
+            if let Ok((until, _)) = deleted {
+                let at = (0, topics.len(), partitions.len());
+                waits.push(Wait { at, topic: topic.name.to_string(), number, until });
+            }
             partitions.push(
                 DeleteRecordsPartitionResult::default()
                     .with_partition_index(number)
                     .with_error_code(deleted.err().unwrap_or(0))
-                    .with_low_watermark(deleted.unwrap_or(-1)),
+                    .with_low_watermark(deleted.map_or(-1, |(_, low)| low)),
             );
         }
         topics.push(DeleteRecordsTopicResult::default().with_name(topic.name).with_partitions(partitions));
     }
-    Answer::Now(DeleteRecordsResponse::default().with_topics(topics))
+    let answer = DeleteRecordsResponse::default().with_topics(topics);
+    cluster.await_change(call, Changed::Deleted(answer), waits, millis(request.timeout_ms));
+    Answer::Later
 }
 
 pub(super) fn outcome(answer: &DeleteRecordsResponse) -> i16 {
     first_error(answer.topics.iter().flat_map(|topic| &topic.partitions).map(|p| p.error_code))
 }
 
-/// Returns the low watermark.
+/// Returns the offset that the replicas must come to, and the low watermark.
 fn delete(
     cluster: &mut Cluster,
     node: i32,
     topic: &str,
     partition: i32,
     offset: i64,
-) -> Result<i64, ResponseError> {
+) -> Result<(i64, i64), ResponseError> {
     let image = cluster.image_of(node);
     image.partition(topic, partition).ok_or(ResponseError::UnknownTopicOrPartition)?;
-    if INTERNAL.contains(&topic) {
+    if is_internal(topic) {
         return Err(ResponseError::InvalidTopicException);
     }
     let (id, _) = cluster.led_by(node, topic, partition)?;
@@ -86,5 +90,6 @@ fn delete(
     log.advance_start(to);
     let start = log.start();
     cluster.event(|| format!("{topic}-{partition}: records are deleted, the log starts at {start}"));
-    Ok(start)
+    cluster.start_moved(topic, id, partition);
+    Ok((to, cluster.low_watermark(id, partition)))
 }

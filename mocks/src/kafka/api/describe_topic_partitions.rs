@@ -2,8 +2,9 @@
 //!
 //! Behaviour: in the order of topics' names, from the cursor on, at most as many partitions as are asked for
 //! and `max.request.partition.size.limit` allows, at least one; the answer's cursor says where to go on.
+//! A partition without a leader is told as such, and is no error.
 //! Versions: 0.
-//! Not supported: eligible leader replicas (none are told).
+//! Not supported: –
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,7 @@ use kafka_protocol::messages::{
 };
 
 use super::{Answer, Described, first_error};
-use crate::kafka::cluster::{Call, Cluster, OFFSETS_TOPIC};
+use crate::kafka::cluster::{Call, Cluster, is_internal};
 use crate::kafka::controller::check_name;
 use crate::kafka::view::{MetadataView, PartitionView, TopicView};
 use crate::kafka::wire::text;
@@ -98,7 +99,7 @@ fn told(
     let told = DescribeTopicPartitionsResponseTopic::default()
         .with_name(Some(TopicName(text(name))))
         .with_topic_id(topic.id)
-        .with_is_internal(name == OFFSETS_TOPIC)
+        .with_is_internal(is_internal(name))
         .with_topic_authorized_operations(super::ALL_OF_TOPIC)
         .with_partitions(partitions);
     (told, rest.next().map(|(number, _)| *number))
@@ -112,19 +113,15 @@ fn partition(
     let ids = |nodes: Vec<i32>| nodes.into_iter().map(BrokerId).collect::<Vec<_>>();
     let lives = |node: &i32| view.brokers.contains_key(node);
     let offline = partition.replicas.iter().filter(|node| !lives(node)).copied().collect();
-    let (leader, error) = match lives(&partition.leader) {
-        true => (partition.leader, 0),
-        false => (-1, ResponseError::LeaderNotAvailable.code()),
-    };
+    let leader = if lives(&partition.leader) { partition.leader } else { -1 };
     DescribeTopicPartitionsResponsePartition::default()
-        .with_error_code(error)
         .with_partition_index(number)
         .with_leader_id(BrokerId(leader))
         .with_leader_epoch(partition.leader_epoch)
         .with_replica_nodes(ids(partition.replicas.clone()))
         .with_isr_nodes(ids(partition.isr.clone()))
-        .with_eligible_leader_replicas(Some(Vec::new()))
-        .with_last_known_elr(Some(Vec::new()))
+        .with_eligible_leader_replicas(Some(ids(partition.elr.clone())))
+        .with_last_known_elr(Some(ids(partition.last_known_leader.into_iter().collect())))
         .with_offline_replicas(ids(offline))
 }
 

@@ -3,7 +3,7 @@
 //! Behaviour: answers from the broker's own view, so a lagging broker answers late and a distorted one
 //! wrongly. Topics are named, or given by id since version 10; no list (or an empty one in version 0) means
 //! all. A partition without a leader has LEADER_NOT_AVAILABLE. With automatic creation on, an unknown topic is
-//! created and answered UNKNOWN_TOPIC_OR_PARTITION once more, as a broker that has not replayed it does. A topic
+//! created, which takes the controller a moment; until then it is answered UNKNOWN_TOPIC_OR_PARTITION. A topic
 //! that is named twice is told once. If one topic is named wrongly the whole request fails, brokers and all.
 //! Versions: 0-13; ids are told since 10 and asked for since 12.
 //! Not supported: racks, rebootstrapping.
@@ -19,8 +19,8 @@ use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, Topi
 use uuid::Uuid;
 
 use super::{ALL_OF_CLUSTER, ALL_OF_TOPIC, Answer, Described, first_error};
-use crate::kafka::cluster::{Call, Cluster, OFFSETS_TOPIC};
-use crate::kafka::controller::{NewTopic, check_name};
+use crate::kafka::cluster::{Call, Cluster, is_internal};
+use crate::kafka::controller::check_name;
 use crate::kafka::view::{MetadataView, PartitionView, TopicView};
 use crate::kafka::wire::text;
 
@@ -139,20 +139,12 @@ fn answer_topic(
         Err(_) => ResponseError::InvalidTopicException,
         Ok(()) => {
             if create && call.faults.before(&name, None).is_none() {
-                create_topic(cluster, &name);
+                cluster.create_on_demand(&name);
             }
             ResponseError::UnknownTopicOrPartition
         }
     };
     refused(call, Some(&name), Uuid::nil(), error.code())
-}
-
-fn create_topic(cluster: &mut Cluster, name: &str) {
-    let new = NewTopic { name: name.to_owned(), partitions: -1, replication: -1, ..NewTopic::default() };
-    match cluster.plan_topic(&new) {
-        Ok(topic) => cluster.create_topic(name, topic),
-        Err((error, reason)) => tracing::debug!(name, ?error, reason, "a topic was not created on demand"),
-    }
 }
 
 fn told(call: &Call<'_>, name: &str, topic: &TopicView, view: &MetadataView) -> MetadataResponseTopic {
@@ -163,7 +155,7 @@ fn told(call: &Call<'_>, name: &str, topic: &TopicView, view: &MetadataView) -> 
     MetadataResponseTopic::default()
         .with_name(Some(TopicName(text(name))))
         .with_topic_id(topic.id)
-        .with_is_internal(name == OFFSETS_TOPIC)
+        .with_is_internal(is_internal(name))
         .with_partitions(partitions)
 }
 

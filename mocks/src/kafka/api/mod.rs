@@ -53,6 +53,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 pub(crate) mod produce;
 mod produce_wait;
+pub(crate) mod replica_wait;
 mod sasl_authenticate;
 mod sasl_handshake;
 mod switched_off;
@@ -147,7 +148,7 @@ pub(crate) struct Request {
     pub head: Head,
     body: Body,
     /// Bytes of the whole frame.
-    size: usize,
+    pub size: usize,
 }
 
 macro_rules! apis {

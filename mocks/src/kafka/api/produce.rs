@@ -215,7 +215,14 @@ fn try_append(
         return Err(ResponseError::NotEnoughReplicas.into());
     }
     let config = cluster.log_config(id);
-    let to = Append { topic, partition: index, epoch: led.epoch, now_ms: cluster.now_ms, config: &config };
+    let to = Append {
+        topic,
+        partition: index,
+        epoch: led.epoch,
+        now_ms: cluster.now_ms,
+        room: call.frame_bytes,
+        config: &config,
+    };
     let log = cluster.logs.get_mut(&(id, index)).ok_or(ResponseError::KafkaStorageError)?;
     let appended = log.append(batch, &to)?;
     if !appended.duplicate {

@@ -2,18 +2,23 @@
 //!
 //! Behaviour: each marker is written to the partitions this node leads, whatever the coordinator here thinks of
 //! the transaction; epochs are checked as in `log/producers.rs`. The mock's own coordinators do not send it:
-//! their markers are written directly.
+//! their markers are written directly. Answered once the replicas in sync have the markers (see `replica_wait.rs`), for
+//! which `request.timeout.ms` is the time.
 //! Versions: 1.
-//! Not supported: version 2, which the codec does not have (a marker then tells its transaction's version);
-//! answering only when the replicas in sync have the markers.
+//! Not supported: version 2, which the codec does not have (a marker then tells its transaction's version).
 
+use std::time::Duration;
+
+use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::write_txn_markers_response::{
     WritableTxnMarkerPartitionResult, WritableTxnMarkerResult, WritableTxnMarkerTopicResult,
 };
 use kafka_protocol::messages::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
 
+use super::replica_wait::{Changed, Wait};
 use super::{Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster};
+use crate::kafka::log::Log;
 use crate::kafka::wire::marker::EndMarker;
 
 pub(super) fn describe(request: &WriteTxnMarkersRequest, _: &Cluster, _: i32) -> Described {
@@ -29,7 +34,7 @@ pub(super) fn handle(
     call: &Call<'_>,
     request: WriteTxnMarkersRequest,
 ) -> Answer<WriteTxnMarkersResponse> {
-    let mut markers = Vec::new();
+    let (mut markers, mut waits) = (Vec::with_capacity(request.markers.len()), Vec::new());
     for asked in request.markers {
         let marker = EndMarker {
             producer_id: asked.producer_id.0,
@@ -38,28 +43,46 @@ pub(super) fn handle(
             commit: asked.transaction_result,
             version: 0,
         };
-        let mut topics = Vec::new();
+        let mut topics = Vec::with_capacity(asked.topics.len());
         for topic in asked.topics {
-            let one = |number: i32| {
-                let code = match call.faults.before(&topic.name, Some(number)) {
-                    Some(code) => code,
-                    None => {
-                        let written = cluster.write_marker_at(call.node, &topic.name, number, &marker, None);
-                        super::code(&written)
-                    }
-                };
-                let after = call.faults.after(&topic.name, Some(number)).filter(|_| code == 0);
+            let mut partitions = Vec::with_capacity(topic.partition_indexes.len());
+            for number in topic.partition_indexes {
+                let before = call.faults.before(&topic.name, Some(number)).map_or(Ok(()), Err);
+                let written = before.and_then(|()| {
+                    write(cluster, call.node, &topic.name, number, &marker).map_err(|error| error.code())
+                });
+                if let Ok(until) = written {
+                    let at = (markers.len(), topics.len(), partitions.len());
+                    waits.push(Wait { at, topic: topic.name.to_string(), number, until });
+                }
                 let answer = WritableTxnMarkerPartitionResult::default().with_partition_index(number);
-                answer.with_error_code(after.unwrap_or(code))
-            };
-            let partitions = topic.partition_indexes.into_iter().map(one).collect();
-            let answer = WritableTxnMarkerTopicResult::default().with_name(topic.name.clone());
+                partitions.push(answer.with_error_code(written.err().unwrap_or(0)));
+            }
+            let answer = WritableTxnMarkerTopicResult::default().with_name(topic.name);
             topics.push(answer.with_partitions(partitions));
         }
         let answer = WritableTxnMarkerResult::default().with_producer_id(asked.producer_id);
         markers.push(answer.with_topics(topics));
     }
-    Answer::Now(WriteTxnMarkersResponse::default().with_markers(markers))
+    let answer = WriteTxnMarkersResponse::default().with_markers(markers);
+    let most = cluster.levels_of(call.node).number("request.timeout.ms").unwrap_or(30_000);
+    let most = Duration::from_millis(u64::try_from(most).unwrap_or(0));
+    cluster.await_change(call, Changed::Marked(answer), waits, most);
+    Answer::Later
+}
+
+/// Writes one marker. Returns the offset that the replicas in sync must come to.
+fn write(
+    cluster: &mut Cluster,
+    node: i32,
+    topic: &str,
+    number: i32,
+    marker: &EndMarker,
+) -> Result<i64, ResponseError> {
+    // Who has no replica does not know of the partition, here alone.
+    cluster.role_at(node, topic, number, -1).map_err(|_| ResponseError::UnknownTopicOrPartition)?;
+    cluster.write_marker_at(node, topic, number, marker, None)?;
+    Ok(cluster.log_of(topic, number).map_or(0, Log::end))
 }
 
 pub(super) fn outcome(answer: &WriteTxnMarkersResponse) -> i16 {

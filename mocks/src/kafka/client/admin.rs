@@ -159,7 +159,10 @@ impl KafkaClient {
 
     /// As [`list_offset`](Self::list_offset), for a reader of this kind: where transactions are open, what it
     /// sees ends before them.
-    pub(super) async fn list_offset_for(
+    ///
+    /// # Errors
+    /// As for [`list_offset`](Self::list_offset).
+    pub async fn list_offset_for(
         &self,
         isolation: Isolation,
         partition: &TopicPartition,

@@ -20,6 +20,12 @@ impl ErrorCode {
         ResponseError::try_from_code(code).map(Self)
     }
 
+    /// Whether it says that there is no such topic or partition, as far as the broker knows.
+    #[must_use]
+    pub fn is_unknown_topic(self) -> bool {
+        matches!(self.0, ResponseError::UnknownTopicOrPartition | ResponseError::UnknownTopicId)
+    }
+
     /// `Ok` for 0, otherwise [`ClientError::Refused`] naming `what` was asked.
     pub(crate) fn check(code: i16, what: impl FnOnce() -> String) -> Result<(), ClientError> {
         match Self::of(code) {

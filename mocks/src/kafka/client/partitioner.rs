@@ -4,7 +4,8 @@
 //! partition (Java's clients; librdkafka with `murmur2_random`).
 
 /// The partition of `key` among `partitions`, which is at least 1.
-pub(super) fn of_key(key: &[u8], partitions: usize) -> usize {
+#[must_use]
+pub fn of_key(key: &[u8], partitions: usize) -> usize {
     // Kafka clears the sign instead of taking the absolute value.
     (murmur2(key) & 0x7fff_ffff) as usize % partitions.max(1)
 }

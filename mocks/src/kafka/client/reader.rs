@@ -1,6 +1,7 @@
-//! Reading one partition without a group: for observers that want everything there is.
+//! Reading partitions without a group: for observers that want everything there is.
 //!
-//! It gives all records, whatever became of their transactions. It commits nothing and is nobody's member; what it has read is its own to remember.
+//! A [`Reader`] gives all records of one partition, whatever became of their transactions; a [`PartitionsReader`]
+//! reads several. Neither commits anything or is anybody's member; what was read is its own to remember.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,6 +31,11 @@ pub struct Reader {
     partition: TopicPartition,
 }
 
+/// Reads several partitions over the same connections.
+pub struct PartitionsReader {
+    fetcher: Fetcher,
+}
+
 /// Most records [`Reader::next`] gives at once.
 const RECORDS_MAX: usize = 10_000;
 
@@ -38,18 +44,31 @@ impl KafkaClient {
     /// tokio runtime.
     #[must_use]
     pub fn reader(&self, partition: TopicPartition, start: StartAt) -> Reader {
-        let position = match start {
-            StartAt::Earliest => Position::Ask(OffsetSpec::Earliest),
-            StartAt::Latest => Position::Ask(OffsetSpec::Latest),
-            StartAt::Offset(offset) => Position::Offset(offset),
-        };
-        let isolation = Isolation::Uncommitted;
+        let starts = BTreeMap::from([(partition.clone(), start)]);
+        let PartitionsReader { fetcher } = self.partitions_reader(starts, Isolation::Uncommitted);
+        Reader { fetcher, partition }
+    }
+
+    /// A reader of several partitions, each from where it is said to begin. It begins to fetch in the background,
+    /// as [`reader`](Self::reader) does.
+    #[must_use]
+    pub fn partitions_reader(
+        &self,
+        starts: BTreeMap<TopicPartition, StartAt>,
+        isolation: Isolation,
+    ) -> PartitionsReader {
         let max_wait = Duration::from_millis(500);
         let options = FetchOptions { max_wait, partition_bytes: 1024 * 1024, isolation };
         // An offset that is gone is an error: an observer must not miss records without a word.
         let fetcher = Fetcher::start(self, options, None);
-        fetcher.assign(BTreeMap::from([(partition.clone(), Start { position, leader_epoch: -1 })]));
-        Reader { fetcher, partition }
+        let start = |start| match start {
+            StartAt::Earliest => Position::Ask(OffsetSpec::Earliest),
+            StartAt::Latest => Position::Ask(OffsetSpec::Latest),
+            StartAt::Offset(offset) => Position::Offset(offset),
+        };
+        let start = |(partition, at)| (partition, Start { position: start(at), leader_epoch: -1 });
+        fetcher.assign(starts.into_iter().map(start).collect());
+        PartitionsReader { fetcher }
     }
 
     /// Every record of a partition up to its end as it is now, compacted and deleted ones excepted.
@@ -98,5 +117,28 @@ impl Reader {
         }
         self.fetcher.ready().await;
         Ok(self.fetcher.take(RECORDS_MAX)?.map_or_else(Vec::new, |(_, records)| records))
+    }
+}
+
+impl PartitionsReader {
+    /// Waits for the next records of one partition, in offset order; the partitions take turns. Transient failures
+    /// are retried inside, so an error is final. Cancel safe.
+    ///
+    /// # Errors
+    /// [`ClientError`], if a partition cannot be read on, for instance because the offset is gone.
+    pub async fn next(&mut self) -> Result<(TopicPartition, Vec<Record>), ClientError> {
+        loop {
+            while self.fetcher.take_gap().is_some() {}
+            if let Some(records) = self.fetcher.take(RECORDS_MAX)? {
+                return Ok(records);
+            }
+            self.fetcher.ready().await;
+        }
+    }
+
+    /// The offset of the next record of a partition; none while it is still asked for.
+    #[must_use]
+    pub fn position(&self, partition: &TopicPartition) -> Option<i64> {
+        self.fetcher.position(partition)
     }
 }

@@ -70,7 +70,7 @@ impl Log {
         }
         let emptied = run.transactions.emptied();
         self.producers.forget_aborted(&emptied);
-        for group in groups.into_iter().rev().filter(|group| !group.cleaned.batches.is_empty()) {
+        for group in groups.into_iter().rev().filter(|group| !group.cleaned.is_empty()) {
             self.closed.push_front(group.cleaned);
         }
         self.cleaned = dirty.until;
@@ -139,14 +139,13 @@ impl Group {
     }
 
     fn takes(&self, segment: &Segment, largest: i64) -> bool {
-        let last = segment.batches.last().map_or(segment.base, Batch::next);
-        self.bytes + segment.bytes <= largest && last - self.cleaned.base <= i64::from(i32::MAX)
+        self.bytes + segment.bytes <= largest && segment.end() - self.cleaned.base <= i64::from(i32::MAX)
     }
 
     fn add(&mut self, segment: &Segment, run: &mut Run<'_>) {
         self.bytes += segment.bytes;
-        for batch in segment.batches.iter().filter_map(|batch| run.cleaned(batch)) {
-            self.cleaned.push(batch, segment.modified_ms());
+        for batch in segment.batches().filter_map(|batch| run.cleaned(&batch)) {
+            self.cleaned.push(batch, usize::MAX, segment.modified_ms());
         }
     }
 }

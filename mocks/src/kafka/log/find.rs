@@ -11,16 +11,16 @@ impl Log {
     pub fn find_timestamp(&self, timestamp: i64) -> Option<Found> {
         let segment = self.segments().find(|segment| segment.largest_timestamp() >= timestamp)?;
         let fits = |found: &Found| found.timestamp >= timestamp && found.offset >= self.start;
-        let mut batches = segment.batches.iter().filter(|b| b.header().max_timestamp >= timestamp);
-        batches.find_map(|batch| find_in(batch, fits))
+        let mut batches = segment.batches().filter(|b| b.header().max_timestamp >= timestamp);
+        batches.find_map(|batch| find_in(&batch, fits))
     }
 
     /// The earliest record with the largest timestamp, even before the log's start as long as it is there.
     pub fn find_max_timestamp(&self) -> Option<Found> {
         let newest = self.segments().map(super::Segment::max_timestamp).max()?;
         let segment = self.segments().find(|segment| segment.max_timestamp() == newest)?;
-        let batch = segment.batches.iter().find(|batch| batch.header().max_timestamp == newest)?;
-        find_in(batch, |found| found.timestamp == newest)
+        let batch = segment.batches().find(|batch| batch.header().max_timestamp == newest)?;
+        find_in(&batch, |found| found.timestamp == newest)
     }
 
     /// The records from an offset on, or the first batch that cannot be read.

@@ -11,6 +11,7 @@ mod compact;
 pub(crate) mod config;
 mod epochs;
 mod find;
+mod piece;
 mod producers;
 mod read;
 mod retention;
@@ -131,7 +132,7 @@ impl Log {
             log_start: self.start,
         };
         self.end = batch.next();
-        self.active.push(batch, to.now_ms);
+        self.active.push(batch, to.room, to.now_ms);
         Ok(appended)
     }
 
@@ -153,7 +154,7 @@ impl Log {
         self.begin_epoch(epoch);
         self.producers.end(end, batch.base, now_ms, self.high_watermark);
         self.end = batch.next();
-        self.active.push(batch, now_ms);
+        self.active.push(batch, usize::MAX, now_ms);
         Ok(())
     }
 
@@ -182,7 +183,7 @@ impl Log {
             self.active.truncate(to);
             self.start = self.start.min(to);
             let mut producers = std::mem::take(&mut self.producers);
-            producers.truncate(to, self.batches().map(|batch| (batch.header(), batch.base, &batch.body)));
+            producers.truncate(to, self.batches().map(|batch| (batch.header(), batch.base, batch.body)));
             self.producers = producers;
         }
         self.epochs.truncate(self.end);
@@ -204,7 +205,7 @@ impl Log {
     /// Where the segment ends that has the first batch from `offset` on; far away if it is the last.
     pub fn segment_end(&self, offset: i64) -> i64 {
         let mut segments = self.segments_from(offset);
-        let found = segments.find(|segment| !segment.from(offset).is_empty());
+        let found = segments.find(|segment| segment.end() > offset);
         found.and_then(|_| segments.next()).map_or(i64::MAX, |next| next.base)
     }
 
@@ -235,7 +236,7 @@ impl Log {
 
     /// Begins a new segment at the log's end, if the active one has records.
     fn roll(&mut self, now_ms: i64) {
-        if !self.active.batches.is_empty() {
+        if !self.active.is_empty() {
             let next = Segment::new(self.end, now_ms);
             self.closed.push_back(std::mem::replace(&mut self.active, next));
         }
@@ -245,12 +246,12 @@ impl Log {
         self.closed.iter().chain(std::iter::once(&self.active))
     }
 
-    fn batches(&self) -> impl Iterator<Item = &Batch> {
-        self.segments().flat_map(|segment| &segment.batches)
+    fn batches(&self) -> impl Iterator<Item = Batch> {
+        self.segments().flat_map(Segment::batches)
     }
 
     /// The batches from the one that holds `offset`, or the first behind it, on.
-    fn batches_from(&self, offset: i64) -> impl Iterator<Item = &Batch> {
+    fn batches_from(&self, offset: i64) -> impl Iterator<Item = Batch> {
         self.segments_from(offset).flat_map(move |segment| segment.from(offset))
     }
 

@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 
 use super::transactions::Transactions;
@@ -298,11 +299,7 @@ impl Producers {
 
     /// Forgets everything from `to` on. `left` are the batches that stay, in order, each with its first offset
     /// and its body: producers that lost something are what those say, the others stay as they are.
-    pub fn truncate<'a>(
-        &mut self,
-        to: i64,
-        left: impl Iterator<Item = (BatchHeader, i64, &'a bytes::Bytes)>,
-    ) {
+    pub fn truncate(&mut self, to: i64, left: impl Iterator<Item = (BatchHeader, i64, Bytes)>) {
         let cut: Vec<i64> =
             self.known.iter().filter(|(_, producer)| producer.last_offset >= to).map(|(id, _)| *id).collect();
         self.verified.clear();
@@ -318,7 +315,7 @@ impl Producers {
         for (header, base, body) in left.filter(|(header, _, _)| cut.contains(&header.producer_id)) {
             if !header.is_control() {
                 self.record(&header, base);
-            } else if let Some(end) = EndMarker::decode(&header, body) {
+            } else if let Some(end) = EndMarker::decode(&header, &body) {
                 let producer = self.known.entry(end.producer_id).or_insert_with(Producer::new);
                 producer.set_epoch(end.epoch);
                 producer.coordinator_epoch = end.coordinator_epoch;

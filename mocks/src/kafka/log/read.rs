@@ -1,8 +1,7 @@
 //! Reading batches off a log, as they go to a client.
 //!
-//! A batch is its prefix, written for the reader, and its body. Large bodies are passed on without being copied; small
-//! batches are joined, since a chunk of their own costs more than to copy them. Where
-//! chunks end says nothing of where batches do.
+//! Nothing is copied: a large batch is its prefix, written for the reader, and its body; of a run of small ones a
+//! part is passed on. Where chunks end says nothing of where batches do.
 
 use std::collections::VecDeque;
 
@@ -10,10 +9,8 @@ use bytes::{Bytes, BytesMut};
 
 use super::Log;
 use super::batch::Batch;
+use super::piece::{Piece, places};
 use crate::kafka::wire::batch::{PREFIX, put_prefix};
-
-/// Largest body that is copied.
-const SMALL: usize = 4096;
 
 /// Whole batches that were read.
 #[derive(Debug, Default)]
@@ -29,31 +26,30 @@ impl Log {
     /// Reads whole batches from the one that holds `offset` on and before `until`, at most `limit` bytes, but at
     /// least one batch if `at_least_one`.
     pub fn read(&self, offset: i64, until: i64, limit: usize, at_least_one: bool) -> Portion {
-        let (mut size, mut copied) = (0, 0);
-        let mut chosen: Vec<&Batch> = Vec::new();
-        for batch in self.batches_from(offset).take_while(|batch| batch.next() <= until) {
-            if size + batch.size() > limit && (size > 0 || !at_least_one) {
-                break;
+        let mut portion = Portion::default();
+        let fits = |before: usize, size: usize, next: i64| {
+            next <= until && (before + size <= limit || (before == 0 && at_least_one))
+        };
+        for piece in self.segments_from(offset).flat_map(|segment| segment.pieces_from(offset)) {
+            let before = portion.size;
+            match piece {
+                Piece::One(batch) if fits(before, batch.size(), batch.next()) => {
+                    portion.push(prefix(&batch), batch.next());
+                    portion.push(batch.body.clone(), batch.next());
+                }
+                Piece::One(_) => break,
+                Piece::Run(run) => {
+                    let taken = places(&run.bytes).take_while(|p| fits(before + p.at, p.size, p.next)).last();
+                    let Some(last) = taken else { break };
+                    let end = last.at + last.size;
+                    portion.push(run.bytes.slice(..end), last.next);
+                    if end < run.bytes.len() {
+                        break;
+                    }
+                }
             }
-            size += batch.size();
-            copied += if is_small(batch) { batch.size() } else { PREFIX };
-            chosen.push(batch);
         }
-        let next = chosen.last().map(|batch| batch.next());
-        let (mut chunks, mut joined) = (VecDeque::new(), BytesMut::with_capacity(copied));
-        for batch in chosen {
-            put_prefix(&mut joined, batch.base, batch.epoch, &batch.body);
-            if is_small(batch) {
-                joined.extend_from_slice(&batch.body);
-            } else {
-                chunks.push_back(joined.split().freeze());
-                chunks.push_back(batch.body.clone());
-            }
-        }
-        if !joined.is_empty() {
-            chunks.push_back(joined.freeze());
-        }
-        Portion { chunks, size, next }
+        portion
     }
 
     /// Bytes of the whole batches from `offset` up to `until`, at most `limit` of them counted.
@@ -69,6 +65,16 @@ impl Log {
     }
 }
 
-fn is_small(batch: &Batch) -> bool {
-    batch.body.len() <= SMALL
+impl Portion {
+    fn push(&mut self, chunk: Bytes, next: i64) {
+        self.size += chunk.len();
+        self.next = Some(next);
+        self.chunks.push_back(chunk);
+    }
+}
+
+fn prefix(batch: &Batch) -> Bytes {
+    let mut prefix = BytesMut::with_capacity(PREFIX);
+    put_prefix(&mut prefix, batch.base, batch.epoch, &batch.body);
+    prefix.freeze()
 }

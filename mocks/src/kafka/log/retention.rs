@@ -47,7 +47,7 @@ impl Log {
             let next = oldest.map(|_| self.closed.get(1).unwrap_or(&self.active));
             let oldest = oldest.unwrap_or(&self.active);
             let until = next.map_or(self.end, |next| next.base);
-            let is_nothing = next.is_none() && oldest.batches.is_empty();
+            let is_nothing = next.is_none() && oldest.is_empty();
             if is_nothing || self.high_watermark < until || !breached(oldest, next) {
                 break;
             }

@@ -19,7 +19,8 @@ use crate::kafka::wire::records::Record;
 const CONFIG: LogConfig = LogConfig::DEFAULT;
 
 /// Appends by a leader of epoch 0 at time 0.
-const AT_0: Append<'static> = Append { topic: "t", partition: 0, epoch: 0, now_ms: 0, config: &CONFIG };
+const AT_0: Append<'static> =
+    Append { topic: "t", partition: 0, epoch: 0, now_ms: 0, room: usize::MAX, config: &CONFIG };
 
 /// A batch of these records as a client sends it.
 fn batch_of(records: &[LogRecord], codec: Codec) -> Bytes {

@@ -23,6 +23,8 @@ pub(crate) struct Append<'a> {
     /// The leader's epoch.
     pub epoch: i32,
     pub now_ms: i64,
+    /// Size of the memory the batch is part of.
+    pub room: usize,
     pub config: &'a LogConfig,
 }
 

@@ -37,6 +37,14 @@ impl Cluster {
         self.wake_fetches(id, number);
     }
 
+    /// The leader's log starts later than before: followers go after that, too.
+    pub fn start_moved(&mut self, topic: &str, id: Uuid, number: i32) {
+        let truth = Arc::clone(&self.truth);
+        if let Some(partition) = truth.partition(topic, number) {
+            self.offer((id, number), partition);
+        }
+    }
+
     /// Something that was on its way to a follower arrived.
     pub fn arrive(&mut self, key: Key, node: i32) {
         let now = self.now;
@@ -49,6 +57,7 @@ impl Cluster {
         self.change_isr(joined.as_slice());
         // Who reads from this follower sees more, even if the high watermark stays.
         self.wake_fetches(key.0, key.1);
+        self.check_changes(true);
     }
 
     /// Leaders drop followers that have not caught up for too long (`replica.lag.time.max.ms`).
@@ -103,6 +112,7 @@ impl Cluster {
             }
         }
         self.change_isr(&joined);
+        self.check_changes(false);
     }
 
     /// Followers of the picked partitions go after their leaders again: a node came back, or a lag changed.
@@ -118,6 +128,7 @@ impl Cluster {
             }
         }
         self.change_isr(&joined);
+        self.check_changes(true);
     }
 
     /// A node died: nothing reaches it, and nothing reaches the followers of what it leads.
@@ -198,13 +209,13 @@ impl Cluster {
     fn offer(&mut self, key: Key, partition: &Partition) {
         let Some(leader) = partition.leader else { return };
         let (Some(log), Some(replicas)) = (self.logs.get(&key), self.replicas.get_mut(&key)) else { return };
-        let (end, led) = (log.end(), self.nodes.get(&leader).is_some_and(|node| node.up));
-        replicas.lead(leader, end);
+        let (range, led) = (log.start()..log.end(), self.nodes.get(&leader).is_some_and(|node| node.up));
+        replicas.lead(leader, range.clone());
         let mut behind = false;
         for id in partition.replicas.iter().copied().filter(|id| *id != leader) {
             let node = self.nodes.get(&id).filter(|node| led && node.up);
             let lag = node.map_or(ReplicaLag::Held, |node| replicas.lag_of(id).unwrap_or(node.replica_lag));
-            if let Some(due) = replicas.follow(id, lag, end, self.now) {
+            if let Some(due) = replicas.follow(id, lag, range.clone(), self.now) {
                 self.timers.set(Timer::Replica(key, id), due);
             }
             behind |= replicas.behind_since(id).is_some();
@@ -225,6 +236,7 @@ impl Cluster {
                 log.set_high_watermark(to);
                 self.acknowledge(key, to);
                 self.acknowledge_markers(key, to);
+                self.check_changes(true);
                 self.wake_fetches(key.0, key.1);
             }
         }

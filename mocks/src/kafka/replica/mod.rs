@@ -14,6 +14,7 @@ mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 pub use handles::ReplicaSnapshot;
@@ -55,6 +56,8 @@ pub(crate) struct Replicas {
 struct Replica {
     /// The next offset this replica would write.
     end: i64,
+    /// Where the log starts, as far as this replica knows.
+    start: i64,
     /// Instead of its node's lag.
     lag: Option<ReplicaLag>,
     coming: VecDeque<Portion>,
@@ -62,11 +65,12 @@ struct Replica {
     behind_since: Option<Duration>,
 }
 
-/// Records that were appended at one moment and arrive at a later one.
+/// What the leader's log was at one moment, and the follower's is at a later one.
 #[derive(Clone, Copy, Debug)]
 struct Portion {
     due: Duration,
     appended: Duration,
+    start: i64,
     end: i64,
 }
 
@@ -82,6 +86,11 @@ impl Replicas {
     /// The end of a node's replica; 0 if it has none.
     pub fn end_of(&self, node: i32) -> i64 {
         self.by_node.get(&node).map_or(0, |replica| replica.end)
+    }
+
+    /// Where a node's replica takes the log to start; 0 if it has none.
+    pub fn start_of(&self, node: i32) -> i64 {
+        self.by_node.get(&node).map_or(0, |replica| replica.start)
     }
 
     /// The smallest end among `nodes`.
@@ -107,19 +116,20 @@ impl Replicas {
     }
 
     /// The leader holds its whole log.
-    pub fn lead(&mut self, node: i32, end: i64) {
+    pub fn lead(&mut self, node: i32, log: Range<i64>) {
         if let Some(replica) = self.by_node.get_mut(&node) {
-            replica.catch_up(end);
+            replica.catch_up(log);
         }
     }
 
-    /// Lets a follower go after a leader whose log ends at `end`. Returns when something arrives next.
-    pub fn follow(&mut self, node: i32, lag: ReplicaLag, end: i64, now: Duration) -> Option<Duration> {
+    /// Lets a follower go after a leader with that log. Returns when something arrives next.
+    pub fn follow(&mut self, node: i32, lag: ReplicaLag, log: Range<i64>, now: Duration) -> Option<Duration> {
+        let Range { start, end } = log;
         let replica = self.by_node.get_mut(&node)?;
         match lag {
-            ReplicaLag::None => replica.catch_up(end),
+            ReplicaLag::None => replica.catch_up(log),
             ReplicaLag::By(wait) => {
-                replica.expect(Portion { due: now.saturating_add(wait), appended: now, end })
+                replica.expect(Portion { due: now.saturating_add(wait), appended: now, start, end })
             }
             ReplicaLag::Held => replica.stop(end, now),
         }
@@ -131,8 +141,9 @@ impl Replicas {
         let replica = self.by_node.get_mut(&node)?;
         while replica.coming.front().is_some_and(|portion| portion.due <= now) {
             if let Some(portion) = replica.coming.pop_front() {
-                replica.end = portion.end;
-                replica.behind_since = replica.coming.front().map(|next| next.appended);
+                (replica.start, replica.end) = (portion.start, portion.end);
+                let lacked = replica.coming.iter().find(|next| next.end > replica.end);
+                replica.behind_since = lacked.map(|next| next.appended);
             }
         }
         replica.coming.front().map(|portion| portion.due)
@@ -157,28 +168,30 @@ impl Replicas {
     /// The node's disk is empty.
     pub fn wipe(&mut self, node: i32) {
         if let Some(replica) = self.by_node.get_mut(&node) {
-            replica.end = 0;
+            (replica.start, replica.end) = (0, 0);
             replica.coming.clear();
         }
     }
 }
 
 impl Replica {
-    fn catch_up(&mut self, end: i64) {
-        self.end = end;
+    fn catch_up(&mut self, log: Range<i64>) {
+        (self.start, self.end) = (log.start, log.end);
         self.coming.clear();
         self.behind_since = None;
     }
 
     fn expect(&mut self, portion: Portion) {
-        let known = self.coming.back().map_or(self.end, |last| last.end);
-        if portion.end <= known {
+        let known = self.coming.back().map_or((self.start, self.end), |last| (last.start, last.end));
+        if portion.start <= known.0 && portion.end <= known.1 {
             return;
         }
         if self.coming.len() == MAX_COMING {
             self.coming.pop_back();
         }
-        self.behind_since.get_or_insert(portion.appended);
+        if portion.end > self.end {
+            self.behind_since.get_or_insert(portion.appended);
+        }
         // A lag made shorter does not let records overtake others.
         let due = self.coming.back().map_or(portion.due, |last| last.due.max(portion.due));
         self.coming.push_back(Portion { due, ..portion });

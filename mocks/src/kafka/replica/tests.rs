@@ -102,7 +102,8 @@ impl Bench {
         request.encode(&mut frame, VERSION).expect("a request");
         let api = keys::find(0).expect("produce");
         let ticket = Ticket { conn, node, api, version: VERSION, correlation: 0, error_after: None };
-        let call = Call { ticket, node, client_id: "", client_host: "", faults: &Faults::default() };
+        let call =
+            Call { ticket, node, client_id: "", client_host: "", frame_bytes: 0, faults: &Faults::default() };
         let request = Request::decode(frame.freeze()).expect("a request");
         match self.cluster.handle(&call, request) {
             Outcome::Reply(frame) if acks == -1 => self.answered(frame, value),

@@ -1,7 +1,8 @@
 //! Records inside a batch that is not compressed, read one by one and written.
 //!
 //! Nothing is copied on the way: a record read is a view of the batch's bytes. Bytes that are no records are an
-//! error in Kafka's words, never a panic.
+//! error in Kafka's words, never a panic. Every record of every batch that is produced comes by here: what is
+//! inlined and what is kept out of line is so for their sake.
 
 use bytes::{BufMut, Bytes};
 
@@ -40,18 +41,13 @@ impl<'a> Records<'a> {
         Self { rest: bytes, left: count.max(0) }
     }
 
+    #[inline]
     fn read(&mut self) -> Result<Record<'a>, String> {
         let ended = || "Incorrect declared batch size, premature EOF reached".to_owned();
         let length = varint(&mut self.rest).ok_or_else(ended)?;
         let left = self.rest.len();
         let body = usize::try_from(length).ok().and_then(|length| take(&mut self.rest, length));
-        let body = body.ok_or_else(|| {
-            format!(
-                "Invalid record size: expected {length} bytes in record payload, but instead the buffer has \
-                 only {left} remaining bytes."
-            )
-        })?;
-        let record = read_one(body)?;
+        let record = read_one(body.ok_or_else(|| too_long(length, left))?)?;
         if self.left == 1 && !self.rest.is_empty() {
             return Err("Incorrect declared batch size, records still remaining in file".to_owned());
         }
@@ -62,6 +58,7 @@ impl<'a> Records<'a> {
 impl<'a> Iterator for Records<'a> {
     type Item = Result<Record<'a>, String>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.left == 0 {
             return None;
@@ -121,11 +118,20 @@ pub(crate) fn put(out: &mut Vec<u8>, record: &Record<'_>) {
     out.extend_from_slice(record.headers);
 }
 
-fn read_one(mut rest: &[u8]) -> Result<Record<'_>, String> {
-    let whole = rest.len();
-    let structure = || "Found invalid record structure".to_owned();
+#[inline]
+fn read_one(body: &[u8]) -> Result<Record<'_>, String> {
+    let mut rest = body;
     let (attributes, timestamp_delta, offset_delta, key, value) = fields(&mut rest).ok_or_else(structure)?;
-    let headers = rest;
+    // Most have no headers, and end with saying so.
+    if rest != [0] {
+        check_headers(rest, body.len())?;
+    }
+    Ok(Record { attributes, timestamp_delta, offset_delta, key, value, headers: rest })
+}
+
+/// Whether the headers that end a record of `whole` bytes are some.
+#[inline(never)]
+fn check_headers(mut rest: &[u8], whole: usize) -> Result<(), String> {
     let count = varint(&mut rest).ok_or_else(structure)?;
     if count < 0 {
         return Err(format!("Found invalid number of record headers {count}"));
@@ -147,11 +153,25 @@ fn read_one(mut rest: &[u8]) -> Result<Record<'_>, String> {
             whole - rest.len()
         ));
     }
-    Ok(Record { attributes, timestamp_delta, offset_delta, key, value, headers })
+    Ok(())
+}
+
+#[cold]
+fn structure() -> String {
+    "Found invalid record structure".to_owned()
+}
+
+#[cold]
+fn too_long(length: i64, left: usize) -> String {
+    format!(
+        "Invalid record size: expected {length} bytes in record payload, but instead the buffer has only {left} \
+         remaining bytes."
+    )
 }
 
 type Fields<'a> = (u8, i64, i64, Option<&'a [u8]>, Option<&'a [u8]>);
 
+#[inline]
 fn fields<'a>(rest: &mut &'a [u8]) -> Option<Fields<'a>> {
     let attributes = take(rest, 1)?[0];
     Some((attributes, varint(rest)?, varint(rest)?, nullable(rest)?, nullable(rest)?))
@@ -173,12 +193,20 @@ fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
 }
 
 /// A zigzag varint of up to 64 bits.
+#[inline]
 fn varint(rest: &mut &[u8]) -> Option<i64> {
-    // Nearly all are one byte, and every record of every batch has five or more.
-    if let Some((byte @ ..0x80, behind)) = rest.split_first() {
-        *rest = behind;
-        return Some(i64::from(byte >> 1) ^ -i64::from(byte & 1));
-    }
+    // Nearly all are one byte or two, and every record of every batch has five or more.
+    let (value, behind) = match *rest {
+        [one @ ..0x80, behind @ ..] => (u16::from(*one), behind),
+        [one, two @ ..0x80, behind @ ..] => (u16::from(*one & 0x7f) | u16::from(*two) << 7, behind),
+        _ => return long_varint(rest),
+    };
+    *rest = behind;
+    Some(i64::from(value >> 1) ^ -i64::from(value & 1))
+}
+
+#[inline(never)]
+fn long_varint(rest: &mut &[u8]) -> Option<i64> {
     let mut value = 0_u64;
     for shift in (0..64).step_by(7) {
         let byte = take(rest, 1)?[0];

@@ -41,6 +41,9 @@ async fn the_first_search_for_a_coordinator_creates_its_topic() {
     assert_eq!(wire.call(4, search.clone()).await.coordinators[0].error_code, 15);
     assert_eq!(wire.call(4, search).await.coordinators[0].error_code, 0);
     assert!(bench.cluster.leader("__transaction_state", 49).is_some());
+    let answer = wire.call(12, MetadataRequest::default().with_topics(None)).await;
+    assert_eq!(answer.topics.len(), 2, "that of groups, too");
+    assert!(answer.topics.iter().all(|topic| topic.is_internal));
 }
 
 #[tokio::test(start_paused = true)]
@@ -299,6 +302,26 @@ async fn brokers_tell_which_version_of_transactions_they_have() {
         assert!(answer.supported_features.iter().all(|feature| feature.min_version > 0));
         let answer = wire.call(4, request).await;
         assert!(answer.supported_features.iter().any(|f| f.name.as_str() == "transaction.version"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn features_that_are_switched_off_are_supported_and_not_decided_on() {
+    let bench = Bench::new(KafkaOptions::brokers(1));
+    let request = ApiVersionsRequest::default()
+        .with_client_software_name(text("wire"))
+        .with_client_software_version(text("1"));
+    let answer = bench.connect(1).await.call(4, request).await;
+    for (name, level) in [
+        ("eligible.leader.replicas.version", Some(1)),
+        ("kraft.version", None),
+        ("share.version", None),
+        ("streams.version", None),
+    ] {
+        let supported = answer.supported_features.iter().find(|found| found.name.as_str() == name);
+        assert_eq!(supported.map(|found| (found.min_version, found.max_version)), Some((0, 1)), "{name}");
+        let decided = answer.finalized_features.iter().find(|found| found.name.as_str() == name);
+        assert_eq!(decided.map(|found| found.max_version_level), level, "{name}");
     }
 }
 

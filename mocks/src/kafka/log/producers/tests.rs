@@ -145,8 +145,8 @@ fn a_transaction_whose_marker_is_cut_off_is_open_again_and_one_cut_off_whole_is_
     let mut producers = open(true);
     let end = marker(4, 2);
     producers.end(&end, 12, 0, 13);
-    let (data, nothing) = (transactional(3, 0, 2), bytes::Bytes::new());
-    producers.truncate(12, [(data, 10, &nothing)].into_iter());
+    let (data, nothing) = (transactional(3, 0, 2), Bytes::new());
+    producers.truncate(12, [(data, 10, nothing)].into_iter());
     assert_eq!(producers.first_unstable(12), Some(10));
     assert!(producers.aborted(0, 100).is_empty());
     assert_eq!(

@@ -114,7 +114,7 @@ impl Model {
         assert!(self.records.iter().filter(old).all(|record| record.timestamp_ms < limit));
         let first = self.log.segments().next().expect("a segment");
         let next = self.log.segments().nth(1).map_or(self.log.end(), |segment| segment.base);
-        let is_young = first.batches.is_empty() || first.largest_timestamp() >= limit;
+        let is_young = first.is_empty() || first.largest_timestamp() >= limit;
         assert!(is_young || self.config.compact || self.log.high_watermark() < next);
     }
 
@@ -160,7 +160,7 @@ impl Model {
         }
         assert!(next <= self.log.end());
         assert!(self.log.segments().all(|segment| segment.bytes <= self.config.segment_bytes));
-        assert!(self.log.closed.iter().all(|segment| !segment.batches.is_empty()));
+        assert!(self.log.closed.iter().all(|segment| !segment.is_empty()));
     }
 
     fn check_times(&self, left: &[LogRecord]) {
