@@ -224,9 +224,22 @@ impl Drop for Killed {
 #[test]
 fn every_command_explains_itself() {
     let squall = Squall::new();
-    for command in ["run", "replay", "mutants", "list", "validate", "plan", "mock"] {
+    for command in ["run", "replay", "mutants", "list", "validate", "plan", "mock", "fixtures"] {
         let help = squall.run(&[command, "--help"]);
         assert_eq!(code(&help), 0);
         assert!(out(&help).contains("Usage: squall"), "{}", out(&help));
+    }
+}
+
+#[test]
+fn fixtures_without_a_daemon_say_so_and_what_to_do() {
+    let squall = Squall::new();
+    for command in ["list", "prune"] {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_squall"));
+        program.args(["fixtures", command]).env("TMPDIR", squall.folder.path());
+        let refused = program.env("DOCKER_HOST", "tcp://127.0.0.1:1").output().expect("it runs");
+        assert_eq!(code(&refused), 6, "{}", err(&refused));
+        assert!(err(&refused).contains("127.0.0.1:1"), "{}", err(&refused));
+        assert_eq!(out(&refused), "");
     }
 }

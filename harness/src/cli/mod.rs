@@ -4,6 +4,8 @@
 //! each; everything they do is also the library's.
 
 mod control;
+#[cfg(feature = "fixtures")]
+mod fixtures;
 mod inspect;
 mod load;
 mod mock;
@@ -38,7 +40,7 @@ Exit codes:
   3  inconclusive: a run proved too little, a `sometimes` was missed
   4  nothing to run
   5  a replay took another course than the run it repeats
-  6  the world, the report folder or an address is not to be had";
+  6  the world, the report folder, an address or Docker is not to be had";
 
 /// Finds the bugs of event-driven services on a laptop: scenarios, faults and checkers in simulated time.
 #[derive(Parser)]
@@ -74,6 +76,9 @@ enum Command {
     Plan(inspect::PlanArgs),
     /// Run a mock server for services in any language.
     Mock(mock::MockArgs),
+    /// List and remove the containers that tests share.
+    #[cfg(feature = "fixtures")]
+    Fixtures(fixtures::FixturesArgs),
 }
 
 /// Which scenarios, with which parameters.
@@ -118,6 +123,9 @@ enum Failure {
     Unwritable { path: PathBuf, source: std::io::Error },
     #[error("cannot listen on {address}: {source}; choose another address")]
     Address { address: String, source: std::io::Error },
+    #[cfg(feature = "fixtures")]
+    #[error(transparent)]
+    Fixtures(#[from] squall_fixtures::lease::LeaseError),
     #[error("cannot write to standard output: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -128,6 +136,8 @@ impl Failure {
             Self::Invalid(_) => 2,
             Self::Nothing(_) => 4,
             Self::World(_) | Self::Unwritable { .. } | Self::Address { .. } | Self::Output(_) => 6,
+            #[cfg(feature = "fixtures")]
+            Self::Fixtures(_) => 6,
         }
     }
 }
@@ -165,6 +175,8 @@ pub fn main(services: Services) -> ExitCode {
         Command::Validate(arguments) => inspect::validate(&arguments, &mut context),
         Command::Plan(arguments) => inspect::plan(&arguments, &mut context),
         Command::Mock(arguments) => mock::mock(arguments, &mut context),
+        #[cfg(feature = "fixtures")]
+        Command::Fixtures(arguments) => fixtures::fixtures(&arguments, &mut context),
     };
     match result {
         Ok(code) => ExitCode::from(code),
