@@ -2,7 +2,7 @@
 //!
 //! The client brings its own threads and its own clock, so these tests run in real time; each has a cluster of
 //! its own and waits for outcomes, never for time. Without the feature `rdkafka`, which builds the C library,
-//! every trial is listed as ignored.
+//! every trial is listed as ignored, or fails where `SQUALL_REQUIRE` names librdkafka.
 
 #[cfg(feature = "rdkafka")]
 #[path = "librdkafka/trials.rs"]
@@ -10,7 +10,7 @@ mod trials;
 
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Trial};
+use squall_fixtures::suite::{Need, Suite};
 
 /// Every trial, so that a build without the feature can name what it does not run.
 const NAMES: [&str; 8] = [
@@ -25,16 +25,21 @@ const NAMES: [&str; 8] = [
 ];
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    libtest_mimic::run(&arguments, NAMES.into_iter().map(trial).collect()).exit_code()
+    let feature = Need::new("librdkafka", || {
+        if cfg!(feature = "rdkafka") { Ok(()) } else { Err("built without the feature rdkafka".to_owned()) }
+    });
+    NAMES
+        .into_iter()
+        .fold(Suite::new().needs(feature), |suite, name| suite.trial(name, move || run(name)))
+        .main()
 }
 
 #[cfg(feature = "rdkafka")]
-fn trial(name: &'static str) -> Trial {
-    Trial::test(name, move || trials::run(name).map_err(|error| format!("{error:?}").into()))
+fn run(name: &str) -> Result<(), String> {
+    trials::run(name).map_err(|error| format!("{error:?}"))
 }
 
 #[cfg(not(feature = "rdkafka"))]
-fn trial(name: &'static str) -> Trial {
-    Trial::test(name, || Ok(())).with_kind("needs feature rdkafka").with_ignored_flag(true)
+fn run(name: &str) -> Result<(), String> {
+    Err(format!("{name} is not in this build"))
 }

@@ -2,8 +2,9 @@
 //!
 //! `SQUALL_KAFKA` is a program that starts real brokers (`ci/kafka`, which says how it is called);
 //! `SQUALL_KAFKA_VERSION` says which version, 4.3 unless given; against 3.9, what fails shows what 4 changed. Without
-//! the program, or without Java, every trial is listed as ignored. Each kind of cluster is started once, by the first
-//! trial that needs it, and each trial has names of topics and groups of its own.
+//! the program, or without Java, every trial is listed as ignored, or fails where `SQUALL_REQUIRE` names kafka. Each kind
+//! of cluster is started once, by the first trial that needs it, and each trial has names of topics and groups of its
+//! own.
 //!
 //! To add a sequence, write a function in a file of `golden/` and name it in [`golden::ONE`] or [`golden::THREE`].
 //! What differs from server to server by its nature (ids, ports, the time) is left out by `same.rs`, and nothing
@@ -52,12 +53,15 @@ impl Bench {
 fn main() -> ExitCode {
     let args = Arguments::from_args();
     let found = servers::find();
+    let is_required =
+        std::env::var("SQUALL_REQUIRE").is_ok_and(|all| all.split(',').any(|it| it.trim() == "kafka"));
     if let Err(why) = &found {
-        eprintln!("differential trials are ignored: {why}");
+        let what = if is_required { "fail, for SQUALL_REQUIRE names kafka" } else { "are ignored" };
+        eprintln!("differential trials {what}: {why}");
     }
     let mut trials = Vec::new();
     for (brokers, sequences) in [(1, golden::ONE), (3, golden::THREE)] {
-        let mut bench = Bench::new(brokers, found.is_err());
+        let mut bench = Bench::new(brokers, found.is_err() && !is_required);
         for &(name, run) in sequences {
             bench.add(name, move |servers| Pair::run(servers, run));
         }

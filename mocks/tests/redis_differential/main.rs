@@ -1,9 +1,10 @@
 //! The same commands against the mock and a real redis-server, replies compared.
 //!
-//! The real server is `SQUALL_REDIS_SERVER`, or `redis-server` on the path; without one every trial is listed
-//! as ignored. `SQUALL_REDIS_NEXT` is a server of version 8.0, for what came after 7.0: what it said is on record
-//! too, and the mock is compared with the record in any case. Time is real here: a wait is a `DEBUG SLEEP` of both servers, and what is left of a deadline is
-//! compared within the time that both took. Orders and random choices that Redis does not promise are not compared.
+//! The real server is `SQUALL_REDIS_SERVER`, or `redis-server` on the path; without one every trial is listed as
+//! ignored, or fails where `SQUALL_REQUIRE` names redis. `SQUALL_REDIS_NEXT` is a server of version 8.0, for what came
+//! after 7.0: what it said is on record too, and the mock is compared with the record in any case. Time is real here: a
+//! wait is a `DEBUG SLEEP` of both servers, and what is left of a deadline is compared within the time that both took.
+//! Orders and random choices that Redis does not promise are not compared.
 
 mod choice;
 mod conversation;
@@ -42,13 +43,17 @@ struct Bench {
 }
 
 impl Bench {
-    /// Without the real server its trials are ignored; why goes to standard error.
+    /// Without the real server its trials are ignored, or fail where that is required; why goes to standard error.
     fn new(setting: &'static Setting) -> Self {
         let program = setting.find();
+        let is_required =
+            std::env::var("SQUALL_REQUIRE").is_ok_and(|all| all.split(',').any(|it| it.trim() == "redis"));
         if let Err(why) = &program {
-            eprintln!("differential trials are ignored: {why}");
+            let what = if is_required { "fail, for SQUALL_REQUIRE names redis" } else { "are ignored" };
+            eprintln!("differential trials {what}: {why}");
         }
-        Self { setting, servers: Arc::default(), is_ignored: program.is_err(), trials: Vec::new() }
+        let is_ignored = program.is_err() && !is_required;
+        Self { setting, servers: Arc::default(), is_ignored, trials: Vec::new() }
     }
 
     fn add(&mut self, name: String, run: Run) {
