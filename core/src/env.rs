@@ -18,6 +18,7 @@ use crate::http::Http;
 use crate::keys::Keys;
 #[cfg(feature = "redis")]
 use crate::redis::Redis;
+use crate::start::Health;
 use crate::store::EventStore;
 
 /// The environment of a service.
@@ -42,6 +43,8 @@ pub struct Env {
     pub entropy: Entropy,
     /// The wall clock, for timestamps. Timers are tokio's.
     pub clock: Clock,
+    /// How far the service's consumers have come.
+    pub health: Health,
     /// Cancelled when the service is to stop gracefully.
     pub stop: CancellationToken,
     /// Wakes the outbox relay after a commit of this process.
@@ -95,6 +98,7 @@ impl Env {
             http: None,
             entropy,
             clock,
+            health: Health::default(),
             stop: CancellationToken::new(),
             outbox: Arc::new(Notify::new()),
             config: Arc::new(serde_json::Value::Object(serde_json::Map::new())),

@@ -24,6 +24,7 @@ pub mod point;
 pub mod processor;
 #[cfg(feature = "redis")]
 pub mod redis;
+pub mod start;
 pub mod store;
 #[cfg(feature = "redis")]
 pub mod stream;

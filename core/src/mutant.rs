@@ -98,6 +98,11 @@ pub const ALL: &[Mutant] = &[
         about: "After an election the consumer reads on as if the new leader had every acknowledged record.",
     },
     Mutant {
+        number: 41,
+        name: "start-unchecked",
+        about: "A consumer subscribes at once, without asking whether its topics are ready.",
+    },
+    Mutant {
         number: 39,
         name: "stream-entry-is-new",
         about: "An entry of a stream that comes again is taken for a new event.",

@@ -50,6 +50,7 @@ pub const ALL: &[Point] = &[
     sighting("revoked", "Partitions were revoked."),
     sighting("lost", "Partitions were lost without a chance to commit."),
     sighting("worker-fenced", "A transaction was refused: another worker has its partition."),
+    sighting("start-waited", "A consumer could not start yet, because something it needs was not ready."),
     sighting("gap", "A consumer was told that records of its partition may be gone."),
     sighting("caught-up", "A processor has worked on everything its event store holds, after a gap."),
     sighting("offset-commit-failed", "A commit of offsets failed."),

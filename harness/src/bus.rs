@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use squall_core::bus::{
     Bus, BusError, Consumer, ConsumerOptions, Delivery, Exchange, Gap, Membership, OutgoingRecord, Publisher,
-    PublisherOptions, Record, TopicPartition, TransactionalPublisher,
+    PublisherOptions, Record, TopicDescription, TopicPartition, TransactionalPublisher,
 };
 use squall_core::point;
 use squall_mocks::kafka::client::{
-    self, ClientError, Event, GroupMetadata, Isolation, KafkaClient, NewRecord, OffsetReset, ProduceError,
-    TransactionalOptions,
+    self, Broker, ClientError, Event, GroupMetadata, Isolation, KafkaClient, NewRecord, OffsetReset,
+    ProduceError, TransactionalOptions,
 };
 
 /// A [`Bus`] over a Kafka client.
@@ -54,6 +54,23 @@ impl Bus for KafkaBus {
         }
         consumer.heartbeat_interval = options.session_timeout / 3;
         Ok(Box::new(KafkaConsumer { consumer: self.client.consumer(consumer).map_err(refused)? }))
+    }
+
+    async fn describe(&self, topic: &str) -> Result<Option<TopicDescription>, BusError> {
+        let image = self.client.metadata_from(&Broker::Any, Some(&[topic.to_owned()])).await;
+        let mut image = image.map_err(translated)?;
+        let Some(described) = image.topics.remove(topic) else { return Ok(None) };
+        match described.error {
+            Some(error) if error.is_unknown_topic() => return Ok(None),
+            Some(error) => return Err(BusError::Refused(format!("metadata of {topic}: {error}"))),
+            None => {}
+        }
+        let leads = |node: Option<i32>| node.is_some_and(|node| image.brokers.contains_key(&node));
+        let leaderless = described.partitions.iter().filter(|(_, partition)| !leads(partition.leader));
+        Ok(Some(TopicDescription {
+            partitions: described.partitions.len(),
+            leaderless: leaderless.map(|(number, _)| *number).collect(),
+        }))
     }
 
     async fn transactional(

@@ -33,6 +33,7 @@ pub const CATALOGUE: &[Planted] = &[
     planted("zombie-not-fenced", "zombie-producer", &["one-result"]),
     planted("gap-skipped", "retention-before-reading", &["no-acked-loss"]),
     planted("new-leader-trusted", "unclean-election", &["no-acked-loss"]),
+    planted("start-unchecked", "consumer-before-topic", &["service-runs"]),
     planted("stream-entry-is-new", "stream-loses-an-ack", &["idempotent"]),
 ];
 

@@ -78,6 +78,15 @@ pub enum Gap {
     Truncated,
 }
 
+/// A topic as the log knows it at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicDescription {
+    /// How many partitions it has.
+    pub partitions: usize,
+    /// Partitions that nobody leads: they can neither be read nor written.
+    pub leaderless: Vec<i32>,
+}
+
 /// How a publisher behaves.
 #[derive(Clone, Debug)]
 pub struct PublisherOptions {
@@ -120,6 +129,12 @@ pub trait Bus: Send + Sync {
     /// # Errors
     /// [`BusError`], if the client cannot be set up. Joining happens in [`Consumer::next`].
     async fn consumer(&self, options: ConsumerOptions) -> Result<Box<dyn Consumer>, BusError>;
+
+    /// A topic as the log knows it now, asked anew; none if there is no such topic. Never creates one.
+    ///
+    /// # Errors
+    /// [`BusError`], if the log does not answer or does not tell.
+    async fn describe(&self, topic: &str) -> Result<Option<TopicDescription>, BusError>;
 
     /// A publisher that is known by `transactional_id`; what an earlier one of this id has begun and not ended
     /// is aborted.

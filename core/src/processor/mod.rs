@@ -80,6 +80,7 @@ use crate::backoff::Backoff;
 use crate::bus::BusError;
 use crate::env::{Env, EnvError};
 use crate::keys::KeysError;
+use crate::start::StartError;
 use crate::store::StoreError;
 
 /// Pauses while a lease is another's, or the store or Redis does not answer. Short, because how soon a service
@@ -107,6 +108,9 @@ pub enum ProcessorError {
         /// What is wrong, what to do.
         problem: &'static str,
     },
+    /// What the consumer needs was not ready in time.
+    #[error(transparent)]
+    Start(#[from] StartError),
     /// The consumer cannot go on.
     #[error("the consumer of group {group} cannot go on: {source}")]
     Bus {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::event_id::IdPolicy;
+use crate::start::StartOptions;
 
 /// How a processor behaves.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub struct ProcessorOptions {
     pub verify: Option<IdPolicy>,
     /// Where dead letters go; without it, to the topic the event came from with `.dlq` appended.
     pub dead_letter_topic: Option<String>,
+    /// What must be ready before the processor consumes, and how long it waits for that.
+    pub start: StartOptions,
     /// What to do when the log has a gap: without it, the processor reads on and says so in its log.
     pub catch_up: Option<CatchUp>,
 }
@@ -60,6 +63,7 @@ impl ProcessorOptions {
             dedup: DedupOptions::default(),
             verify: None,
             dead_letter_topic: None,
+            start: StartOptions::default(),
             catch_up: None,
         }
     }

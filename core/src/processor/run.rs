@@ -18,7 +18,7 @@ use super::progress::Progress;
 use super::work::{Item, Worker};
 use crate::bus::{BusError, Consumer, ConsumerOptions, Delivery, Gap, Record, TopicPartition};
 use crate::store::Position;
-use crate::{mutant, point};
+use crate::{mutant, point, start};
 
 /// Runs until stopped.
 pub(super) async fn run(worker: Arc<Worker>) -> Result<(), ProcessorError> {
@@ -30,7 +30,11 @@ pub(super) async fn run(worker: Arc<Worker>) -> Result<(), ProcessorError> {
         committed_only: false,
     };
     let bus_error = |source: BusError| ProcessorError::Bus { group: options.group.clone(), source };
-    let mut consumer = worker.env.bus.consumer(subscription).await.map_err(bus_error)?;
+    let mut consumer = tokio::select! {
+        biased;
+        () = worker.env.stop.cancelled() => return Ok(()),
+        started = start::consumer(&worker.env, subscription, &options.start) => started?,
+    };
     let mut engine = Engine::new(Arc::clone(&worker));
     let mut ticks = tokio::time::interval(options.commit_interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

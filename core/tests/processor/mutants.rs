@@ -154,6 +154,7 @@ const ELSEWHERE: &[&str] = &[
     "dedup-ttl-too-short",
     "fence-from-redis",
     "lock-without-fence",
+    "start-unchecked",
     "stream-entry-is-new",
     "zombie-not-fenced",
 ];

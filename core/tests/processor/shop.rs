@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use squall_core::bus::memory::MemoryBus;
 use squall_core::bus::{
-    Bus, BusError, Consumer, ConsumerOptions, OutgoingRecord, Publisher, PublisherOptions, TopicPartition,
+    Bus, BusError, Consumer, ConsumerOptions, OutgoingRecord, Publisher, PublisherOptions, TopicDescription,
+    TopicPartition,
 };
 use squall_core::envelope::EventEnvelope;
 use squall_core::event_id::Occurrence;
@@ -114,6 +115,10 @@ impl Bus for WatchedBus {
 
     async fn consumer(&self, options: ConsumerOptions) -> Result<Box<dyn Consumer>, BusError> {
         self.inner.consumer(options).await
+    }
+
+    async fn describe(&self, topic: &str) -> Result<Option<TopicDescription>, BusError> {
+        self.inner.describe(topic).await
     }
 }
 

@@ -22,6 +22,7 @@ use squall_core::env::Env;
 use squall_core::envelope::EventEnvelope;
 use squall_core::event_id::Occurrence;
 use squall_core::outbox::event_record;
+use squall_core::start::{self, StartOptions};
 use squall_core::{mutant, point};
 
 use crate::fault::unit::duration;
@@ -72,7 +73,7 @@ pub async fn run(env: Env) -> anyhow::Result<()> {
             committed_only: true,
         };
         let mut worker = Worker {
-            consumer: env.bus.consumer(options).await?,
+            consumer: start::consumer(&env, options, &StartOptions::default()).await?,
             publishers: BTreeMap::new(),
             env: &env,
             config: &config,

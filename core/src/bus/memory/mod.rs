@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use self::group::{Group, Step};
 use super::{
     Bus, BusError, Consumer, ConsumerOptions, Delivery, Gap, OutgoingRecord, Publisher, PublisherOptions,
-    Record, TopicPartition,
+    Record, TopicDescription, TopicPartition,
 };
 use crate::clock::Clock;
 
@@ -167,6 +167,11 @@ impl Bus for MemoryBus {
         let member = state.next_member;
         drop(state);
         Ok(Box::new(MemoryConsumer { bus: self.clone(), options, member, left: false }))
+    }
+
+    async fn describe(&self, topic: &str) -> Result<Option<TopicDescription>, BusError> {
+        let partitions = self.lock().topics.get(topic).map(Vec::len);
+        Ok(partitions.map(|partitions| TopicDescription { partitions, leaderless: Vec::new() }))
     }
 }
 
