@@ -10,7 +10,7 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::Poll;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use super::wire::frame::{self, FrameError};
@@ -22,6 +22,11 @@ const READ_SIZE: usize = 64 * 1024;
 const LARGE: usize = 16 * 1024;
 /// Room for what came: a batch of librdkafka's largest gets all of its room after the first read.
 const GROWTH: usize = 16;
+
+/// Bytes left free before a large frame. Memory that large begins with a page, and so does what the kernel copies the
+/// records to when they are fetched: were they a few bytes deeper in their page there than here, which headers of
+/// common lengths bring about, the processor would take two to four times as long for the copy.
+const LEAD: usize = 1024;
 
 /// See the module's text.
 pub(super) struct Input {
@@ -96,7 +101,10 @@ impl Input {
     /// Room for `size` bytes and no more; `reserve` would double it.
     fn make_room(&mut self, size: usize) {
         if self.buffer.capacity() < size {
-            let mut larger = BytesMut::with_capacity(size);
+            let lead = if size > READ_SIZE { LEAD } else { 0 };
+            let mut larger = BytesMut::with_capacity(lead + size);
+            larger.put_bytes(0, lead);
+            larger.advance(lead);
             larger.extend_from_slice(&self.buffer);
             self.buffer = larger;
         }
