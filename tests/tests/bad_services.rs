@@ -40,6 +40,12 @@ async fn sleeps(_: Env) -> anyhow::Result<()> {
     }
 }
 
+/// The same, and a broker.
+const WITH_KAFKA: &str = r#"
+[topology.kafka]
+kind = "squall.kafka"
+"#;
+
 /// Only the second of the two misbehaves.
 async fn a_second_unless_first(env: &Env) {
     let wait = if env.name == "bad-2" { 1 } else { 1_000_000 };
@@ -76,6 +82,14 @@ async fn never_yields(env: Env) -> anyhow::Result<()> {
     }
 }
 
+/// Speaks HTTP to a broker, and takes no notice of what comes of it.
+async fn calls_a_broker_by_http(env: Env) -> anyhow::Result<()> {
+    a_second_unless_first(&env).await;
+    let body = "{}".parse()?;
+    let _ = env.http()?.post_json("kafka-1:9092", "/orders", &[], &body, Duration::from_secs(1)).await;
+    sleeps(env).await
+}
+
 /// Keeps count over all runs of this process, which no seed decides.
 async fn remembers_earlier_runs(env: Env) -> anyhow::Result<()> {
     static RUNS: AtomicU64 = AtomicU64::new(0);
@@ -90,6 +104,10 @@ fn run(kind: &str) -> JudgedRun {
 }
 
 fn run_with(kind: &str, options: RunnerOptions) -> JudgedRun {
+    run_in(SCENARIO, kind, options)
+}
+
+fn run_in(scenario: &str, kind: &str, options: RunnerOptions) -> JudgedRun {
     let services = Services::builtin()
         .with("bad.sleeps", sleeps)
         .with("bad.panics", panics)
@@ -97,12 +115,13 @@ fn run_with(kind: &str, options: RunnerOptions) -> JudgedRun {
         .with("bad.fails", fails)
         .with("bad.returns", returns)
         .with("bad.never-yields", never_yields)
+        .with("bad.calls-a-broker-by-http", calls_a_broker_by_http)
         .with("bad.remembers", remembers_earlier_runs);
     let options = RunnerOptions { stall: Duration::from_secs(1), ..options };
     let runner = Runner::new(options, services);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("bad-service.toml");
-    std::fs::write(&file, SCENARIO).expect("the folder can be written");
+    std::fs::write(&file, scenario).expect("the folder can be written");
     let overrides = vec![("kind".to_owned(), kind.to_owned())];
     let loaded = Scenario::load(&file, &LoadOptions { overrides, vocabulary: runner.vocabulary() });
     let case = loaded.unwrap_or_else(|wrong| panic!("{wrong}")).cases.remove(0);
@@ -148,6 +167,20 @@ fn a_service_that_returns_unasked_fails_the_seed() {
 #[test]
 fn a_service_that_never_yields_is_named_instead_of_hanging_the_run() {
     assert!(crash("bad.never-yields").contains("did not yield"));
+}
+
+#[test]
+fn a_client_that_asks_a_broker_for_what_it_does_not_serve_fails_the_seed() {
+    let scenario = format!("{SCENARIO}{WITH_KAFKA}");
+    assert_eq!(run_in(&scenario, "bad.sleeps", RunnerOptions::default()).broken, None);
+    let judged = run_in(&scenario, "bad.calls-a-broker-by-http", RunnerOptions::default());
+    let broken = judged.broken.expect("the mock is strict");
+    assert_eq!(broken.class, Class::Crash);
+    let text = format!("{}\n{}", broken.summary, broken.evidence.join("\n"));
+    assert!(
+        text.contains("kafka") && text.contains("a client asked it for what it does not serve"),
+        "{text}"
+    );
 }
 
 #[test]
