@@ -1,3 +1,5 @@
+//! A start against a log that is late, or wrong, in one way at a time, in virtual time.
+
 use std::collections::VecDeque;
 
 use async_trait::async_trait;
