@@ -69,7 +69,7 @@ pub async fn run(fx: &Scope, orders: usize) -> Result<Timings, Failure> {
     let payment = Payment::start().await?;
     let env = env_of(&kafka, redis.url(), &payment)?;
     let start = Instant::now();
-    produce_twice(&env, &kafka.topic("orders"), orders).await?;
+    produce_twice(&env, fx.prefix(), &kafka.topic("orders"), orders).await?;
     let produce = start.elapsed();
 
     let start = Instant::now();
@@ -82,7 +82,7 @@ pub async fn run(fx: &Scope, orders: usize) -> Result<Timings, Failure> {
     worker.await??;
 
     let start = Instant::now();
-    check(results?, &payment, orders)?;
+    check(results?, &payment, fx.prefix(), orders)?;
     Ok(Timings { servers, topics, produce, process, check: start.elapsed() })
 }
 
@@ -137,14 +137,15 @@ fn env_of(kafka: &Kafka, redis_url: &str, payment: &Payment) -> Result<Env, Fail
     Ok(env.with_http(Http::new(Arc::new(TcpDial))).with_config(config))
 }
 
-fn order(number: usize) -> String {
-    format!("order-{number}")
+/// An order's id: this run's own, since the service remembers in Redis what it has charged, and Redis is shared.
+fn order(run: &str, number: usize) -> String {
+    format!("{run}-order-{number}")
 }
 
-async fn produce_twice(env: &Env, topic: &str, orders: usize) -> Result<(), Failure> {
+async fn produce_twice(env: &Env, run: &str, topic: &str, orders: usize) -> Result<(), Failure> {
     let emitter = Emitter::new(env.clone(), EmitterOptions::default()).await?;
     for number in (0..orders).chain(0..orders) {
-        let id = order(number);
+        let id = order(run, number);
         let event = EventEnvelope::builder("order.placed", 1, "squall://end-to-end")
             .subject(&id)
             .occurrence(Occurrence::Business(id.clone()))
@@ -171,8 +172,8 @@ async fn results(kafka: &Kafka, orders: usize) -> Result<Vec<String>, Failure> {
     Ok(found)
 }
 
-fn check(mut results: Vec<String>, payment: &Payment, orders: usize) -> Result<(), Failure> {
-    let mut expected: Vec<String> = (0..orders).map(order).collect();
+fn check(mut results: Vec<String>, payment: &Payment, run: &str, orders: usize) -> Result<(), Failure> {
+    let mut expected: Vec<String> = (0..orders).map(|number| order(run, number)).collect();
     expected.sort();
     results.sort();
     if results != expected {
