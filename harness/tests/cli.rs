@@ -231,6 +231,18 @@ fn every_command_explains_itself() {
     }
 }
 
+#[cfg(not(feature = "docker"))]
+#[test]
+fn a_build_without_docker_says_how_to_get_one_with_it() {
+    let squall = Squall::new();
+    let refused = squall.run(&["fixtures", "prune", "--dry-run"]);
+    assert_eq!(code(&refused), 6, "{}", err(&refused));
+    let wanted = "cargo run --release --features docker -- fixtures prune --dry-run";
+    assert!(err(&refused).contains(wanted), "{}", err(&refused));
+    assert_eq!(out(&refused), "");
+}
+
+#[cfg(feature = "docker")]
 #[test]
 fn fixtures_without_a_daemon_say_so_and_what_to_do() {
     let squall = Squall::new();

@@ -4,7 +4,6 @@
 //! each; everything they do is also the library's.
 
 mod control;
-#[cfg(feature = "fixtures")]
 mod fixtures;
 mod inspect;
 mod load;
@@ -77,7 +76,6 @@ enum Command {
     /// Run a mock server for services in any language.
     Mock(mock::MockArgs),
     /// List and remove the containers that tests share.
-    #[cfg(feature = "fixtures")]
     Fixtures(fixtures::FixturesArgs),
 }
 
@@ -123,9 +121,15 @@ enum Failure {
     Unwritable { path: PathBuf, source: std::io::Error },
     #[error("cannot listen on {address}: {source}; choose another address")]
     Address { address: String, source: std::io::Error },
-    #[cfg(feature = "fixtures")]
+    #[cfg(feature = "docker")]
     #[error(transparent)]
     Fixtures(#[from] squall_fixtures::lease::LeaseError),
+    #[cfg(not(feature = "docker"))]
+    #[error(
+        "this program was built without a client of Docker, which simulation does not need; \
+         build one with it: cargo run --release --features docker -- {0}"
+    )]
+    WithoutDocker(String),
     #[error("cannot write to standard output: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -136,8 +140,10 @@ impl Failure {
             Self::Invalid(_) => 2,
             Self::Nothing(_) => 4,
             Self::World(_) | Self::Unwritable { .. } | Self::Address { .. } | Self::Output(_) => 6,
-            #[cfg(feature = "fixtures")]
+            #[cfg(feature = "docker")]
             Self::Fixtures(_) => 6,
+            #[cfg(not(feature = "docker"))]
+            Self::WithoutDocker(_) => 6,
         }
     }
 }
@@ -175,7 +181,6 @@ pub fn main(services: Services) -> ExitCode {
         Command::Validate(arguments) => inspect::validate(&arguments, &mut context),
         Command::Plan(arguments) => inspect::plan(&arguments, &mut context),
         Command::Mock(arguments) => mock::mock(arguments, &mut context),
-        #[cfg(feature = "fixtures")]
         Command::Fixtures(arguments) => fixtures::fixtures(&arguments, &mut context),
     };
     match result {
