@@ -33,9 +33,10 @@ class Cluster:
         self.process.communicate()
 
 
-def mock(squall, brokers, settings):
-    """The mock with settings of brokers as `name=value`."""
+def mock(squall, brokers, settings, topics=()):
+    """The mock with settings of brokers as `name=value`, and topics."""
     chosen = [word for setting in settings for word in ("--config", setting)]
+    chosen += [word for topic in topics for word in ("--topic", topic)]
     return Cluster([squall, "mock", "kafka", "--listen", "127.0.0.1:0", "--brokers", str(brokers), *chosen])
 
 

@@ -19,6 +19,8 @@ import kafka_servers
 HERE = Path(__file__).resolve().parent
 ROUNDS, STARTS = 3, 7
 SETTINGS = ["auto.create.topics.enable=true", "num.partitions=1"]
+# Those of kafka.c and of kfake; the real one makes them when it is asked for them.
+TOPICS = ["small", "large", "trip"]
 # Records of a batch of nearly 1 MB, which librdkafka makes at most.
 IN_BATCH = {100: 9000, 1000: 950}
 # Title, what the client does, the records' size and how many.
@@ -165,7 +167,7 @@ def run(squall, work, arguments):
     """The section of the page, and whether it is whole."""
     client, kfake, version = build(work)
     servers = {
-        "mock": lambda: kafka_servers.mock(squall, 1, SETTINGS),
+        "mock": lambda: kafka_servers.mock(squall, 1, SETTINGS, TOPICS),
         "rdmock": lambda: kafka_servers.Cluster([client, "mock"]),
         "kfake": lambda: kafka_servers.Cluster([kfake]),
         "real": lambda: kafka_servers.real(1, SETTINGS),
