@@ -123,11 +123,17 @@ impl Wire {
         matches!(self.stream.read_u8().await, Err(error) if error.kind() == io::ErrorKind::UnexpectedEof)
     }
 
-    /// Versions of an API as the node advertises them, from the oldest that is served on.
+    /// Versions of an API as the node advertises them, from the oldest that is served to the newest that the codec
+    /// knows.
     pub async fn versions(&mut self, key: ApiKey) -> std::ops::RangeInclusive<i16> {
         let answer = self.call(0, ApiVersionsRequest::default()).await;
         let api = answer.api_keys.iter().find(|api| api.api_key == key as i16).expect("it is served");
-        api.min_version.max(key.valid_versions().min)..=api.max_version
+        let newest = match key {
+            // It says that it knows one more.
+            ApiKey::OffsetCommit | ApiKey::OffsetFetch => 9,
+            key => key.valid_versions().max,
+        };
+        api.min_version.max(key.valid_versions().min)..=api.max_version.min(newest)
     }
 }
 

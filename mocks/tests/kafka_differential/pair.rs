@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::Request;
 use squall_mocks::Clock;
@@ -178,7 +179,13 @@ impl Pair {
 
     /// Sends any bytes as a frame and compares the frames that come back, if any.
     pub fn ask_frame(&mut self, body: &[u8]) -> Result<(), String> {
+        self.ask_frames(&Both::same(body.to_vec()), &Both::same(Uuid::max()))
+    }
+
+    /// The same with a frame for each, but for a topic's id in the answers.
+    pub fn ask_frames(&mut self, bodies: &Both<Vec<u8>>, ids: &Both<Uuid>) -> Result<(), String> {
         let mut one = |real: bool| {
+            let body = if real { &bodies.real } else { &bodies.mock };
             let (connection, key) = self.connection_of(real)?;
             let sent = connection.send_frame(body).and_then(|()| connection.receive_frame());
             match sent {
@@ -190,8 +197,16 @@ impl Pair {
                 Err(error) => Err(format!("{body:?} to {}: {error}", if real { "real" } else { "mock" })),
             }
         };
-        let (real, mock) = (one(true)?, one(false)?);
+        let masked = |frame: Option<Bytes>, id: Uuid| {
+            let mut frame = Vec::from(frame?);
+            while let Some(at) = frame.windows(16).position(|bytes| bytes == id.as_bytes()) {
+                frame[at..at + 16].copy_from_slice(Uuid::nil().as_bytes());
+            }
+            Some(frame)
+        };
+        let (real, mock) = (masked(one(true)?, ids.real), masked(one(false)?, ids.mock));
         if real != mock {
+            let body = &bodies.mock;
             self.differences.push(format!("frame {body:?}\n    real {real:?}\n    mock {mock:?}"));
         }
         Ok(())

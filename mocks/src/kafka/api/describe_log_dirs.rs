@@ -2,7 +2,7 @@
 //!
 //! Behaviour: one directory, that of `log.dirs` or `log.dir`, with every replica the broker has; or those
 //! asked for that it has. Sizes are the bytes of the batches in the log.
-//! Versions: 1-4.
+//! Versions: 1-5; no directory is cordoned (version 5).
 //! Not supported: the size of the disk (told as unknown, -1, as of a broker that cannot tell), moves between
 //! directories.
 

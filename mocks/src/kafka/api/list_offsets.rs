@@ -1,11 +1,11 @@
 //! ListOffsets (2): the offset for a timestamp, or for earliest and latest.
 //!
 //! Behaviour: timestamps -1 latest (the last stable offset for `read_committed`), -2 earliest, -3 the record with
-//! the largest timestamp, -4 earliest local, -5 latest tiered (there is none: -1). Else the first record not
-//! older; -1 if there is none that this reader may see. A partition twice is INVALID_REQUEST, told once. A leader
+//! the largest timestamp, -4 earliest local, -5 latest tiered and -6 earliest that waits to be (there is none: -1).
+//! Else the first record not older; -1 if there is none that this reader may see. A partition twice is INVALID_REQUEST, told once. A leader
 //! whose high watermark is not yet where its epoch began answers OFFSET_NOT_AVAILABLE.
-//! Versions: 1-10.
-//! Not supported: version 11, which the codec does not know (earliest pending upload).
+//! Versions: 1-11.
+//! Not supported: tiered storage.
 
 use std::collections::BTreeMap;
 
@@ -26,6 +26,7 @@ const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
 pub(super) fn describe(request: &ListOffsetsRequest, _: &Cluster, _: i32) -> Described {
     let topics = request.topics.iter();
@@ -120,7 +121,7 @@ fn find(
         LATEST => at(end, led.epoch).filter(|_| !lags),
         EARLIEST | EARLIEST_LOCAL => return Ok(at(log.start(), log.first_epoch(led.epoch).unwrap_or(-1))),
         MAX_TIMESTAMP => log.find_max_timestamp().filter(|found| found.offset < end),
-        LATEST_TIERED => at(-1, -1),
+        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => at(-1, -1),
         timestamp => log.find_timestamp(timestamp).filter(|found| found.offset < end),
     };
     match found {
@@ -137,6 +138,7 @@ fn is_unsupported(timestamp: i64, version: i16) -> bool {
         MAX_TIMESTAMP => 7,
         EARLIEST_LOCAL => 8,
         LATEST_TIERED => 9,
+        EARLIEST_PENDING_UPLOAD => 11,
         _ => i16::MAX,
     };
     version < since

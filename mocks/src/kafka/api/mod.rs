@@ -62,10 +62,13 @@ mod txn_offset_commit;
 mod unregister_broker;
 mod write_txn_markers;
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::Decodable;
+use uuid::Uuid;
 
 use switched_off::{
     add_raft_voter, alter_share_group_offsets, create_acls, create_delegation_token, delete_acls,
@@ -78,6 +81,7 @@ use super::cluster::{Call, Cluster, Ticket};
 use super::image::Node;
 use super::matcher::Target;
 use super::sasl::Admission;
+use super::wire::beyond;
 use super::wire::errors;
 use super::wire::frame::{Frame, FrameError, Head};
 use super::wire::text;
@@ -165,9 +169,11 @@ macro_rules! apis {
                 if !head.served {
                     return Ok(Self::UnknownApiVersions);
                 }
-                super::wire::shape::check(head.api.key, head.version, bytes)?;
+                let version = beyond::of_codec(head.api.key, head.version);
+                *bytes = beyond::to_codec(head.api.key, head.version, bytes)?;
+                super::wire::shape::check(head.api.key, version, bytes)?;
                 match head.api.key {
-                    $(ApiKey::$key => $request::decode(bytes, head.version)
+                    $(ApiKey::$key => $request::decode(bytes, version)
                         .map(Self::$key).map_err(|error| error.to_string()),)*
                     other => Err(format!("{other:?} is in the table of APIs but has no handler")),
                 }
@@ -365,6 +371,16 @@ fn code<T>(result: &Result<T, ResponseError>) -> i16 {
 /// An error's message; none if it is empty.
 fn message(why: &str) -> Option<kafka_protocol::protocol::StrBytes> {
     (!why.is_empty()).then(|| text(why))
+}
+
+/// The topic's id, where the codec knows its name only.
+fn topic_id(tags: &BTreeMap<i32, Bytes>) -> Option<Uuid> {
+    beyond::field(tags).and_then(|id| Uuid::from_slice(id).ok())
+}
+
+/// What tells the topic's id in an answer where the codec knows its name only.
+fn tags_of(id: Option<Uuid>) -> BTreeMap<i32, Bytes> {
+    id.map(|id| beyond::tagged(id.as_bytes())).unwrap_or_default()
 }
 
 /// The first code that is an error.

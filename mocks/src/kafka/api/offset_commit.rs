@@ -3,25 +3,32 @@
 //! Behaviour: partitions that do not exist are refused before anything else is looked at. Then the member and its
 //! generation or epoch are checked, for all at once; without a member only an empty group takes commits. A commit
 //! counts as a heartbeat of a classic group.
-//! Versions: 2-9; up to version 4 the client may say how long the offsets are kept; since version 9 members of the
-//! consumer protocol.
-//! Not supported: topic ids (version 10), which the codec does not know.
+//! Versions: 2-10; up to version 4 the client may say how long the offsets are kept; since version 9 members of the
+//! consumer protocol; since version 10 topics by id.
+//! Not supported: nothing.
 
+use indexmap::IndexMap;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
-use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
+use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse, TopicName};
 use uuid::Uuid;
 
-use super::{Answer, Described, code, first_error};
+use super::{Answer, Described, code, first_error, tags_of, topic_id};
 use crate::kafka::cluster::{Call, Cluster};
 use crate::kafka::group::{Commit, Committed};
+use crate::kafka::image::Image;
+use crate::kafka::wire::text;
 
-pub(super) fn describe(request: &OffsetCommitRequest, _: &Cluster, _: i32) -> Described {
-    let topics = request.topics.iter();
-    let targets = topics.flat_map(|topic| {
-        topic.partitions.iter().map(|partition| (topic.name.to_string(), partition.partition_index))
+pub(super) fn describe(request: &OffsetCommitRequest, cluster: &Cluster, node: i32) -> Described {
+    let image = cluster.image_of(node);
+    let targets = request.topics.iter().flat_map(|topic| {
+        let name = match topic_id(&topic.unknown_tagged_fields) {
+            Some(id) => image.ids.get(&id).cloned().unwrap_or_default(),
+            None => topic.name.to_string(),
+        };
+        topic.partitions.iter().map(move |partition| (name.clone(), partition.partition_index))
     });
     Described { groups: vec![request.group_id.to_string()], ..Described::partitions(targets) }
 }
@@ -29,10 +36,14 @@ pub(super) fn describe(request: &OffsetCommitRequest, _: &Cluster, _: i32) -> De
 pub(super) fn handle(
     cluster: &mut Cluster,
     call: &Call<'_>,
-    request: OffsetCommitRequest,
+    mut request: OffsetCommitRequest,
 ) -> Answer<OffsetCommitResponse> {
     let group = request.group_id.to_string();
     let image = cluster.image_of(call.node);
+    let by_id = call.version() >= 10;
+    if by_id {
+        name_topics(&mut request, &image);
+    }
     let id_of = |name: &str, number| {
         image.partition(name, number).and(image.topics.get(name)).map(|topic| (topic.id, number))
     };
@@ -49,6 +60,7 @@ pub(super) fn handle(
     let mut topics = Vec::new();
     for topic in request.topics {
         let mut partitions = Vec::new();
+        let is_nowhere = by_id && topic.name.is_empty();
         for asked in topic.partitions {
             let number = asked.partition_index;
             let committed = Committed {
@@ -60,6 +72,7 @@ pub(super) fn handle(
             };
             let result = match (call.faults.before(&topic.name, Some(number)), allowed) {
                 (Some(code), _) => code,
+                (None, _) if is_nowhere => ResponseError::UnknownTopicId.code(),
                 (None, _) if id_of(&topic.name, number).is_none() => {
                     ResponseError::UnknownTopicOrPartition.code()
                 }
@@ -80,13 +93,29 @@ pub(super) fn handle(
         // What does not exist is told first, as it was found out first.
         let is_known = |number| id_of(&topic.name, number).is_some();
         partitions.sort_by_key(|told: &OffsetCommitResponsePartition| is_known(told.partition_index));
-        let all_known = partitions.iter().all(|told| is_known(told.partition_index));
-        let answer = OffsetCommitResponseTopic::default().with_name(topic.name).with_partitions(partitions);
-        topics.push((all_known, answer));
+        let all_known = !is_nowhere && partitions.iter().all(|told| is_known(told.partition_index));
+        let id = topic_id(&topic.unknown_tagged_fields).filter(|_| by_id);
+        topics.push((all_known, (topic.name, id), partitions));
     }
-    topics.sort_by_key(|(all_known, _)| *all_known);
-    let topics = topics.into_iter().map(|(_, answer)| answer).collect();
-    Answer::Now(OffsetCommitResponse::default().with_topics(topics))
+    topics.sort_by_key(|(all_known, ..)| *all_known);
+    // A topic that was named twice is told of once.
+    let mut merged: IndexMap<(TopicName, Option<Uuid>), Vec<OffsetCommitResponsePartition>> = IndexMap::new();
+    for (_, topic, partitions) in topics {
+        merged.entry(topic).or_default().extend(partitions);
+    }
+    let topic = |((name, id), partitions)| {
+        let topic = OffsetCommitResponseTopic::default().with_name(name).with_partitions(partitions);
+        topic.with_unknown_tagged_fields(tags_of(id))
+    };
+    Answer::Now(OffsetCommitResponse::default().with_topics(merged.into_iter().map(topic).collect()))
+}
+
+/// Names the topics that are told by id. One that nobody knows has no name.
+fn name_topics(request: &mut OffsetCommitRequest, image: &Image) {
+    for topic in &mut request.topics {
+        let name = topic_id(&topic.unknown_tagged_fields).and_then(|id| image.ids.get(&id));
+        topic.name = TopicName(text(name.map_or("", String::as_str)));
+    }
 }
 
 pub(super) fn outcome(answer: &OffsetCommitResponse) -> i16 {

@@ -3,19 +3,24 @@
 //! Behaviour: an unknown group or partition has offset -1 and no error; no list of topics means all that were
 //! committed. Several groups at once since version 8. Who requires stable offsets hears UNSTABLE_OFFSET_COMMIT
 //! where a transaction that is not ended holds one.
-//! Versions: 1-9; since version 9 members of the consumer protocol tell their epoch, which is checked.
-//! Not supported: topic ids (version 10), which the codec does not know.
+//! Versions: 1-10; since version 9 members of the consumer protocol tell their epoch, which is checked; since version
+//! 10 topics by id.
+//! Not supported: nothing.
 
 use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::offset_fetch_request::{
+    OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
+};
 use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
 use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse, TopicName};
 
-use super::{Answer, Described, first_error};
+use super::{Answer, Described, first_error, tags_of, topic_id};
 use crate::kafka::cluster::{Call, Cluster};
 use crate::kafka::group::Committed;
+use crate::kafka::image::Image;
 use crate::kafka::matcher::Target;
 use crate::kafka::wire::text;
 
@@ -31,9 +36,10 @@ type Wanted = Option<Vec<(String, Vec<i32>)>>;
 /// What is known of a topic: each partition's offset or error.
 type Known = (String, Vec<(i32, Result<Option<Committed>, i16>)>);
 
-pub(super) fn describe(request: &OffsetFetchRequest, _: &Cluster, _: i32) -> Described {
+pub(super) fn describe(request: &OffsetFetchRequest, cluster: &Cluster, node: i32) -> Described {
     let mut described = Described::default();
-    for Asked { group, wanted, .. } in asked(request) {
+    let image = cluster.image_of(node);
+    for Asked { group, wanted, .. } in asked(request, &image) {
         described.groups.push(group);
         for (topic, partitions) in wanted.into_iter().flatten() {
             let target = |number| Target { topic: topic.clone(), partition: Some(number) };
@@ -46,12 +52,15 @@ pub(super) fn describe(request: &OffsetFetchRequest, _: &Cluster, _: i32) -> Des
 pub(super) fn handle(
     cluster: &mut Cluster,
     call: &Call<'_>,
-    request: OffsetFetchRequest,
+    mut request: OffsetFetchRequest,
 ) -> Answer<OffsetFetchResponse> {
+    let image = cluster.image_of(call.node);
     let several = call.version() >= 8;
+    let by_id = call.version() >= 10;
+    let mut nowhere = if by_id { take_unknown(&mut request, &image) } else { Vec::new() }.into_iter();
     let mut answer = OffsetFetchResponse::default();
     let nobody = several && request.groups.is_empty();
-    for Asked { group, member_id, epoch, wanted } in asked(&request).into_iter().filter(|_| !nobody) {
+    for Asked { group, member_id, epoch, wanted } in asked(&request, &image).into_iter().filter(|_| !nobody) {
         let may_fetch = || {
             cluster.coordinates(call.node, &group)?;
             let known = cluster.groups.get(&group);
@@ -64,7 +73,14 @@ pub(super) fn handle(
         };
         let code = refused.unwrap_or(0);
         if several {
-            let topics = known.into_iter().map(topics_of_group).collect();
+            // Of all that a group has committed, what has no id any more is not told.
+            let has_id = |(topic, _): &Known| !by_id || image.topics.contains_key(topic.as_str());
+            let told = |known: Known| {
+                let id = image.topics.get(known.0.as_str()).map(|topic| topic.id).filter(|_| by_id);
+                topics_of_group(known).with_unknown_tagged_fields(tags_of(id))
+            };
+            let mut topics: Vec<_> = known.into_iter().filter(has_id).map(told).collect();
+            topics.extend(nowhere.next().into_iter().flatten().filter(|_| code == 0));
             let one = OffsetFetchResponseGroup::default().with_error_code(code).with_topics(topics);
             answer.groups.push(one.with_group_id(text(&group).into()));
         } else {
@@ -91,18 +107,35 @@ fn fault_of_all(call: &Call<'_>, wanted: &Wanted) -> Option<i16> {
     partitions.all(|fault| fault.is_some()).then_some(code)
 }
 
-fn asked(request: &OffsetFetchRequest) -> Vec<Asked> {
+/// Takes out the topics whose ids nobody knows: for each group, their answers.
+fn take_unknown(request: &mut OffsetFetchRequest, image: &Image) -> Vec<Vec<OffsetFetchResponseTopics>> {
+    let is_unknown = |topic: &mut OffsetFetchRequestTopics| {
+        !topic_id(&topic.unknown_tagged_fields).is_some_and(|id| image.ids.contains_key(&id))
+    };
+    let refused = |topic: OffsetFetchRequestTopics| {
+        let error = || Err(ResponseError::UnknownTopicId.code());
+        let known = topic.partition_indexes.iter().map(|number| (*number, error())).collect();
+        topics_of_group((String::new(), known))
+            .with_unknown_tagged_fields(tags_of(topic_id(&topic.unknown_tagged_fields)))
+    };
+    let of_group = |group: &mut OffsetFetchRequestGroup| match &mut group.topics {
+        Some(topics) => topics.extract_if(.., is_unknown).map(refused).collect(),
+        None => Vec::new(),
+    };
+    request.groups.iter_mut().map(of_group).collect()
+}
+
+fn asked(request: &OffsetFetchRequest, image: &Image) -> Vec<Asked> {
     if request.groups.is_empty() {
-        let topic = |t: &kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic| {
-            (t.name.to_string(), t.partition_indexes.clone())
-        };
+        let topic = |t: &OffsetFetchRequestTopic| (t.name.to_string(), t.partition_indexes.clone());
         let wanted = request.topics.as_ref().map(|topics| topics.iter().map(topic).collect());
         return vec![Asked { group: request.group_id.to_string(), member_id: None, epoch: -1, wanted }];
     }
-    let topic = |t: &kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopics| {
-        (t.name.to_string(), t.partition_indexes.clone())
+    let topic = |t: &OffsetFetchRequestTopics| {
+        let named = topic_id(&t.unknown_tagged_fields).and_then(|id| image.ids.get(&id));
+        (named.cloned().unwrap_or_else(|| t.name.to_string()), t.partition_indexes.clone())
     };
-    let group = |g: &kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup| Asked {
+    let group = |g: &OffsetFetchRequestGroup| Asked {
         group: g.group_id.to_string(),
         member_id: g.member_id.as_ref().map(ToString::to_string),
         epoch: g.member_epoch,

@@ -4,12 +4,13 @@
 //! the transaction; epochs are checked as in `log/producers.rs`. The mock's own coordinators do not send it:
 //! their markers are written directly. Answered once the replicas in sync have the markers (see `replica_wait.rs`), for
 //! which `request.timeout.ms` is the time.
-//! Versions: 1.
-//! Not supported: version 2, which the codec does not have (a marker then tells its transaction's version).
+//! Versions: 1-2; since version 2 a marker tells its transaction's version.
+//! Not supported: nothing.
 
 use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::write_txn_markers_request::WritableTxnMarker;
 use kafka_protocol::messages::write_txn_markers_response::{
     WritableTxnMarkerPartitionResult, WritableTxnMarkerResult, WritableTxnMarkerTopicResult,
 };
@@ -19,6 +20,7 @@ use super::replica_wait::{Changed, Wait};
 use super::{Answer, Described, first_error};
 use crate::kafka::cluster::{Call, Cluster};
 use crate::kafka::log::Log;
+use crate::kafka::wire::beyond;
 use crate::kafka::wire::marker::EndMarker;
 
 pub(super) fn describe(request: &WriteTxnMarkersRequest, _: &Cluster, _: i32) -> Described {
@@ -41,7 +43,7 @@ pub(super) fn handle(
             epoch: asked.producer_epoch,
             coordinator_epoch: asked.coordinator_epoch,
             commit: asked.transaction_result,
-            version: 0,
+            version: version_of(call.version(), &asked),
         };
         let mut topics = Vec::with_capacity(asked.topics.len());
         for topic in asked.topics {
@@ -69,6 +71,12 @@ pub(super) fn handle(
     let most = Duration::from_millis(u64::try_from(most).unwrap_or(0));
     cluster.await_change(call, Changed::Marked(answer), waits, most);
     Answer::Later
+}
+
+/// The version of the marker's transaction.
+fn version_of(version: i16, asked: &WritableTxnMarker) -> i16 {
+    let told = beyond::field(&asked.unknown_tagged_fields).filter(|_| version >= 2);
+    told.and_then(|told| told.first()).map_or(0, |told| i16::from(*told))
 }
 
 /// Writes one marker. Returns the offset that the replicas in sync must come to.

@@ -11,6 +11,7 @@ use kafka_protocol::messages::{RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable};
 use thiserror::Error;
 
+use super::beyond;
 use super::keys::{self, Api};
 
 /// Largest request taken unless the options say otherwise, in bytes (`socket.request.max.bytes`).
@@ -100,7 +101,9 @@ impl Frame {
             what: "answer that its version can hold",
             found: error.to_string(),
         };
-        body.encode(&mut bytes, version).map_err(|error| failed(&error))?;
+        let begun = bytes.len();
+        body.encode(&mut bytes, beyond::of_codec(api.key, version)).map_err(|error| failed(&error))?;
+        beyond::from_codec(api.key, version, &mut bytes, begun).ok_or_else(|| failed(&"another shape"))?;
         Ok(Self::finish(VecDeque::from([bytes.freeze()])))
     }
 

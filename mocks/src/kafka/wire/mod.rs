@@ -4,6 +4,7 @@
 //! except record batches and the Fetch response, which would be copied on the way.
 
 pub(crate) mod batch;
+pub(crate) mod beyond;
 pub(crate) mod compression;
 pub(crate) mod edit;
 pub(crate) mod errors;

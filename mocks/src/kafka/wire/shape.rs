@@ -201,15 +201,7 @@ impl Walk {
     }
 
     fn varint(&mut self) -> Option<u32> {
-        let mut value = 0_u32;
-        for shift in (0..35).step_by(7) {
-            let byte = self.bytes.try_get_u8().ok()?;
-            value |= u32::from(byte & 0x7f).checked_shl(shift)?;
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
-        }
-        None
+        varint(&mut self.bytes)
     }
 
     fn skip(&mut self, count: usize) -> Option<()> {
@@ -227,6 +219,19 @@ impl Walk {
     }
 }
 
+/// Takes a number of one to five bytes off the front.
+pub(super) fn varint(bytes: &mut Bytes) -> Option<u32> {
+    let mut value = 0_u32;
+    for shift in (0..35).step_by(7) {
+        let byte = bytes.try_get_u8().ok()?;
+        value |= u32::from(byte & 0x7f).checked_shl(shift)?;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
 /// The tagged fields of a struct, nested ones left out.
 fn tagged<'a>(fields: &[&'a str]) -> Vec<(u32, &'a str)> {
     let mut depth = 0_i32;
@@ -241,7 +246,7 @@ fn tagged<'a>(fields: &[&'a str]) -> Vec<(u32, &'a str)> {
 }
 
 /// Where the bracket that `fields` begins with is closed.
-fn matching(fields: &[&str]) -> Option<usize> {
+pub(super) fn matching(fields: &[&str]) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, field) in fields.iter().enumerate() {
         if field.starts_with(['[', '(']) {
@@ -259,6 +264,7 @@ fn matching(fields: &[&str]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kafka::wire::beyond;
     use crate::kafka::wire::keys::APIS;
     use bytes::BytesMut;
     use kafka_protocol::messages::*;
@@ -280,6 +286,7 @@ mod tests {
         ($($key:ident => $request:expr;)*) => {
             for api in APIS {
                 for version in api.min..=api.max {
+                    let version = beyond::of_codec(api.key, version);
                     let left = match api.key {
                         $(ApiKey::$key => left(api.key, version, &$request(version)),)*
                         other => panic!("{other:?} is not tried"),

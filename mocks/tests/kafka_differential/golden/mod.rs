@@ -6,6 +6,7 @@ mod commits;
 mod fetch;
 mod groups;
 pub mod list_offsets;
+mod newest;
 mod produce;
 mod sessions;
 mod topics;
@@ -52,6 +53,7 @@ pub const ONE: &[(&str, Golden)] = &[
     ("created_partitions", admin::create_partitions),
     ("altered_settings", admin::alter_settings),
     ("deleted_groups", admin::delete_groups),
+    ("versions_newer_than_the_codec", newest::versions),
 ];
 
 /// For three brokers.

@@ -17,11 +17,6 @@ pub fn api_versions(pair: &mut Pair) -> Result<(), String> {
     let keys: Vec<i16> = keys.iter().map(|api| api.api_key).collect();
     // The codec does not know the last version of these.
     let unknown = [
-        ApiKey::OffsetCommit,
-        ApiKey::OffsetFetch,
-        ApiKey::ListOffsets,
-        ApiKey::WriteTxnMarkers,
-        ApiKey::DescribeLogDirs,
         ApiKey::ShareFetch,
         ApiKey::ShareAcknowledge,
         ApiKey::AddRaftVoter,
