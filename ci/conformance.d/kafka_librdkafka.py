@@ -170,7 +170,7 @@ def run(squall, work, arguments):
     results = run_all(source, work / "logs" / "librdkafka-mock", tools, chosen, arguments, mocks)
     suite.add_mock(results, time.monotonic() - began)
     if arguments.no_real:
-        suite.load_real(work / "kafka-librdkafka-real.json")
+        suite.load_real(work / "kafka-librdkafka-real.json", arguments.only)
         return suite
     print("the real server:", flush=True)
     began, results = time.monotonic(), {}

@@ -25,10 +25,13 @@ class Suite:
     def save_real(self, path):
         path.write_text(json.dumps({"results": self.real, "seconds": self.real_seconds}, indent=1))
 
-    def load_real(self, path):
+    def load_real(self, path, only=()):
+        """The real server's last results; of tests whose names begin so, where some are named."""
         if path.exists():
             kept = json.loads(path.read_text())
             self.real, self.real_seconds = kept["results"], kept["seconds"]
+            for file in self.real.values() if only else ():
+                file["tests"] = [test for test in file["tests"] if test[0].startswith(tuple(only))]
 
     def outcomes(self, file):
         """The mock's tests of a file by name: None if passed, else why not. A test that the real server ran and
