@@ -35,6 +35,8 @@ pub fn versions(pair: &mut Pair) -> Result<(), String> {
         offset_commit(body, &[(NOBODYS, &[0, 3]), (id, &[1, 9]), nowhere, (id, &[]), (NOBODYS, &[])])
     })?;
     ask(8, 10, &|body, _| offset_commit(body, &[]))?;
+    // Bytes behind the end.
+    ask(8, 10, &|body, id| offset_commit(body, &[(id, &[0])]).byte(1).byte(2))?;
 
     let offset_fetch = |body: Body, groups: &[(&str, Option<&[Topic<'_>]>)]| {
         let topic = |body: Body, (id, partitions): &Topic<'_>| {
