@@ -48,6 +48,18 @@ async fn a_member_is_assigned_everything_and_reads_each_partition_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_record_does_not_wait_for_a_fetch_of_other_partitions() {
+    let world = World::start(1, 3);
+    produce(&world, 3, 2..3).await;
+    let mut consumer = world.consumer("one");
+    assert!(matches!(next(&mut consumer).await, Event::Assigned(_)));
+    let assigned = tokio::time::Instant::now();
+    assert!(matches!(next(&mut consumer).await, Event::Records(..)));
+    // A fetch of nothing takes 500 ms.
+    assert!(assigned.elapsed() < Duration::from_millis(250), "{:?}", assigned.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_group_goes_on_where_it_has_committed() {
     let world = World::start(1, 1);
     produce(&world, 1, 0..10).await;

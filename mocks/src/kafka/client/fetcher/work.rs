@@ -11,7 +11,7 @@ use futures::future::{BoxFuture, FutureExt};
 use futures::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Brought, Position, Shared, State};
+use super::{Brought, Cursor, Position, Shared, State};
 use crate::kafka::client::admin::OffsetSpec;
 use crate::kafka::client::backoff::Backoff;
 use crate::kafka::client::error::ClientError;
@@ -83,6 +83,13 @@ impl Work {
         let leaders = shared.client.leaders_known();
         let mut state = shared.lock();
         let State { cursors, gaps, .. } = &mut *state;
+        // A fetch waits for records, and a partition that is not in it waits for its end. So a broker is not fetched
+        // from until it is known where all its partitions begin, unless asking has failed.
+        let is_new =
+            |cursor: &Cursor| matches!(cursor.position, Position::Ask(_)) && cursor.not_before.is_none();
+        let new = cursors.iter().filter(|(_, cursor)| is_new(cursor));
+        let asked: BTreeSet<i32> =
+            new.filter_map(|(partition, _)| leaders(partition)).map(|leader| leader.node).collect();
         for (partition, cursor) in cursors {
             let leader = leaders(partition);
             if let Some(gap) = leader.as_ref().and_then(|leader| cursor.led_by(leader.epoch)) {
@@ -101,7 +108,9 @@ impl Work {
                     cursor.under_way = true;
                     self.ask(partition.clone(), cursor.id, spec);
                 }
-                (Position::Offset(offset), Some(leader)) if !self.busy.contains(&leader.node) => {
+                (Position::Offset(offset), Some(leader))
+                    if !self.busy.contains(&leader.node) && !asked.contains(&leader.node) =>
+                {
                     cursor.under_way = true;
                     let from = From { offset, leader_epoch: leader.epoch, last_epoch: cursor.last_epoch };
                     let (_, starts) =
