@@ -17,7 +17,7 @@ pub fn versions(pair: &mut Pair) -> Result<(), String> {
     let coordinator = pair.coordinator(&group)?;
     pair.go(coordinator);
     let mut ask = |key, version, body: &dyn Fn(Body, Uuid) -> Body| {
-        pair.ask_frames(&ids.map(|id| body(Body::of(key, version), *id).0), &ids)
+        pair.ask_frames(&ids.map(|id| body(Body::of(key, version), *id).0), Some(&ids))
     };
 
     let offset_commit = |body: Body, topics: &[Topic<'_>]| {
